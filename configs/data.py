@@ -1,0 +1,39 @@
+"""Input pipelines: which records, and what is done to pictures and id maps."""
+
+import dataclasses
+
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams
+
+
+@dataclasses.dataclass
+class Augmentation(hyperparams.Config):
+  """Flip, DETR's crop and shortest-edge resize; sizes in pixels."""
+  flip_probability: float = 0.5
+  # DETR crop: with crop_probability the short side is resized to one of crop_pre_short_edges and a
+  # rectangle with sides drawn from crop_side_range is cut out, before the last resize.
+  crop_probability: float = 0.0
+  crop_pre_short_edges: list[int] = dataclasses.field(default_factory=list)
+  crop_side_range: list[int] = dataclasses.field(default_factory=list)
+  short_edges: list[int] = dataclasses.field(default_factory=list)  # one is drawn; empty: no resize
+  long_edge_limit: int = 0  # 0: none
+  crop_to_output: bool = False  # cut a random output_size window where the picture is larger
+
+
+@dataclasses.dataclass
+class Parser(hyperparams.Config):
+  """From a record to a padded example."""
+  output_size: list[int] = dataclasses.field(default_factory=list)  # [height, width]; empty: largest of the batch
+  max_segments: int = 128  # slots for target segments; the smallest that do not fit are dropped and counted
+  max_layers: int = 1  # id-map layers (1 where segments never overlap)
+  drop_vanished_segments: bool = False  # official: a segment that the crop removed stays as an empty mask
+  augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+
+
+@dataclasses.dataclass
+class DataConfig(cfg.DataConfig):
+  """Records and how they are read; see the base class for the fields that are not named here."""
+  input_path: str = ''  # file, glob, or several with commas between
+  drop_remainder: bool = True  # training only; validation never drops a picture
+  shuffle_buffer_size: int = 1000  # records
+  parser: Parser = dataclasses.field(default_factory=Parser)

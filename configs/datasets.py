@@ -1,0 +1,74 @@
+"""Facts of the data sets: one row each. Nothing else asks for a data set's name."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+from configs import errors
+
+_LABEL_MAPS = pathlib.Path(__file__).parent / 'label_maps'
+
+
+@dataclasses.dataclass(frozen=True)
+class Class:
+  """One class: its id in the annotation files, name, whether a thing, colour (R, G, B)."""
+  id: int
+  name: str
+  isthing: bool
+  color: tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+  """A data set.
+
+  Attributes:
+    name: the row's name.
+    classes: in contiguous order, index = the model's class.
+    train_examples: pictures in the published training split; 0 where it varies.
+    validation_examples: pictures in the published validation split; 0 where it varies.
+  """
+  name: str
+  classes: tuple[Class, ...]
+  train_examples: int = 0
+  validation_examples: int = 0
+
+  @property
+  def num_classes(self) -> int:
+    return len(self.classes)
+
+  @property
+  def thing_classes(self) -> frozenset[int]:
+    return frozenset(i for i, c in enumerate(self.classes) if c.isthing)
+
+  @functools.cached_property
+  def contiguous_ids(self) -> dict[int, int]:
+    """From a category id of the annotation files to the model's class."""
+    return {c.id: i for i, c in enumerate(self.classes)}
+
+
+# name: (train pictures, validation pictures); classes are in label_maps/<name>.json.
+_ROWS = {
+    'coco_panoptic': (118287, 5000),
+    'shapes_panoptic': (0, 0),
+}
+
+
+def names() -> list[str]:
+  """Returns the names of all data sets."""
+  return sorted(_ROWS)
+
+
+@functools.cache
+def get(name: str) -> DataSet:
+  """Returns a data set's row.
+
+  Raises:
+    UserError: the name is unknown.
+  """
+  if name not in _ROWS:
+    raise errors.unknown('data set', name, _ROWS)
+  rows = json.loads((_LABEL_MAPS / f'{name}.json').read_text())
+  classes = tuple(Class(r['id'], r['name'], bool(r['isthing']), tuple(r['color'])) for r in rows)
+  return DataSet(name, classes, *_ROWS[name])

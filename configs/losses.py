@@ -1,0 +1,24 @@
+"""Weights of the set loss and of the matching."""
+
+import dataclasses
+
+from official.modeling import hyperparams
+
+
+@dataclasses.dataclass
+class Losses(hyperparams.Config):
+  """MaskFormer's set loss: class + focal + dice, for every decoder layer."""
+  class_weight: float = 1.0
+  mask_weight: float = 20.0  # of the sigmoid focal loss
+  dice_weight: float = 1.0
+  no_object_weight: float = 0.1  # of the no-object class inside the class loss
+  focal_alpha: float = 0.25
+  focal_gamma: float = 2.0
+  cost_class: float = 1.0  # the matching's own weights
+  cost_mask: float = 20.0
+  cost_dice: float = 1.0
+  # 'auto' (in the graph on TPU and under XLA, else on the host), 'host' (scipy) or 'graph'.
+  matcher: str = 'auto'
+  # What the weighted mean of the class loss divides by: 'global' (all replicas; the result does not
+  # depend on their number) or 'replica' (each its own, as the official code with several GPUs).
+  class_normalizer: str = 'global'

@@ -1,0 +1,45 @@
+"""The mask classification model and its parts."""
+
+import dataclasses
+
+from official.modeling import hyperparams
+
+from configs import backbones
+
+
+@dataclasses.dataclass
+class PixelDecoder(hyperparams.Config):
+  """Feature pyramid that turns backbone features into mask features at stride 4."""
+  width: int = 256  # channels of the pyramid
+  mask_width: int = 256  # channels of the mask features
+  norm: str = 'group'  # 'group' (32 groups) or '' (none; the convolutions get a bias)
+  # Of the transformer encoder on res5 ('transformer_fpn' only):
+  encoder_layers: int = 6
+  encoder_heads: int = 8
+  encoder_feedforward: int = 2048
+  encoder_dropout: float = 0.1
+
+
+@dataclasses.dataclass
+class TransformerDecoder(hyperparams.Config):
+  """DETR decoder that turns queries into one embedding a query and layer."""
+  layers: int = 6
+  hidden: int = 256
+  heads: int = 8
+  feedforward: int = 2048
+  dropout: float = 0.1
+  pre_norm: bool = False
+  input_projection: bool = False  # a 1x1 convolution on the memory even where its width fits already
+
+
+@dataclasses.dataclass
+class MaskFormer(hyperparams.Config):
+  """MaskFormer (arXiv 2107.06278): per-pixel embeddings times mask embeddings of queries."""
+  num_classes: int = 133  # without no-object
+  num_queries: int = 100
+  backbone: backbones.Backbone = dataclasses.field(default_factory=backbones.Backbone)
+  which_pixel_decoder: str = 'transformer_fpn'  # 'transformer_fpn' or 'fpn'
+  pixel_decoder: PixelDecoder = dataclasses.field(default_factory=PixelDecoder)
+  transformer_decoder: TransformerDecoder = dataclasses.field(default_factory=TransformerDecoder)
+  deep_supervision: bool = True  # a prediction after every decoder layer, or after the last only
+  size_divisibility: int = 0  # pictures are padded (right, bottom) to a multiple of this; 0: not at all

@@ -1,0 +1,35 @@
+"""AdamW with a backbone rate, and schedules, as detectron2 and the official code define them."""
+
+import dataclasses
+
+from official.modeling import hyperparams
+
+
+@dataclasses.dataclass
+class AdamW(hyperparams.Config):
+  """PyTorch's AdamW: epsilon beside the bias-corrected root, decoupled decay."""
+  beta_1: float = 0.9
+  beta_2: float = 0.999
+  epsilon: float = 1e-8
+  weight_decay: float = 1e-4  # not on norms and embeddings
+  backbone_multiplier: float = 0.1  # of the learning rate, for the backbone's variables
+  gradient_clip_norm: float = 0.01  # of the whole gradient, summed over replicas; 0: no clipping
+
+
+@dataclasses.dataclass
+class LearningRate(hyperparams.Config):
+  """Factor(step) * base, times a linear warm-up."""
+  base: float = 1e-4
+  schedule: str = 'multi_step'  # 'multi_step', 'poly' (to 0 at train_steps) or 'constant'
+  boundaries: list[int] = dataclasses.field(default_factory=list)  # multi_step: first step with the new rate
+  factor: float = 0.1  # multi_step: applied at each boundary
+  power: float = 0.9  # poly
+  warmup_steps: int = 0
+  warmup_factor: float = 1.0  # share of the rate at step 0
+
+
+@dataclasses.dataclass
+class Optimization(hyperparams.Config):
+  """Optimiser and schedule."""
+  optimizer: AdamW = dataclasses.field(default_factory=AdamW)
+  learning_rate: LearningRate = dataclasses.field(default_factory=LearningRate)

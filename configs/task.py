@@ -1,0 +1,54 @@
+"""The experiment: task + trainer + runtime."""
+
+import dataclasses
+
+from official.core import config_definitions as cfg
+
+from configs.data import DataConfig
+from configs.evaluation import Evaluation
+from configs.losses import Losses
+from configs.model import MaskFormer
+from configs.optimization import Optimization
+
+
+@dataclasses.dataclass
+class MaskClassification(cfg.TaskConfig):
+  """Trains and evaluates a mask classification model."""
+  data_set: str = 'coco_panoptic'  # a row of configs/datasets.py: classes, names, things, colours
+  model: MaskFormer = dataclasses.field(default_factory=MaskFormer)
+  losses: Losses = dataclasses.field(default_factory=Losses)
+  train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
+  validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))
+  evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
+  init_checkpoint: str = ''  # checkpoint, folder with checkpoints, or Keras .h5; empty: from scratch
+  init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts with commas between
+
+
+@dataclasses.dataclass
+class Runtime(cfg.RuntimeConfig):
+  """Hardware, precision, seed."""
+  distribution_strategy: str = 'one_device'
+  mixed_precision_dtype: str = 'float32'  # 'float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'
+  seed: int = 0  # of weights, order and augmentation
+  jit_compile: bool = False  # compile the whole training step with XLA (implies the in-graph matcher)
+
+
+@dataclasses.dataclass
+class Trainer(cfg.TrainerConfig):
+  """Steps, intervals, guards. Intervals are in steps."""
+  optimizer_config: Optimization = dataclasses.field(default_factory=Optimization)
+  train_tf_while_loop: bool = False  # one call a step, so that a signal is heard after each; True on TPU
+  steps_per_loop: int = 20  # steps between two lines on the console
+  summary_interval: int = 100
+  checkpoint_interval: int = 1000
+  validation_interval: int = 1000
+  best_checkpoint_eval_metric: str = 'pq_all'
+  max_skipped_updates: int = 20  # non-finite updates in a row after which training stops
+
+
+@dataclasses.dataclass
+class Experiment(cfg.ExperimentConfig):
+  """A registered experiment: everything that a run needs to know."""
+  task: MaskClassification = dataclasses.field(default_factory=MaskClassification)
+  trainer: Trainer = dataclasses.field(default_factory=Trainer)
+  runtime: Runtime = dataclasses.field(default_factory=Runtime)
