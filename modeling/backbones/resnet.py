@@ -1,0 +1,91 @@
+"""ResNet with bottleneck blocks, exactly detectron2's: symmetric padding, frozen batch norm folded."""
+
+import tensorflow as tf
+import tf_keras
+
+from configs import backbones
+from modeling.layers.convolution import Conv2D
+
+# Blocks of res2, res3, res4, res5.
+BLOCKS = {
+    14: (1, 1, 1, 1),
+    26: (2, 2, 2, 2),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+
+
+class Stem(tf_keras.layers.Layer):
+  """7x7 convolution at stride 2 and 3x3 max-pooling at stride 2."""
+
+  def __init__(self, channels: int, norm: str, name: str | None = None):
+    super().__init__(name=name)
+    self.conv1 = Conv2D(3, channels, 7, strides=2, norm=norm, relu=True, initializer='c2_msra')
+
+  def call(self, x, training=False):
+    x = self.conv1(x, training=training)
+    # After a ReLU padding with zeros equals PyTorch's padding with -inf.
+    return tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
+
+
+class Bottleneck(tf_keras.layers.Layer):
+  """1x1, 3x3, 1x1 with a shortcut; the shortcut is projected where the width changes."""
+
+  def __init__(self, in_channels: int, out_channels: int, bottleneck: int, strides: int, norm: str,
+               stride_in_1x1: bool, name: str | None = None):
+    super().__init__(name=name)
+    first, second = (strides, 1) if stride_in_1x1 else (1, strides)
+    options = dict(norm=norm, initializer='c2_msra')
+    self.shortcut = None
+    if in_channels != out_channels:
+      self.shortcut = Conv2D(in_channels, out_channels, 1, strides=strides, **options)
+    self.conv1 = Conv2D(in_channels, bottleneck, 1, strides=first, relu=True, **options)
+    self.conv2 = Conv2D(bottleneck, bottleneck, 3, strides=second, relu=True, **options)
+    self.conv3 = Conv2D(bottleneck, out_channels, 1, **options)
+
+  def call(self, x, training=False):
+    y = self.conv1(x, training=training)
+    y = self.conv2(y, training=training)
+    y = self.conv3(y, training=training)
+    if self.shortcut is not None:
+      x = self.shortcut(x, training=training)
+    return tf.nn.relu(y + x)
+
+
+class ResNet(tf_keras.layers.Layer):
+  """Returns {'2', '3', '4', '5'}: features [batch, height / 2^level, width / 2^level, channels], rounded up.
+
+  Attributes:
+    channels: dict from level to its number of channels.
+  """
+
+  def __init__(self, config: backbones.ResNet, name: str | None = None):
+    super().__init__(name=name)
+    if config.depth not in BLOCKS:
+      raise ValueError(f'ResNet depth {config.depth} is unknown; known: {", ".join(map(str, BLOCKS))}')
+    def norm_at(level):  # a frozen part keeps its norm's statistics too
+      return 'frozen' if level <= config.freeze_at else config.norm
+    self.stem = Stem(config.stem_channels, norm_at(1))
+    self.stem.trainable = config.freeze_at < 1
+    self.channels = {}
+    width = config.stem_channels
+    for level, blocks in zip((2, 3, 4, 5), BLOCKS[config.depth]):
+      out, inner = config.res2_channels << (level - 2), config.bottleneck_channels << (level - 2)
+      stage = []
+      for block in range(blocks):
+        strides = 2 if block == 0 and level > 2 else 1
+        stage.append(Bottleneck(width, out, inner, strides, norm_at(level), config.stride_in_1x1))
+        stage[-1].trainable = config.freeze_at < level
+        width = out
+      setattr(self, f'res{level}', stage)
+      self.channels[str(level)] = out
+
+  def call(self, x, training=False):
+    features = {}
+    x = self.stem(x, training=training)
+    for level in '2345':
+      for block in getattr(self, f'res{level}'):
+        x = block(x, training=training)
+      features[level] = x
+    return features

@@ -1,0 +1,42 @@
+"""From configuration to model: the one place that chooses parts."""
+
+import tf_keras
+
+from configs import backbones
+from configs import errors
+from configs.model import MaskFormer
+from modeling.backbones.resnet import ResNet
+from modeling.mask_classification import MaskClassificationModel
+from modeling.pixel_decoders.fpn import FPN
+from modeling.pixel_decoders.fpn import TransformerFPN
+from modeling.transformer_decoders.standard import StandardPredictor
+
+BACKBONES = {'resnet': ResNet}
+PIXEL_DECODERS = {'fpn': FPN, 'transformer_fpn': TransformerFPN}
+
+
+def build_backbone(config: backbones.Backbone) -> tf_keras.layers.Layer:
+  """Returns the backbone that the configuration names."""
+  if config.type not in BACKBONES:
+    raise errors.unknown('backbone', config.type, BACKBONES)
+  return BACKBONES[config.type](config.get())
+
+
+def build_model(config: MaskFormer, seed: int | None = None) -> MaskClassificationModel:
+  """Returns the model with freshly drawn weights.
+
+  Args:
+    config: the model's configuration.
+    seed: makes the weights a function of it; None: drawn anew each time.
+
+  Raises:
+    UserError: a part's name is unknown.
+  """
+  if config.which_pixel_decoder not in PIXEL_DECODERS:
+    raise errors.unknown('pixel decoder', config.which_pixel_decoder, PIXEL_DECODERS)
+  if seed is not None:
+    tf_keras.utils.set_random_seed(seed)
+  backbone = build_backbone(config.backbone)
+  pixel_decoder = PIXEL_DECODERS[config.which_pixel_decoder](config.pixel_decoder, backbone.channels)
+  predictor = StandardPredictor(config, pixel_decoder.memory_width)
+  return MaskClassificationModel(backbone, pixel_decoder, predictor)

@@ -1,0 +1,58 @@
+"""Multi-head attention with PyTorch's parameters, initial values and dropout."""
+
+import tensorflow as tf
+import tf_keras
+
+from modeling.layers import initializers
+from modeling.layers import linear
+from modeling.layers.dropout import dropout
+
+
+class MultiHeadAttention(tf_keras.layers.Layer):
+  """`softmax(Q K^T / sqrt(features / heads)) V`, softmax in float32 (torch.nn.MultiheadAttention)."""
+
+  def __init__(self, features: int, heads: int, dropout_rate: float = 0.0, name: str | None = None):
+    super().__init__(name=name)
+    if features % heads:
+      raise ValueError(f'{features} features cannot be split over {heads} heads; take a multiple')
+    self._features, self._heads, self._dropout_rate = features, heads, dropout_rate
+    # Query, key and value side by side; PyTorch's Xavier bound is that of the joint matrix.
+    self.in_proj_weight = self.add_weight(
+        'in_proj_weight', [features, 3 * features], initializer=initializers.xavier(features, 3 * features))
+    self.in_proj_bias = self.add_weight('in_proj_bias', [3 * features], initializer='zeros')
+    self.out_proj = linear.Linear(features, features, initializer='xavier', zero_bias=True)
+
+  def _project(self, x, first, count):
+    """Applies `count` of the three input projections, from `first`, as `count` tensors [batch, heads, n, d]."""
+    d = self._features
+    weight = tf.cast(self.in_proj_weight, x.dtype)[:, first * d:(first + count) * d]
+    bias = tf.cast(self.in_proj_bias, x.dtype)[first * d:(first + count) * d]
+    y = tf.matmul(x, weight) + bias
+    shape = tf.shape(x)
+    y = tf.reshape(y, [shape[0], shape[1], count, self._heads, d // self._heads])
+    return tf.unstack(tf.transpose(y, [2, 0, 3, 1, 4]), num=count)
+
+  def call(self, query, key, value, seed=None, salt=0):
+    """Attends.
+
+    Args:
+      query: [batch, queries, features].
+      key: [batch, tokens, features]; the same object as query where both are equal (one product less).
+      value: [batch, tokens, features].
+      seed: of the dropout on the probabilities, see `dropout`.
+      salt: of the dropout.
+
+    Returns:
+      [batch, queries, features].
+    """
+    if key is query:
+      q, k = self._project(query, 0, 2)
+    else:
+      (q,), (k,) = self._project(query, 0, 1), self._project(key, 1, 1)
+    (v,) = self._project(value, 2, 1)
+    q = q * (self._features // self._heads) ** -0.5
+    probabilities = tf.nn.softmax(tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32))
+    probabilities = dropout(tf.cast(probabilities, v.dtype), self._dropout_rate, seed, salt)
+    heads = tf.transpose(tf.matmul(probabilities, v), [0, 2, 1, 3])
+    shape = tf.shape(query)
+    return self.out_proj(tf.reshape(heads, [shape[0], shape[1], self._features]))

@@ -1,0 +1,67 @@
+"""Convolution with PyTorch's symmetric padding, optionally followed by a norm and a ReLU."""
+
+import tensorflow as tf
+import tf_keras
+
+from modeling.layers import initializers
+from modeling.layers import norms
+
+
+class Conv2D(tf_keras.layers.Layer):
+  """`relu(norm(conv(x)))` of [batch, height, width, channels].
+
+  The kernel is padded by dilation * (size - 1) / 2 on each side whatever the stride, as in PyTorch;
+  TensorFlow's 'SAME' pads otherwise at stride 2. A frozen norm is folded into kernel and bias, which saves a
+  pass over the activations; the gradient still reaches the kernel.
+  """
+
+  def __init__(self, in_channels: int, out_channels: int, kernel_size: int, strides: int = 1, dilation: int = 1,
+               norm: str = '', use_bias: bool | None = None, relu: bool = False,
+               initializer: str = 'c2_xavier', name: str | None = None):
+    """Makes the weights.
+
+    Args:
+      in_channels: channels read.
+      out_channels: channels written.
+      kernel_size: side of the square kernel, odd or equal to the stride.
+      strides: step in both directions.
+      dilation: distance between the kernel's taps.
+      norm: kind of norm after the convolution, see `norms.build`.
+      use_bias: default: only without a norm.
+      relu: whether a ReLU comes last.
+      initializer: 'c2_xavier' or 'c2_msra'; the bias starts at zero.
+      name: the layer's name.
+    """
+    super().__init__(name=name)
+    fan = kernel_size * kernel_size
+    draw = {'c2_xavier': initializers.c2_xavier(in_channels * fan),
+            'c2_msra': initializers.c2_msra(out_channels * fan)}[initializer]
+    self._strides, self._dilation, self._relu = strides, dilation, relu
+    self._padding = dilation * (kernel_size - 1) // 2
+    self.weight = self.add_weight(
+        'weight', [kernel_size, kernel_size, in_channels, out_channels], initializer=draw)
+    self.bias = None
+    if use_bias or (use_bias is None and not norm):
+      self.bias = self.add_weight('bias', [out_channels], initializer='zeros')
+    self.norm = norms.build(norm, out_channels)
+
+  def _convolve(self, x, kernel):
+    p = self._padding
+    padding = [[0, 0], [p, p], [p, p], [0, 0]] if p else 'VALID'
+    if p and self._strides == 1:
+      padding = 'SAME'  # equal to the symmetric padding at stride 1
+    return tf.nn.conv2d(x, kernel, self._strides, padding, dilations=self._dilation)
+
+  def call(self, x, training=False):
+    kernel = tf.cast(self.weight, x.dtype)
+    if isinstance(self.norm, norms.FrozenBatchNorm):
+      scale, shift = self.norm.scale_and_shift()
+      kernel = tf.cast(tf.cast(self.weight, tf.float32) * scale, x.dtype)
+      x = tf.nn.bias_add(self._convolve(x, kernel), tf.cast(shift, x.dtype))
+    else:
+      x = self._convolve(x, kernel)
+      if self.bias is not None:
+        x = tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
+      if self.norm is not None:
+        x = self.norm(x, training=training) if isinstance(self.norm, norms.BatchNorm) else self.norm(x)
+    return tf.nn.relu(x) if self._relu else x

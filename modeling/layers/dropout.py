@@ -1,0 +1,20 @@
+"""Dropout whose pattern is a function of a seed, so that a resumed run repeats the interrupted one."""
+
+import tensorflow as tf
+
+
+def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int) -> tf.Tensor:
+  """Zeroes elements with probability `rate` and scales the others by 1 / (1 - rate).
+
+  Args:
+    x: any float tensor.
+    rate: probability of a zero.
+    seed: int32 [2], one for each training step and replica; None (inference): x is returned as it is.
+    salt: tells this place in the model from all others.
+
+  Returns:
+    A tensor like x.
+  """
+  if seed is None or not rate:
+    return x
+  return tf.nn.experimental.stateless_dropout(x, rate, seed=tf.random.experimental.stateless_fold_in(seed, salt))

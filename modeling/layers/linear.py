@@ -1,0 +1,57 @@
+"""Linear layer, embedding table and multi-layer perceptron, initialised as PyTorch does."""
+
+import tensorflow as tf
+import tf_keras
+
+from modeling.layers import initializers
+
+
+class Linear(tf_keras.layers.Layer):
+  """`x @ weight + bias` on the last axis."""
+
+  def __init__(self, in_features: int, out_features: int, initializer: str = 'torch_default',
+               zero_bias: bool = False, name: str | None = None):
+    """Makes the weights.
+
+    Args:
+      in_features: length of the last axis read.
+      out_features: length of the last axis written.
+      initializer: of the weight: 'torch_default' or 'xavier'.
+      zero_bias: the bias starts at zero instead of PyTorch's uniform draw.
+      name: the layer's name.
+    """
+    super().__init__(name=name)
+    draw = {'torch_default': initializers.torch_default(in_features),
+            'xavier': initializers.xavier(in_features, out_features)}[initializer]
+    self.weight = self.add_weight('weight', [in_features, out_features], initializer=draw)
+    self.bias = self.add_weight(
+        'bias', [out_features], initializer='zeros' if zero_bias else initializers.torch_default(in_features))
+
+  def call(self, x):
+    return tf.matmul(x, tf.cast(self.weight, x.dtype)) + tf.cast(self.bias, x.dtype)
+
+
+class Embedding(tf_keras.layers.Layer):
+  """A learned table [rows, features], drawn from N(0, 1); called without input it returns the table."""
+
+  def __init__(self, rows: int, features: int, name: str | None = None):
+    super().__init__(name=name)
+    self.weight = self.add_weight('weight', [rows, features], initializer=tf_keras.initializers.RandomNormal(0, 1))
+
+  def table(self) -> tf.Tensor:
+    """Returns the table in the layer's compute dtype, [rows, features]."""
+    return tf.cast(self.weight, self.compute_dtype)
+
+
+class MLP(tf_keras.layers.Layer):
+  """Linear layers with a ReLU after all but the last (DETR's mask head)."""
+
+  def __init__(self, in_features: int, hidden: int, out_features: int, num_layers: int, name: str | None = None):
+    super().__init__(name=name)
+    sizes = [in_features] + [hidden] * (num_layers - 1) + [out_features]
+    self.layers = [Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:])]
+
+  def call(self, x):
+    for layer in self.layers[:-1]:
+      x = tf.nn.relu(layer(x))
+    return self.layers[-1](x)

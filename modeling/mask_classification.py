@@ -1,0 +1,32 @@
+"""The mask classification model: backbone, pixel decoder, transformer decoder with heads."""
+
+import tensorflow as tf
+import tf_keras
+
+
+class MaskClassificationModel(tf_keras.Model):
+  """Assembles the three parts; their attribute names follow the official checkpoints.
+
+  `model(images, training=False, seed=None)`:
+    images: float32 [batch, height, width, 3], normalised (`ops.image.normalize`), any size.
+    training: whether trained batch norms use the batch's statistics.
+    seed: int32 [2], of dropout: one for each step and replica. None: no dropout.
+  returns:
+    class_logits: float32 [layers, batch, queries, classes + 1], the last class is no-object.
+    mask_logits: float32 [layers, batch, queries, height / 4, width / 4], sizes rounded up.
+    Layers in order; the last is the prediction.
+  """
+
+  def __init__(self, backbone: tf_keras.layers.Layer, pixel_decoder: tf_keras.layers.Layer,
+               predictor: tf_keras.layers.Layer, name: str = 'mask_classification'):
+    super().__init__(name=name)
+    self.backbone = backbone
+    self.pixel_decoder = pixel_decoder
+    self.predictor = predictor
+    self.built = True  # every part made its weights when it was made
+
+  def call(self, images, training=False, seed=None):
+    images = tf.cast(images, self.compute_dtype)
+    features = self.backbone(images, training=training)
+    mask_features, memory = self.pixel_decoder(features, seed=seed)
+    return self.predictor(memory, mask_features, seed=seed)

@@ -1,0 +1,19 @@
+"""Which variables the recipes treat differently: the backbone's, and those without weight decay."""
+
+import tensorflow as tf
+import tf_keras
+
+from modeling.layers import linear
+from modeling.layers import norms
+
+_UNDECAYED = (norms.LayerNorm, norms.GroupNorm, norms.BatchNorm, linear.Embedding)
+
+
+def backbone_variables(model: tf_keras.Model) -> list[tf.Variable]:
+  """Returns the trainable variables of the backbone, whose learning rate has a multiplier of its own."""
+  return model.backbone.trainable_variables
+
+
+def undecayed_variables(model: tf_keras.Model) -> list[tf.Variable]:
+  """Returns the trainable variables of norms and embeddings; all others decay, biases too."""
+  return [v for layer in model.submodules if isinstance(layer, _UNDECAYED) for v in layer.trainable_variables]

@@ -1,0 +1,113 @@
+"""Feature pyramids of MaskFormer: plain, and with a transformer encoder on res5."""
+
+import tensorflow as tf
+import tf_keras
+
+from configs.model import PixelDecoder
+from modeling.layers.convolution import Conv2D
+from modeling.layers.transformer import EncoderLayer
+from ops import position
+from ops import resize
+from ops import shape as shape_ops
+
+
+class FPN(tf_keras.layers.Layer):
+  """Plain pyramid (official BasePixelDecoder).
+
+  Attribute names follow the official ones: `layer_4` is the coarsest level, `adapter_i` the lateral
+  convolution of level i + 1.
+
+  Attributes:
+    memory_width: channels of the features that the transformer decoder reads.
+  """
+
+  def __init__(self, config: PixelDecoder, channels: dict[str, int], name: str | None = None):
+    """Makes the pyramid.
+
+    Args:
+      config: its widths and norm.
+      channels: of the backbone's features, by level.
+      name: the layer's name.
+    """
+    super().__init__(name=name)
+    width = config.width
+    options = dict(norm=config.norm, use_bias=not config.norm)
+    self.memory_width = channels['5']
+    self.layer_4 = Conv2D(self._top_width(config, channels), width, 3, relu=True, **options)
+    for i, level in ((3, '4'), (2, '3'), (1, '2')):
+      setattr(self, f'adapter_{i}', Conv2D(channels[level], width, 1, **options))
+      setattr(self, f'layer_{i}', Conv2D(width, width, 3, relu=True, **options))
+    self.mask_features = Conv2D(width, config.mask_width, 3)
+
+  def _top_width(self, config, channels):
+    return channels['5']
+
+  def _memory(self, features, seed):
+    """The features that both the top of the pyramid and the transformer decoder read."""
+    return features['5']
+
+  def call(self, features, seed=None):
+    """Runs the pyramid.
+
+    Args:
+      features: the backbone's, {'2', '3', '4', '5'}.
+      seed: of dropout; None at inference.
+
+    Returns:
+      mask features [batch, height / 4, width / 4, mask_width] and the decoder's memory
+      [batch, height / 32, width / 32, memory_width].
+    """
+    memory = self._memory(features, seed)
+    y = self.layer_4(memory)
+    for i, level in ((3, '4'), (2, '3'), (1, '2')):
+      lateral = getattr(self, f'adapter_{i}')(features[level])
+      size = shape_ops.spatial_size(lateral)
+      y = getattr(self, f'layer_{i}')(lateral + resize.nearest(y, size))
+    return self.mask_features(y), memory
+
+
+class Encoder(tf_keras.layers.Layer):
+  """A stack of encoder layers."""
+
+  def __init__(self, config: PixelDecoder, name: str | None = None):
+    super().__init__(name=name)
+    self.layers = [
+        EncoderLayer(config.width, config.encoder_heads, config.encoder_feedforward, config.encoder_dropout,
+                     index=1000 + i) for i in range(config.encoder_layers)]
+
+  def call(self, x, place, seed=None):
+    for layer in self.layers:
+      x = layer(x, place, seed=seed)
+    return x
+
+
+class TransformerEncoder(tf_keras.layers.Layer):
+  """Holds the encoder under the official name `transformer.encoder`."""
+
+  def __init__(self, config: PixelDecoder, name: str | None = None):
+    super().__init__(name=name)
+    self.encoder = Encoder(config)
+
+  def call(self, feature, seed=None):
+    """[batch, height, width, width] -> the same, every pixel having attended to all others."""
+    shape = tf.shape(feature)
+    height, width = shape_ops.spatial_size(feature)
+    place = tf.cast(position.sine(height, width, feature.shape[-1]), feature.dtype)
+    tokens = tf.reshape(feature, [shape[0], shape[1] * shape[2], feature.shape[-1]])
+    return tf.reshape(self.encoder(tokens, place, seed=seed), shape)
+
+
+class TransformerFPN(FPN):
+  """Pyramid whose top is a transformer encoder on res5 (official TransformerEncoderPixelDecoder)."""
+
+  def __init__(self, config: PixelDecoder, channels: dict[str, int], name: str | None = None):
+    super().__init__(config, channels, name=name)
+    self.memory_width = config.width
+    self.input_proj = Conv2D(channels['5'], config.width, 1)
+    self.transformer = TransformerEncoder(config)
+
+  def _top_width(self, config, channels):
+    return config.width
+
+  def _memory(self, features, seed):
+    return self.transformer(self.input_proj(features['5']), seed=seed)

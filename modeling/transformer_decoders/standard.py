@@ -1,0 +1,110 @@
+"""MaskFormer's transformer decoder and heads (official StandardTransformerPredictor)."""
+
+import tensorflow as tf
+import tf_keras
+
+from configs.model import MaskFormer
+from modeling.layers.convolution import Conv2D
+from modeling.layers.linear import MLP
+from modeling.layers.linear import Embedding
+from modeling.layers.linear import Linear
+from modeling.layers.norms import LayerNorm
+from modeling.layers.transformer import DecoderLayer
+from ops import position
+from ops import shape as shape_ops
+
+
+class Decoder(tf_keras.layers.Layer):
+  """The stack of decoder layers and the one norm that every prediction passes."""
+
+  def __init__(self, config: MaskFormer, name: str | None = None):
+    super().__init__(name=name)
+    c = config.transformer_decoder
+    self.layers = [
+        DecoderLayer(c.hidden, c.heads, c.feedforward, c.dropout, c.pre_norm, index=i) for i in range(c.layers)]
+    self.norm = LayerNorm(c.hidden)
+
+  def call(self, target, query_position, memory, place, seed=None):
+    """Returns the normed output of every layer, [layers, batch, queries, features]."""
+    outputs = []
+    memory_key = memory + place
+    for layer in self.layers:
+      target = layer(target, query_position, memory, memory_key, seed=seed)
+      outputs.append(self.norm(target))
+    return tf.stack(outputs)
+
+
+class Transformer(tf_keras.layers.Layer):
+  """Holds the decoder under the official name `transformer.decoder`."""
+
+  def __init__(self, config: MaskFormer, name: str | None = None):
+    super().__init__(name=name)
+    self.decoder = Decoder(config)
+
+  def call(self, feature, query_embed, seed=None):
+    """[batch, height, width, hidden], [queries, hidden] -> [layers, batch, queries, hidden]."""
+    shape = tf.shape(feature)
+    height, width = shape_ops.spatial_size(feature)
+    place = tf.cast(position.sine(height, width, feature.shape[-1]), feature.dtype)
+    memory = tf.reshape(feature, [shape[0], shape[1] * shape[2], feature.shape[-1]])
+    query_position = query_embed[None]
+    target = tf.zeros([shape[0], query_embed.shape[0], query_embed.shape[1]], feature.dtype)
+    return self.decoder(target, query_position, memory, place, seed=seed)
+
+
+class StandardPredictor(tf_keras.layers.Layer):
+  """Queries in, class and mask logits out; the heads are shared by all layers."""
+
+  def __init__(self, config: MaskFormer, memory_width: int, name: str | None = None):
+    super().__init__(name=name)
+    hidden = config.transformer_decoder.hidden
+    self._deep_supervision = config.deep_supervision
+    self.query_embed = Embedding(config.num_queries, hidden)
+    self.transformer = Transformer(config)
+    self.input_proj = None
+    if memory_width != hidden or config.transformer_decoder.input_projection:
+      self.input_proj = Conv2D(memory_width, hidden, 1)
+    self.class_embed = Linear(hidden, config.num_classes + 1)
+    self.mask_embed = MLP(hidden, hidden, config.pixel_decoder.mask_width, 3)
+
+  def call(self, memory, mask_features, seed=None):
+    """Predicts.
+
+    Args:
+      memory: [batch, height / 32, width / 32, memory_width].
+      mask_features: [batch, height / 4, width / 4, mask_width].
+      seed: of dropout; None at inference.
+
+    Returns:
+      The model's outputs, see `MaskClassificationModel`.
+    """
+    if self.input_proj is not None:
+      memory = self.input_proj(memory)
+    embeddings = self.transformer(memory, self.query_embed.table(), seed=seed)
+    if not self._deep_supervision:
+      embeddings = embeddings[-1:]
+    class_logits = tf.cast(self.class_embed(embeddings), tf.float32)
+    return {
+        'class_logits': class_logits,
+        'mask_logits': mask_logits(self.mask_embed(embeddings), mask_features),
+    }
+
+
+def mask_logits(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tensor:
+  """Products of every query's mask embedding with every pixel's features, all layers in one product.
+
+  Args:
+    mask_embeddings: [layers, batch, queries, channels].
+    mask_features: [batch, height, width, channels].
+
+  Returns:
+    float32 [layers, batch, queries, height, width].
+  """
+  layers, queries = mask_embeddings.shape[0], mask_embeddings.shape[2]
+  shape = tf.shape(mask_features)
+  channels = mask_features.shape[-1]
+  rows = tf.reshape(tf.transpose(mask_embeddings, [1, 0, 2, 3]), [shape[0], layers * queries, channels])
+  pixels = tf.reshape(mask_features, [shape[0], shape[1] * shape[2], channels])
+  logits = tf.cast(tf.matmul(rows, pixels, transpose_b=True), tf.float32)
+  logits = tf.reshape(logits, [shape[0], layers, queries, shape[1], shape[2]])
+  return tf.transpose(logits, [1, 0, 2, 3, 4])
