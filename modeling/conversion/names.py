@@ -1,6 +1,7 @@
 """A model's variables under the names and in the layout of the official (PyTorch) checkpoints."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,20 @@ _NORM_NAMES = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean',
 _TABLES = ('query_embed.weight',)
 
 
+def _axes(name: str, rank: int) -> tuple[int, ...]:
+  """From TensorFlow's axes of the array `name` to the official ones."""
+  if rank == 4:
+    return (3, 2, 0, 1)  # [height, width, in, out] -> [out, in, height, width]
+  if rank == 2 and not name.endswith(_TABLES):
+    return (1, 0)
+  return tuple(range(rank))
+
+
+def to_official_layout(name: str, value: np.ndarray) -> np.ndarray:
+  """Returns an array in TensorFlow's layout in the official one."""
+  return np.transpose(value, _axes(name, value.ndim))
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
   """One variable and how its array lies in an official file."""
@@ -20,13 +35,7 @@ class Entry:
 
   @property
   def _axes(self) -> tuple[int, ...]:
-    """From TensorFlow's axes to the official ones."""
-    rank = len(self.variable.shape)
-    if rank == 4:
-      return (3, 2, 0, 1)  # [height, width, in, out] -> [out, in, height, width]
-    if rank == 2 and not self.name.endswith(_TABLES):
-      return (1, 0)
-    return tuple(range(rank))
+    return _axes(self.name, len(self.variable.shape))
 
   @property
   def official_shape(self) -> tuple[int, ...]:
@@ -34,7 +43,7 @@ class Entry:
 
   def to_official(self) -> np.ndarray:
     """Returns the variable's value in the official layout."""
-    return np.transpose(self.variable.numpy(), self._axes)
+    return to_official_layout(self.name, self.variable.numpy())
 
   def assign_official(self, value: np.ndarray) -> None:
     """Assigns an array in the official layout.
@@ -47,7 +56,8 @@ class Entry:
     self.variable.assign(np.transpose(value, np.argsort(self._axes)))
 
 
-def _official(path: tuple) -> str:
+def official_name(path: Sequence[str | int]) -> str:
+  """Returns the official name of the variable at that path of attributes below the model."""
   name = '.'.join(str(part) for part in path)
   head, _, last = name.rpartition('.')
   name = f'{head}.{_NORM_NAMES.get(last, last)}'
@@ -57,11 +67,20 @@ def _official(path: tuple) -> str:
   return name
 
 
+def _walk(part, path: tuple) -> Iterator[tuple[tuple, tf.Variable]]:
+  """Yields every variable below `part` with its path of public attribute names and list positions."""
+  if isinstance(part, tf.Variable):
+    yield path, part
+  elif isinstance(part, (list, tuple)):
+    for i, item in enumerate(part):
+      yield from _walk(item, path + (i,))
+  elif isinstance(part, tf_keras.layers.Layer):
+    for name, value in vars(part).items():
+      if not name.startswith('_'):
+        yield from _walk(value, path + (name,))
+
+
 def entries(model: tf_keras.Model) -> dict[str, Entry]:
   """Returns every variable of the model by its official name, trained or not."""
-  result = {}
-  for path, variable in model._flatten(  # pylint: disable=protected-access
-      predicate=lambda v: isinstance(v, tf.Variable), with_path=True):
-    entry = Entry(_official(path), variable)
-    result[entry.name] = entry
-  return result
+  return {name: Entry(name, variable)
+          for name, variable in ((official_name(path), v) for path, v in _walk(model, ()))}

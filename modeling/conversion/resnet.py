@@ -1,0 +1,78 @@
+"""ResNets of other libraries as arrays under this project's official names.
+
+Each function takes {name in the file: array} and returns {official name: array in the official layout}; what
+the file's own preprocessing and epsilon do differently is folded into the arrays, so that the network computes
+the same from this project's normalised RGB pictures (but for the zero padding at the picture's border, where
+Keras' and Model Garden's networks pad otherwise).
+"""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from modeling.layers.norms import EPSILON
+from ops.image import MEAN
+from ops.image import STD
+
+_KERAS_EPSILON = 1.001e-5
+_KERAS_MEAN_RGB = np.array([123.68, 116.779, 103.939])  # its 'caffe' preprocessing: BGR, no division
+_MODEL_GARDEN_EPSILON = 1e-3
+_NORM = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean', 'moving_variance': 'running_var'}
+
+
+def _conv(kernel: np.ndarray) -> np.ndarray:
+  return np.transpose(kernel, (3, 2, 0, 1))
+
+
+def from_keras_applications(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Keras Applications' ResNet `.h5`, keys like 'conv2_block1_1_conv/kernel'; needs stride_in_1x1."""
+  names = {'conv1_conv': 'stem.conv1'}
+  for name in {key.split('/')[0] for key in arrays}:
+    match = re.fullmatch(r'conv([2-5])_block(\d+)_([0-3])_conv', name)
+    if match:
+      stage, block, index = match.groups()
+      part = 'shortcut' if index == '0' else f'conv{index}'
+      names[name] = f'res{stage}.{int(block) - 1}.{part}'
+  result = {}
+  for source, target in names.items():
+    kernel, bias = arrays[f'{source}/kernel'].astype(np.float64), arrays[f'{source}/bias'].astype(np.float64)
+    norm = source.replace('_conv', '_bn') if source != 'conv1_conv' else 'conv1_bn'
+    if source == 'conv1_conv':
+      kernel = kernel[:, :, ::-1]  # the file reads BGR
+      bias = bias + np.tensordot(np.asarray(MEAN) - _KERAS_MEAN_RGB, kernel.sum((0, 1)), 1)
+      kernel = kernel * np.asarray(STD)[:, None]
+    values = {_NORM[k]: arrays[f'{norm}/{k}'].astype(np.float64) for k in _NORM}
+    values['running_mean'] = values['running_mean'] - bias
+    values['running_var'] = values['running_var'] + (_KERAS_EPSILON - EPSILON)
+    result[f'backbone.{target}.weight'] = _conv(kernel)
+    result.update({f'backbone.{target}.norm.{k}': v for k, v in values.items()})
+  return {name: value.astype(np.float32) for name, value in result.items()}
+
+
+def from_model_garden(arrays: dict[str, np.ndarray], blocks: tuple[int, ...]) -> dict[str, np.ndarray]:
+  """Model Garden's ResNet, keys like 'layer_with_weights-2/_conv1/kernel'.
+
+  Args:
+    arrays: the backbone's arrays.
+    blocks: of each stage, to tell where a stage begins.
+  """
+  places = [f'res{level}.{block}' for level, count in zip((2, 3, 4, 5), blocks) for block in range(count)]
+
+  def rename(index: int, part: str) -> Callable[[str], str] | str:
+    if index == 0:
+      return 'stem.conv1.weight'
+    if index == 1:
+      return f'stem.conv1.norm.{_NORM[part]}'
+    layer, leaf = part.split('/')
+    inner = 'shortcut' if layer in ('_shortcut', '_norm0') else f'conv{layer[-1]}'
+    return f'{places[index - 2]}.{inner}.' + ('weight' if leaf == 'kernel' else f'norm.{_NORM[leaf]}')
+
+  result = {}
+  for name, value in arrays.items():
+    index, part = re.fullmatch(r'layer_with_weights-(\d+)/(.*)', name).groups()
+    target = 'backbone.' + rename(int(index), part)
+    if target.endswith('running_var'):
+      value = value + (_MODEL_GARDEN_EPSILON - EPSILON)
+    result[target] = (_conv(value) if value.ndim == 4 else value).astype(np.float32)
+  return result

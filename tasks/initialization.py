@@ -1,0 +1,101 @@
+"""Restores `task.init_checkpoint` into a model and says what was and was not restored."""
+
+import dataclasses
+
+import tf_keras
+
+from configs import errors
+from configs.errors import UserError
+from configs.task import MaskClassification
+from modeling.conversion import names
+from modeling.conversion import sources
+
+MODULES = ('backbone', 'pixel_decoder', 'predictor')
+
+
+@dataclasses.dataclass
+class Report:
+  """What a restore did, by official name."""
+  path: str
+  kind: str
+  restored: list[str]
+  missing: list[str]  # wanted by the model, not in the file: keep their initial values
+  ignored: list[str]  # in the file, of no use here
+
+  def __str__(self) -> str:
+    lines = [f'init_checkpoint: {self.path} ({self.kind}): {len(self.restored)} tensors restored, '
+             f'{len(self.missing)} kept their initial values, {len(self.ignored)} in the file not used']
+    for title, rows in (('initial values', self.missing), ('not used', self.ignored)):
+      if rows:
+        more = f' and {len(rows) - 4} more' if len(rows) > 4 else ''
+        lines.append(f'  {title}: {", ".join(rows[:4])}{more}')
+    return '\n'.join(lines)
+
+
+def _module(name: str) -> str:
+  """Returns the module that an official name belongs to."""
+  return name.removeprefix('sem_seg_head.').split('.')[0]
+
+
+def wanted_modules(text: str) -> tuple[str, ...]:
+  """Parses `init_checkpoint_modules`.
+
+  Raises:
+    UserError: a name is neither 'all' nor a module.
+  """
+  parts = [p.strip() for p in text.split(',')]
+  if parts == ['all']:
+    return MODULES
+  for part in parts:
+    if part not in MODULES:
+      raise errors.unknown('task.init_checkpoint_modules', part, ('all',) + MODULES)
+  return tuple(parts)
+
+
+def restore(model: tf_keras.Model, path: str, modules: tuple[str, ...]) -> Report:
+  """Assigns the arrays of a checkpoint to the model's variables; all of them or, on an error, none.
+
+  Args:
+    model: the model.
+    path: see `sources.read`.
+    modules: parts of the model to restore.
+
+  Raises:
+    UserError: the file cannot be read, shapes differ, or a wanted module is not or only partly in the file.
+  """
+  source = sources.read(path)
+  entries = {n: e for n, e in names.entries(model).items() if _module(n) in modules}
+  given = {n: a for n, a in source.arrays.items() if n in entries}
+  wrong = [f'{n} is {"x".join(map(str, a.shape))} in the file, {"x".join(map(str, entries[n].official_shape))} '
+           'in the model' for n, a in given.items() if tuple(a.shape) != entries[n].official_shape]
+  if wrong:
+    raise UserError(f'init_checkpoint: {path} does not fit the model ({len(wrong)} shapes differ: '
+                    f'{"; ".join(wrong[:3])}); take the matching experiment or '
+                    'restore fewer parts with task.init_checkpoint_modules')
+  missing = sorted(set(entries) - set(given))
+  if missing:
+    raise UserError(f'init_checkpoint: {path} lacks {len(missing)} of the {len(entries)} tensors of '
+                    f'{", ".join(modules)} (first: {missing[0]}); restore fewer parts with '
+                    'task.init_checkpoint_modules or take the matching experiment')
+  unused = sorted(n for n in source.arrays if n not in entries)
+  unknown = [n for n in unused if _module(n) in modules]
+  if unknown:
+    raise UserError(f'init_checkpoint: {path} holds {len(unknown)} tensors of {", ".join(modules)} that the model '
+                    f'has no place for (first: {unknown[0]}); take the matching experiment')
+  for name, array in given.items():
+    entries[name].assign_official(array)
+  everything = names.entries(model)
+  return Report(path, source.kind, sorted(given), sorted(set(everything) - set(given)), unused + source.ignored)
+
+
+def initialize(model: tf_keras.Model, config: MaskClassification) -> Report | None:
+  """Restores what the task's configuration asks for and prints the report; None where it asks for nothing."""
+  if not config.init_checkpoint:
+    resnet = config.model.backbone.resnet
+    if resnet.norm == 'frozen':
+      print('warning: a frozen batch norm without pretrained weights does not train well; give '
+            'task.init_checkpoint (RESNET_CKPT) or set task.model.backbone.resnet.norm=group', flush=True)
+    return None
+  report = restore(model, config.init_checkpoint, wanted_modules(config.init_checkpoint_modules))
+  print(report, flush=True)
+  return report

@@ -1,0 +1,146 @@
+"""The model against recorded numbers of the official code (`mf_tiny`).
+
+The bound is ten times the recorded difference between the official float32 and float64 runs.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from modeling import parameter_groups
+from modeling.conversion import names
+from modeling.factory import build_model
+from modeling.layers import transformer
+from tests import support
+from tests.modeling import tiny
+
+NOISE_FACTOR = 10
+
+
+def floor(section: str, group: str) -> float:
+  """Returns the recorded noise of a group relative to the largest value of its array."""
+  noise = json.loads(support.shared('golden/mf_tiny/noise_floor.json').read_text())
+  return noise[section][group]['max_rel_to_largest']
+
+
+def assert_close(actual, expected, section, group):
+  expected = np.asarray(expected)
+  bound = NOISE_FACTOR * floor(section, group) * np.abs(expected).max()
+  np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=bound)
+
+
+def nchw(x):
+  return np.transpose(x, [0, 3, 1, 2])
+
+
+@pytest.fixture(scope='module')
+def model():
+  return tiny.model()
+
+
+@pytest.mark.parametrize('compiled', [False, True])
+def test_every_recorded_feature(model, compiled):
+  section = 'training step'
+  images, _ = tiny.batch()
+  golden = np.load(support.shared('golden/mf_tiny/forward.npz'))
+  np.testing.assert_allclose(
+      nchw(images), np.load(support.shared('golden/mf_tiny/inputs.npz'))['images_normalized_padded'], atol=1e-6)
+  wrap = tf.function if compiled else (lambda f: f)
+  features = wrap(model.backbone)(images)
+  for level in '2345':
+    assert_close(nchw(features[level]), golden[f'backbone/res{level}'], section, 'backbone features')
+  mask_features, memory = wrap(model.pixel_decoder)(features)
+  assert_close(nchw(memory), golden['pixel_decoder/transformer_encoder_features'], section, 'pixel decoder inner')
+  assert_close(nchw(mask_features), golden['pixel_decoder/mask_features'], section, 'pixel decoder mask_features')
+  embeddings = wrap(model.predictor.transformer)(memory, model.predictor.query_embed.table())
+  assert_close(embeddings, golden['predictor/hs'], section, 'transformer decoder inner')
+  assert_close(model.predictor.mask_embed(embeddings), golden['predictor/mask_embed'], section,
+               'transformer decoder inner')
+  outputs = wrap(model)(images)
+  for layer in range(3):
+    assert_close(outputs['class_logits'][layer], golden[f'predictor/layer{layer}/pred_logits'], section,
+                 'predictor pred_logits')
+    assert_close(outputs['mask_logits'][layer], golden[f'predictor/layer{layer}/pred_masks'], section,
+                 'predictor pred_masks')
+
+
+def test_plain_fpn():
+  model = tiny.model(plain_fpn=True)
+  images, _ = tiny.batch()
+  golden = np.load(support.shared('golden/mf_tiny/plainfpn/forward.npz'))
+  outputs = model(images)
+  for layer in range(3):
+    for ours, theirs in (('class_logits', 'pred_logits'), ('mask_logits', 'pred_masks')):
+      assert_close(outputs[ours][layer], golden[f'predictor/layer{layer}/{theirs}'], 'plain FPN',
+                   f'predictor {theirs}')
+
+
+@pytest.mark.parametrize('file, section, divisor', [
+    ('odd_size', 'odd size forward', 1),
+    ('odd_size_divisibility_32', 'odd size forward, SIZE_DIVISIBILITY 32', 32)])
+def test_odd_sizes(model, file, section, divisor):
+  images, _ = tiny.batch('odd_size', 'input/', divisor)
+  golden = np.load(support.shared(f'golden/mf_tiny/{file}.npz'))
+  outputs = model(images)
+  for ours, theirs in (('class_logits', 'pred_logits'), ('mask_logits', 'pred_masks')):
+    assert_close(outputs[ours][-1], golden[f'predictor/layer2/{theirs}'], section, f'predictor {theirs}')
+
+
+def test_dynamic_size_equals_static(model):
+  images, _ = tiny.batch('odd_size', 'input/')
+  dynamic = tf.function(model, input_signature=[tf.TensorSpec([None, None, None, 3])])
+  for name, value in model(images).items():
+    np.testing.assert_allclose(dynamic(images)[name], value, atol=2e-4)
+
+
+def test_jit_compiled_equals_graph(model):
+  images, _ = tiny.batch()
+  for name, value in model(images).items():
+    np.testing.assert_allclose(tf.function(model, jit_compile=True)(images)[name], value, atol=1e-3)
+
+
+def test_parameter_groups_are_the_official_ones(model):
+  groups = json.loads(support.shared('golden/mf_tiny/optimizer_groups.json').read_text())
+  official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
+  backbone = {official_names[v.ref()] for v in parameter_groups.backbone_variables(model)}
+  undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
+  trainable = {official_names[v.ref()] for v in model.trainable_variables}
+  assert trainable == set(groups)
+  assert backbone == {n for n, row in groups.items() if row['lr'] == pytest.approx(1e-5)}
+  assert undecayed == {n for n, row in groups.items() if row['weight_decay'] == 0}
+
+
+def test_query_permutation_permutes_predictions(model):
+  images, _ = tiny.batch()
+  before = model(images)
+  order = np.random.default_rng(0).permutation(10)
+  table = model.predictor.query_embed.weight
+  saved = table.numpy()
+  table.assign(saved[order])
+  after = model(images)
+  table.assign(saved)
+  for name in before:
+    np.testing.assert_allclose(after[name], before[name].numpy()[:, :, order], atol=1e-3)
+
+
+def test_dropout_follows_its_seed():
+  model = build_model(tiny.config(dropout=0.1), seed=1)
+  images, _ = tiny.batch()
+  run = lambda seed: model(images, training=True, seed=tf.constant(seed))['class_logits'].numpy()
+  np.testing.assert_array_equal(run([3, 0]), run([3, 0]))
+  assert np.abs(run([3, 0]) - run([4, 0])).max() > 1e-2
+  assert np.abs(run([3, 0]) - run([3, 1])).max() > 1e-2
+  np.testing.assert_array_equal(model(images)['class_logits'], model(images, training=True)['class_logits'])
+
+
+def test_pre_norm_layer_against_its_formula():
+  layer = transformer.EncoderLayer(8, 2, 16, 0.0, pre_norm=True)
+  x = tf.random.stateless_normal([2, 5, 8], [1, 2])
+  place = tf.random.stateless_normal([1, 5, 8], [3, 4])
+  y = layer.norm1(x)
+  expected = x + layer.self_attn(y + place, y + place, y)
+  z = layer.norm2(expected)
+  expected = expected + layer.linear2(tf.nn.relu(layer.linear1(z)))
+  np.testing.assert_allclose(layer(x, place), expected, atol=1e-6)

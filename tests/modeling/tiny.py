@@ -1,0 +1,64 @@
+"""The model of the recorded official run `mf_tiny` and its weights."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from configs.backbones import Backbone
+from configs.backbones import ResNet
+from configs.model import MaskFormer
+from configs.model import PixelDecoder
+from configs.model import TransformerDecoder
+from modeling.conversion import names
+from modeling.factory import build_model
+from ops import image as image_ops
+from tests import support
+
+
+def config(plain_fpn: bool = False, dropout: float = 0.0) -> MaskFormer:
+  """Returns the configuration that `mf_tiny` (or its plain-FPN sibling) was recorded with."""
+  return MaskFormer(
+      num_classes=7,
+      num_queries=10,
+      backbone=Backbone(resnet=ResNet(stem_channels=8, res2_channels=16, bottleneck_channels=4)),
+      which_pixel_decoder='fpn' if plain_fpn else 'transformer_fpn',
+      pixel_decoder=PixelDecoder(
+          width=64, mask_width=32, encoder_layers=2, encoder_heads=4, encoder_feedforward=96,
+          encoder_dropout=dropout),
+      transformer_decoder=TransformerDecoder(
+          layers=3, hidden=64, heads=4, feedforward=96, dropout=dropout, input_projection=plain_fpn))
+
+
+def official_weights(plain_fpn: bool = False) -> dict[str, np.ndarray]:
+  """Returns the recorded weights by official name."""
+  weights = dict(np.load(support.shared('golden/mf_tiny/weights.npz')))
+  if plain_fpn:
+    known = json.loads(support.shared('golden/mf_tiny/plainfpn/weight_names.json').read_text())
+    weights.update(np.load(support.shared('golden/mf_tiny/plainfpn/extra_weights.npz')))
+    weights = {name: weights[name] for name in known['all_names']}
+  weights.pop('criterion.empty_weight', None)
+  return weights
+
+
+def model(plain_fpn: bool = False):
+  """Returns the model with the recorded weights; every name on both sides is used once."""
+  result = build_model(config(plain_fpn))
+  entries = names.entries(result)
+  weights = official_weights(plain_fpn)
+  assert set(entries) == set(weights)
+  for name, value in weights.items():
+    entries[name].assign_official(value)
+  return result
+
+
+def batch(file: str = 'inputs', prefix: str = '', divisor: int = 1) -> tuple[tf.Tensor, np.ndarray]:
+  """Returns recorded pictures as (normalised images [batch, height, width, 3], image sizes [batch, 2])."""
+  arrays = np.load(support.shared(f'golden/mf_tiny/{file}.npz'))
+  pictures = [arrays[f'{prefix}image_{i}'].transpose(1, 2, 0) for i in range(2)]
+  sizes = np.array([p.shape[:2] for p in pictures])
+  height, width = -(-sizes.max(0) // divisor) * divisor
+  padded = np.zeros([2, height, width, 3], np.uint8)
+  for row, picture in zip(padded, pictures):
+    row[:picture.shape[0], :picture.shape[1]] = picture
+  return image_ops.normalize(tf.constant(padded), tf.constant(sizes, tf.int32)), sizes
