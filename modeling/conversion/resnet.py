@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from modeling.layers.norms import EPSILON
-from ops.image import MEAN
-from ops.image import STD
+from ops.image import PIXEL_MEAN
+from ops.image import PIXEL_STD
 
 _KERAS_EPSILON = 1.001e-5
 _KERAS_MEAN_RGB = np.array([123.68, 116.779, 103.939])  # its 'caffe' preprocessing: BGR, no division
@@ -40,8 +40,8 @@ def from_keras_applications(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarr
     norm = source.replace('_conv', '_bn') if source != 'conv1_conv' else 'conv1_bn'
     if source == 'conv1_conv':
       kernel = kernel[:, :, ::-1]  # the file reads BGR
-      bias = bias + np.tensordot(np.asarray(MEAN) - _KERAS_MEAN_RGB, kernel.sum((0, 1)), 1)
-      kernel = kernel * np.asarray(STD)[:, None]
+      bias = bias + np.tensordot(np.asarray(PIXEL_MEAN) - _KERAS_MEAN_RGB, kernel.sum((0, 1)), 1)
+      kernel = kernel * np.asarray(PIXEL_STD)[:, None]
     values = {_NORM[k]: arrays[f'{norm}/{k}'].astype(np.float64) for k in _NORM}
     values['running_mean'] = values['running_mean'] - bias
     values['running_var'] = values['running_var'] + (_KERAS_EPSILON - EPSILON)

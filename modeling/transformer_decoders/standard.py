@@ -100,11 +100,9 @@ def mask_logits(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tens
   Returns:
     float32 [layers, batch, queries, height, width].
   """
-  layers, queries = mask_embeddings.shape[0], mask_embeddings.shape[2]
   shape = tf.shape(mask_features)
-  channels = mask_features.shape[-1]
-  rows = tf.reshape(tf.transpose(mask_embeddings, [1, 0, 2, 3]), [shape[0], layers * queries, channels])
-  pixels = tf.reshape(mask_features, [shape[0], shape[1] * shape[2], channels])
-  logits = tf.cast(tf.matmul(rows, pixels, transpose_b=True), tf.float32)
-  logits = tf.reshape(logits, [shape[0], layers, queries, shape[1], shape[2]])
-  return tf.transpose(logits, [1, 0, 2, 3, 4])
+  layers, queries = tf.shape(mask_embeddings)[0], mask_embeddings.shape[2]
+  pixels = tf.reshape(mask_features, [1, shape[0], shape[1] * shape[2], mask_features.shape[-1]])
+  # Broadcasting over the layers writes the result where it belongs; a product per layer would be copied.
+  logits = tf.cast(tf.matmul(mask_embeddings, pixels, transpose_b=True), tf.float32)
+  return tf.reshape(logits, [layers, shape[0], queries, shape[1], shape[2]])

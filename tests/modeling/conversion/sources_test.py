@@ -1,0 +1,97 @@
+"""ResNets of other libraries, read from files made here, compute what their own library computes."""
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from official.vision.modeling.backbones import resnet as garden_resnet
+
+from configs.backbones import ResNet as ResNetConfig
+from configs.errors import UserError
+from modeling.backbones.resnet import ResNet
+from modeling.conversion import names
+from modeling.conversion import sources
+from ops import image as image_ops
+
+
+class Holder(tf_keras.Model):
+  """A model that is only a backbone."""
+
+  def __init__(self, config):
+    super().__init__()
+    self.backbone = ResNet(config)
+
+
+def randomize(model, seed):
+  rng = np.random.default_rng(seed)
+  for v in model.variables:
+    if v.shape.rank == 1:  # norms and biases get values that are not their defaults
+      v.assign(rng.uniform(0.5, 1.5, v.shape) if 'variance' in v.name or 'gamma' in v.name
+               else rng.uniform(-0.3, 0.3, v.shape))
+
+
+def load(source, config):
+  holder = Holder(config)
+  entries = names.entries(holder)
+  assert set(entries) == set(source.arrays)
+  for name, array in source.arrays.items():
+    entries[name].assign_official(array)
+  return holder.backbone
+
+
+def test_keras_applications(tmp_path):
+  theirs = tf_keras.applications.ResNet50(weights=None, include_top=False, input_shape=(160, 160, 3))
+  randomize(theirs, 0)
+  theirs.save_weights(tmp_path / 'resnet.h5')
+  ours = load(sources.read(str(tmp_path / 'resnet.h5')), ResNetConfig(stride_in_1x1=True))
+  image = np.random.default_rng(1).integers(0, 256, [1, 160, 160, 3]).astype(np.uint8)
+  wanted = tf_keras.Model(theirs.input, [theirs.get_layer(n).output for n in ('conv2_block3_out', 'conv5_block3_out')])(
+      tf_keras.applications.resnet.preprocess_input(image.astype(np.float32)))
+  got = ours(image_ops.normalize(tf.constant(image), tf.constant([[160, 160]])))
+  # Away from the border, where both pad with their own idea of black.
+  inner = (slice(None), slice(12, 28), slice(12, 28))
+  np.testing.assert_allclose(got['2'][inner], wanted[0][inner], rtol=0, atol=2e-5 * np.abs(wanted[0]).max())
+  np.testing.assert_allclose(got['5'], wanted[1], rtol=0, atol=2e-2 * np.abs(wanted[1]).max())
+
+
+@pytest.mark.parametrize('as_item', [True, False])
+def test_model_garden(tmp_path, as_item):
+  theirs = garden_resnet.ResNet(50, input_specs=tf_keras.layers.InputSpec(shape=[None, None, None, 3]))
+  randomize(theirs, 2)
+  if as_item:
+    path = tf.train.Checkpoint(backbone=theirs, global_step=tf.Variable(3)).write(str(tmp_path / 'ckpt'))
+  else:
+    inputs = tf_keras.Input([None, None, 3])
+    whole = tf_keras.Model(inputs, theirs(inputs))
+    path = tf.train.Checkpoint(model=whole).write(str(tmp_path / 'ckpt'))
+  ours = load(sources.read(path), ResNetConfig())
+  # At odd sizes TensorFlow's 'SAME' is symmetric, so both networks are the same function.
+  image = tf.random.stateless_normal([1, 65, 65, 3], [1, 2])
+  wanted, got = theirs(image), ours(image)
+  for level in '2345':
+    np.testing.assert_allclose(got[level], wanted[level], rtol=0, atol=3e-5 * np.abs(wanted[level]).max())
+
+
+def test_newest_checkpoint_of_a_folder(tmp_path):
+  manager = tf.train.CheckpointManager(tf.train.Checkpoint(x=tf.Variable(1.0)), str(tmp_path), max_to_keep=3)
+  manager.save()
+  newest = manager.save()
+  assert sources.find(str(tmp_path)) == newest
+  assert sources.find(newest + '.index') == newest
+
+
+def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path):
+  empty, text, other = tmp_path / 'empty', tmp_path / 'text.h5', tmp_path / 'other.h5'
+  empty.mkdir()
+  text.write_text('no HDF5')
+  with h5py.File(other, 'w') as file:
+    file['dense/dense/kernel:0'] = np.zeros(3)
+  foreign = tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(tmp_path / 'foreign'))
+  damaged = tmp_path / 'damaged.index'
+  damaged.write_bytes(b'not an index')
+  for path, words in ((tmp_path / 'none', 'does not exist'), (empty, 'no checkpoint in the folder'),
+                      (text, 'cannot be read as HDF5'), (other, 'no Keras Applications ResNet'),
+                      (foreign, 'no model of this project'), (tmp_path / 'damaged', 'cannot be read')):
+    with pytest.raises(UserError, match=words):
+      sources.read(str(path))
