@@ -1,0 +1,62 @@
+# Sourced by the other scripts: where the project is, how to say and fail, and the Python to use.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
+export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
+LOCK="$ROOT/requirements.lock.txt"
+
+say() { printf '%s\n' "$*"; }
+
+# fail CODE MESSAGE
+fail() {
+  local code="$1"
+  shift
+  printf 'error: %s\n' "$*" >&2
+  exit "$code"
+}
+
+# Prints the version "3.x" of an interpreter that runs and is one the lock file knows; nothing otherwise.
+python_version() {
+  "$1" -c 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])' 2>/dev/null |
+    grep -E '^3\.(10|11|12)$' || true
+}
+
+find_python() {
+  local candidate
+  for candidate in python3.11 python3.12 python3.10 python3 python; do
+    if command -v "$candidate" >/dev/null && [ -n "$(python_version "$candidate")" ]; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  fail 2 "no Python 3.10, 3.11 or 3.12 (with venv) was found; install one (on Debian: apt-get install" \
+    "python3.11-venv) or set PYTHON=/path/to/python of an environment that holds $LOCK"
+}
+
+stamp_of_lock() { cksum < "$LOCK"; }
+
+# Sets PYTHON. A PYTHON from outside is taken as it is: its packages are its owner's business. Otherwise
+# .venv in the project is made if needed and holds what the lock file says; the stamp is written last, so
+# an interrupted installation is taken up again.
+setup_python() {
+  if [ -n "${PYTHON:-}" ]; then
+    command -v "$PYTHON" >/dev/null || fail 2 "PYTHON=$PYTHON is not a program; set it to a Python or unset it"
+    "$PYTHON" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("tensorflow") is None)' ||
+      fail 2 "PYTHON=$PYTHON has no tensorflow; install $LOCK into it or unset PYTHON"
+    return
+  fi
+  local venv="${VENV_DIR:-$ROOT/.venv}" base
+  PYTHON="$venv/bin/python"
+  if [ ! -x "$PYTHON" ] || [ -z "$(python_version "$PYTHON")" ]; then
+    base="$(find_python)"
+    say "set-up: making $venv with $base ($(python_version "$base"))"
+    "$base" -m venv --clear "$venv" || fail 1 "could not make $venv; is there space, may it be written?"
+  fi
+  if [ "$(cat "$venv/installed.stamp" 2>/dev/null)" != "$(stamp_of_lock)" ]; then
+    say "set-up: installing $(grep -c '==' "$LOCK") pinned packages into $venv (about 3 GB, some minutes)"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r "$LOCK" ||
+      fail 1 "installing $LOCK failed; what was installed is kept, run the same command again"
+    stamp_of_lock > "$venv/installed.stamp"
+    say "set-up: done"
+  fi
+}
