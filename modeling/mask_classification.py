@@ -7,10 +7,11 @@ import tf_keras
 class MaskClassificationModel(tf_keras.Model):
   """Assembles the three parts; their attribute names follow the official checkpoints.
 
-  `model(images, training=False, seed=None)`:
+  `model(images, training=False, seed=None, last_layer_only=False)`:
     images: float32 [batch, height, width, 3], normalised (`ops.image.normalize`), any size.
     training: whether trained batch norms use the batch's statistics.
     seed: int32 [2], of dropout: one for each step and replica. None: no dropout.
+    last_layer_only: leave out what only the losses need; layers is 1 then.
   returns:
     class_logits: float32 [layers, batch, queries, classes + 1], the last class is no-object.
     mask_logits: float32 [layers, batch, queries, height / 4, width / 4], sizes rounded up.
@@ -25,8 +26,8 @@ class MaskClassificationModel(tf_keras.Model):
     self.predictor = predictor
     self.built = True  # every part made its weights when it was made
 
-  def call(self, images, training=False, seed=None):
+  def call(self, images, training=False, seed=None, last_layer_only=False):
     images = tf.cast(images, self.compute_dtype)
     features = self.backbone(images, training=training)
     mask_features, memory = self.pixel_decoder(features, seed=seed)
-    return self.predictor(memory, mask_features, seed=seed)
+    return self.predictor(memory, mask_features, seed=seed, last_layer_only=last_layer_only)

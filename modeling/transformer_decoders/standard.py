@@ -67,13 +67,14 @@ class StandardPredictor(tf_keras.layers.Layer):
     self.class_embed = Linear(hidden, config.num_classes + 1)
     self.mask_embed = MLP(hidden, hidden, config.pixel_decoder.mask_width, 3)
 
-  def call(self, memory, mask_features, seed=None):
+  def call(self, memory, mask_features, seed=None, last_layer_only=False):
     """Predicts.
 
     Args:
       memory: [batch, height / 32, width / 32, memory_width].
       mask_features: [batch, height / 4, width / 4, mask_width].
       seed: of dropout; None at inference.
+      last_layer_only: predict from the last decoder layer only.
 
     Returns:
       The model's outputs, see `MaskClassificationModel`.
@@ -81,7 +82,7 @@ class StandardPredictor(tf_keras.layers.Layer):
     if self.input_proj is not None:
       memory = self.input_proj(memory)
     embeddings = self.transformer(memory, self.query_embed.table(), seed=seed)
-    if not self._deep_supervision:
+    if last_layer_only or not self._deep_supervision:
       embeddings = embeddings[-1:]
     class_logits = tf.cast(self.class_embed(embeddings), tf.float32)
     return {

@@ -1,0 +1,84 @@
+"""Times the training step, inference, matching and input pipeline, against Hugging Face's MaskFormer if installed.
+
+    python scripts/benchmark.py                                   # 512x512, batch 2, float32 and bfloat16
+    python scripts/benchmark.py --size 256 --precision float32 --repeats 5
+    python scripts/benchmark.py --records '/data/coco/train*'     # the input pipeline too
+
+Every line is measured in a process of its own, so that peak memory is that line's, and rival and ours take
+turns; the figure is the median. Ratios are rival / ours: above 1 ours is faster or smaller.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORKER = ROOT / 'scripts' / 'benchmark_worker.py'
+
+
+def measure(side: str, work: str, args: argparse.Namespace, precision: str) -> dict | None:
+  """Runs one measurement in a process of its own; None where the side is not installed."""
+  command = [sys.executable, str(WORKER), '--side', side, '--work', work, '--size', str(args.size),
+             '--batch', str(args.batch), '--precision', precision, '--repeats', str(args.repeats),
+             '--segments', str(args.segments), '--threads', str(args.threads)]
+  if args.records:
+    command += ['--records', args.records]
+  done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+  if done.returncode == 3:  # the worker says so where a package is missing
+    return None
+  if done.returncode:
+    raise SystemExit(f'error: {" ".join(command)} failed:\n{done.stderr[-2000:]}')
+  return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def compare(work: str, args: argparse.Namespace, precision: str) -> list[str]:
+  """Measures one kind of work on both sides, in turns, and returns the table's row."""
+  runs = {'ours': [], 'hugging_face': []}
+  for _ in range(args.rounds):
+    for side, results in runs.items():
+      result = measure(side, work, args, precision)
+      if result:
+        results.append(result)
+  def middle(side, key):
+    return statistics.median(r[key] for r in runs[side]) if runs[side] else None
+  row = [work, precision]
+  for key in ('seconds', 'peak_gb'):
+    ours, theirs = middle('ours', key), middle('hugging_face', key)
+    row += [f'{ours:.3f}', f'{theirs:.3f}' if theirs else '-', f'{theirs / ours:.2f}' if theirs else '-']
+  return row
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--size', type=int, default=512, help='side of the square pictures')
+  parser.add_argument('--batch', type=int, default=2)
+  parser.add_argument('--segments', type=int, default=12, help='target segments of a picture')
+  parser.add_argument('--repeats', type=int, default=5, help='timed calls of one process')
+  parser.add_argument('--rounds', type=int, default=1, help='processes a side')
+  parser.add_argument('--threads', type=int, default=0, help='0: all cores')
+  parser.add_argument('--precision', nargs='+', default=['float32', 'bfloat16'], choices=['float32', 'bfloat16'])
+  parser.add_argument('--work', nargs='+', default=['train', 'inference', 'matching', 'input'],
+                      choices=['train', 'inference', 'matching', 'input', 'parts'])
+  parser.add_argument('--records', default='', help='glob of TFRecords for the input pipeline')
+  args = parser.parse_args()
+  head = ['work', 'precision', 'ours s', 'theirs s', 'ratio', 'ours GB', 'theirs GB', 'ratio']
+  print(f'{args.size}x{args.size}, batch {args.batch}, plain FPN, ResNet-50, 133 classes, 100 queries, '
+        f'{args.segments} segments a picture; theirs: Hugging Face transformers')
+  print('  '.join(f'{h:>10}' for h in head), flush=True)
+  for work in args.work:
+    for precision in args.precision if work in ('train', 'inference', 'parts') else ['float32']:
+      if work == 'input' and not args.records:
+        continue
+      if work == 'parts':
+        parts = measure('ours', work, args, precision)['parts']
+        for name, seconds in parts.items():
+          print(f'  {name:<40} {seconds:8.3f} s  {100 * seconds / parts["training step"]:5.1f} %', flush=True)
+        continue
+      print('  '.join(f'{cell:>10}' for cell in compare(work, args, precision)), flush=True)
+
+
+if __name__ == '__main__':
+  main()
