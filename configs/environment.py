@@ -1,0 +1,210 @@
+"""The environment variables that change a registered experiment; read nowhere else.
+
+They are applied when an experiment is looked up, below `--config_file` and `--params_override`. An empty
+variable counts as one that is not set.
+"""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from configs import errors
+from configs.data import DataConfig
+from configs.task import Experiment
+
+_TRUE_FALSE = {'true': True, '1': True, 'false': False, '0': False}
+
+
+def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> list[str]:
+  """Changes `experiment` in place as the environment says, and prints what it changed.
+
+  Args:
+    experiment: as registered.
+    environ: the variables; TFRECORDS_DIR, RESNET_CKPT, MASKFORMER_CKPT, TRAIN_BATCH_SIZE, EVAL_BATCH_SIZE,
+      BASE_LR, IMG_SIZE, NO_OBJ_CLS_WEIGHT, DEEP_SUPERVISION, ON_TPU and TPU_NAME are looked at.
+
+  Returns:
+    One line for each variable that is set: its name, value, and what it changed.
+
+  Raises:
+    UserError: a value is of the wrong kind; the variable is named.
+  """
+  lines = []
+  for name, change in _CHANGES.items():
+    text = environ.get(name, '').strip()
+    if text:
+      lines.append(f'{name}={text}: {change(experiment, name, text, environ)}')
+  for line in lines:
+    print(f'environment: {line}', flush=True)
+  return lines
+
+
+def model_dir(experiment_name: str, environ: Mapping[str, str] = os.environ) -> str:
+  """Returns the folder of a run: MODEL_DIR, else runs/<experiment> in the project."""
+  root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  return environ.get('MODEL_DIR', '').strip() or os.path.join(root, 'runs', experiment_name)
+
+
+def _whole(name: str, text: str) -> int:
+  if not text.isdecimal() or int(text) < 1:
+    raise errors.UserError(f'{name}={text} is not a whole number above 0; correct or unset it')
+  return int(text)
+
+
+def _number(name: str, text: str, lowest: float = 0.0) -> float:
+  try:
+    number = float(text)
+  except ValueError:
+    number = math.nan
+  if not math.isfinite(number) or number < lowest:
+    raise errors.UserError(f'{name}={text} is not a number of at least {lowest:g}; correct or unset it')
+  return number
+
+
+def _flag(name: str, text: str) -> bool:
+  if text.lower() not in _TRUE_FALSE:
+    raise errors.UserError(f'{name}={text} is not one of True, False, 1, 0; correct or unset it')
+  return _TRUE_FALSE[text.lower()]
+
+
+def _records(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  del environ
+  if not tf.io.gfile.isdir(text):
+    raise errors.UserError(f'{name}={text} is not a folder; make one with scripts/prepare_data.py')
+  task = experiment.task
+  task.train_data.input_path = os.path.join(text, 'train*')
+  task.validation_data.input_path = os.path.join(text, 'val*')
+  return 'records train* and val* of this folder'
+
+
+def _backbone_weights(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  del name
+  if environ.get('MASKFORMER_CKPT', '').strip():
+    return 'not used, MASKFORMER_CKPT holds the whole model'
+  experiment.task.init_checkpoint = text
+  experiment.task.init_checkpoint_modules = 'backbone'
+  return 'the backbone starts from these weights'
+
+
+def _model_weights(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  del name, environ
+  experiment.task.init_checkpoint = text
+  experiment.task.init_checkpoint_modules = 'all'
+  return 'the model starts from these weights'
+
+
+def _train_batch(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  """Sets the batch and lets the schedule follow, so that the epochs stay what they were.
+
+  As detectron2 does for another number of workers: steps, boundaries, warm-up and intervals divided by the
+  factor, the learning rate multiplied.
+  """
+  batch, data, trainer = _whole(name, text), experiment.task.train_data, experiment.trainer
+  registered, data.global_batch_size = data.global_batch_size, batch
+  if batch == registered:
+    return 'as registered'
+  def scaled(steps: int) -> int:
+    return max(1, round(steps * registered / batch))
+  rate = trainer.optimizer_config.learning_rate
+  trainer.train_steps = scaled(trainer.train_steps)
+  rate.boundaries = [scaled(b) for b in rate.boundaries]
+  rate.warmup_steps = scaled(rate.warmup_steps) if rate.warmup_steps else 0
+  trainer.validation_interval = min(scaled(trainer.validation_interval), trainer.train_steps)
+  # More steps a picture are no reason to save less often.
+  trainer.checkpoint_interval = min(trainer.checkpoint_interval, scaled(trainer.checkpoint_interval))
+  changed = [f'{registered} pictures a step as registered -> train_steps {trainer.train_steps}']
+  if rate.boundaries:
+    changed.append(f'boundaries {rate.boundaries}')
+  if rate.warmup_steps:
+    changed.append(f'warmup_steps {rate.warmup_steps}')
+  if not environ.get('BASE_LR', '').strip():
+    rate.base *= batch / registered
+    changed.append(f'learning rate {rate.base:g}')
+  changed.append(f'validation_interval {trainer.validation_interval}')
+  changed.append(f'checkpoint_interval {trainer.checkpoint_interval}')
+  return ', '.join(changed)
+
+
+def _validation_batch(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  del environ
+  experiment.task.validation_data.global_batch_size = _whole(name, text)
+  return 'pictures a validation step'
+
+
+def _learning_rate(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  del environ
+  experiment.trainer.optimizer_config.learning_rate.base = _number(name, text)
+  return 'base learning rate'
+
+
+def _picture_size(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  """Scales every size of the recipe by size / (short edge of its validation pictures).
+
+  Training pictures become size x size windows. Where the recipe does not resize (records of one size),
+  pictures are brought to that size first.
+  """
+  del environ
+  size, task = _whole(name, text), experiment.task
+  if size < 32:
+    raise errors.UserError(f'{name}={text} is below 32, the stride of the network; give a larger one')
+  registered = task.validation_data.parser.augmentation.short_edges
+  for data in (task.train_data, task.validation_data):
+    if registered:
+      _scale_sizes(data, size / registered[0])
+    else:
+      data.parser.augmentation.short_edges = [size]
+      data.parser.output_size = [size, size]
+  task.train_data.parser.output_size = [size, size]
+  task.train_data.parser.augmentation.crop_to_output = True
+  edges = task.train_data.parser.augmentation.short_edges
+  return (
+      f'training on {size} x {size} windows, short edges {min(edges)} to {max(edges)}; validation at short '
+      f'edge {size}')
+
+
+def _scale_sizes(data: DataConfig, factor: float) -> None:
+  def scaled(edge: int) -> int:
+    return max(1, round(edge * factor))
+  augmentation = data.parser.augmentation
+  augmentation.short_edges = [scaled(e) for e in augmentation.short_edges]
+  augmentation.crop_pre_short_edges = [scaled(e) for e in augmentation.crop_pre_short_edges]
+  augmentation.crop_side_range = [scaled(e) for e in augmentation.crop_side_range]
+  augmentation.long_edge_limit = scaled(augmentation.long_edge_limit) if augmentation.long_edge_limit else 0
+
+
+def _no_object_weight(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  del environ
+  experiment.task.losses.no_object_weight = _number(name, text)
+  return 'weight of no-object in the class loss'
+
+
+def _deep_supervision(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  del environ
+  experiment.task.model.deep_supervision = _flag(name, text)
+  every = experiment.task.model.deep_supervision
+  return f'a prediction after {"every" if every else "the last"} decoder layer'
+
+
+def _tpu(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  if not _flag(name, text):
+    return 'no TPU'
+  experiment.runtime.distribution_strategy = 'tpu'
+  experiment.runtime.tpu = environ.get('TPU_NAME', '').strip() or 'local'
+  experiment.trainer.train_tf_while_loop = True
+  return f'strategy tpu at {experiment.runtime.tpu}'
+
+
+_CHANGES: dict[str, Callable[[Experiment, str, str, Mapping[str, str]], str]] = {
+    'TFRECORDS_DIR': _records,
+    'RESNET_CKPT': _backbone_weights,
+    'MASKFORMER_CKPT': _model_weights,
+    'TRAIN_BATCH_SIZE': _train_batch,
+    'EVAL_BATCH_SIZE': _validation_batch,
+    'BASE_LR': _learning_rate,
+    'IMG_SIZE': _picture_size,
+    'NO_OBJ_CLS_WEIGHT': _no_object_weight,
+    'DEEP_SUPERVISION': _deep_supervision,
+    'ON_TPU': _tpu,
+}

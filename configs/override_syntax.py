@@ -1,0 +1,130 @@
+"""The text of `--params_override`: `a.b=1,c.d=[1,2],e='x,y'` into keys and values, not yet typed.
+
+    overrides: piece (',' piece)*
+    piece:     key '=' value
+    value:     '[' (value (',' value)*)? ']'  |  quoted text  |  bare text without ',' and brackets
+
+Bare text stays text: whether `off` is a word or False is for the type of the field to say.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import NoReturn
+
+from configs import errors
+
+FILE_ENDINGS = ('.yaml', '.yml', '.json')
+_KEY = re.compile(r'[A-Za-z_]\w*(\.\w+)*')
+_QUOTES = ('"', "'")
+
+
+class Bare(str):
+  """Text that was not in quotes, so that it may stand for a number, True or None as well."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Override:
+  """One assignment: a dotted key, its value and the piece of text it was read from."""
+  key: str
+  value: object
+  piece: str
+
+
+def is_file(text: str) -> bool:
+  """Whether the text of `--params_override` is the name of a file."""
+  return text.strip().endswith(FILE_ENDINGS) and '=' not in text
+
+
+def check(text: str, source: str = '--params_override') -> None:
+  """Raises UserError where `parse` would; a file is not opened."""
+  if not is_file(text):
+    parse(text, source)
+
+
+def parse(text: str, source: str = '--params_override') -> list[Override]:
+  """Returns the assignments of `text` in their order.
+
+  Args:
+    text: `a.b=1,c.d=[1,2],e='x,y'`; blanks around keys, values and commas do not count.
+    source: what the error messages call the text.
+
+  Returns:
+    Overrides; values are `Bare` text, `str` (was quoted) or a list of such values.
+
+  Raises:
+    UserError: the text is no such list of assignments; the piece that is wrong is in the message.
+  """
+  if not text.strip():
+    raise errors.UserError(f'{source} is empty; leave it out or write key=value')
+  found = {}
+  for piece in _pieces(text, source):
+    override = _assignment(piece, source)
+    if override.key in found:
+      raise errors.UserError(f'{source} sets {override.key} twice; keep one of the two')
+    found[override.key] = override
+  return list(found.values())
+
+
+def _pieces(text: str, source: str) -> Iterator[str]:
+  """Yields the pieces between the commas that stand outside of brackets and quotes."""
+  depth, quote, start = 0, '', 0
+  for at, char in enumerate(text):
+    if quote:
+      quote = '' if char == quote else quote
+    elif char in _QUOTES and text[:at].rstrip()[-1:] in ('=', ',', '['):
+      quote = char
+    elif char == '[':
+      depth += 1
+    elif char == ']':
+      depth -= 1
+      if depth < 0:
+        _fail(source, text[start:at + 1], 'has a ] without its [')
+    elif char == ',' and not depth:
+      yield text[start:at].strip()
+      start = at + 1
+  piece = text[start:].strip()
+  if quote:
+    _fail(source, piece, f'has no closing {quote}')
+  if depth:
+    _fail(source, piece, 'has a [ without its ]')
+  yield piece
+
+
+def _assignment(piece: str, source: str) -> Override:
+  if not piece:
+    raise errors.UserError(f'{source} has nothing between two commas or at an end; remove the extra comma')
+  key, equals, value = (part.strip() for part in piece.partition('='))
+  if not equals:
+    _fail(source, piece, 'is not key=value; a list is written key=[4,5], text with commas in quotes')
+  if not _KEY.fullmatch(key):
+    _fail(source, piece, f'has {key!r} before the =, which is no dotted name')
+  if not value:
+    raise errors.UserError(
+        f"{source}: {key} has an empty value (is the environment variable set?); write {key}='' for no text")
+  return Override(key, _value(value, piece, source), piece)
+
+
+def _value(text: str, piece: str, source: str) -> object:
+  if text.startswith('['):
+    if not text.endswith(']'):
+      _fail(source, piece, 'goes on after the ]')
+    inner = text[1:-1].strip()
+    return [_element(part, piece, source) for part in _pieces(inner, source)] if inner else []
+  if text[0] in _QUOTES:
+    if len(text) < 2 or text.find(text[0], 1) != len(text) - 1:
+      _fail(source, piece, 'goes on after the closing quote')
+    return text[1:-1]
+  if re.search(r'\s[\w.]+\s*=', text):
+    _fail(source, piece, 'looks like several; put commas between them')
+  return Bare(text)
+
+
+def _element(text: str, piece: str, source: str) -> object:
+  if not text:
+    _fail(source, piece, 'has an empty place in its list')
+  return _value(text, piece, source)
+
+
+def _fail(source: str, piece: str, problem: str) -> NoReturn:
+  raise errors.UserError(f'{source}: {piece!r} {problem}')

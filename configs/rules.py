@@ -1,0 +1,176 @@
+"""What values a field of an experiment may have, beyond its type, and which fields belong together."""
+
+import dataclasses
+import fnmatch
+from collections.abc import Iterable
+
+from configs import datasets
+from configs import errors
+from configs.task import Experiment
+
+# Fields that hold one of a few names. Patterns are fnmatch's, over the dotted key.
+_CHOICES = {
+    'task.data_set': datasets.names(),
+    'task.model.which_pixel_decoder': ['transformer_fpn', 'fpn'],
+    'task.model.backbone.resnet.norm': ['frozen', 'batch', 'sync', 'group'],
+    'task.model.backbone.resnet.depth': [14, 26, 50, 101, 152],
+    'task.model.pixel_decoder.norm': ['group', ''],
+    'task.losses.matcher': ['auto', 'host', 'graph'],
+    'task.losses.class_normalizer': ['global', 'replica'],
+    'trainer.optimizer_config.learning_rate.schedule': ['multi_step', 'poly', 'constant'],
+    'trainer.best_checkpoint_metric_comp': ['higher', 'lower'],
+    'runtime.distribution_strategy': ['one_device', 'mirrored', 'multi_worker_mirrored', 'tpu'],
+    'runtime.mixed_precision_dtype': [
+        'float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'],
+}
+# Last parts of keys whose number lies in 0 .. 1, is at least 1, may be below 0; others are at least 0.
+_SHARES = (
+    'flip_probability', 'crop_probability', '*dropout', '*_threshold', 'focal_alpha', 'warmup_factor',
+    'beta_1', 'beta_2')
+_AT_LEAST_ONE = (
+    'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels',
+    'steps_per_loop', 'train_steps', '*_interval', 'max_to_keep', 'global_batch_size', 'max_segments',
+    'shuffle_buffer_size', 'num_packs', 'num_cores_per_replica')
+_MAY_BE_NEGATIVE = (
+    'validation_steps', 'task_index', 'default_shard_dim', 'recovery_max_trials')
+
+
+def check_value(key: str, value: object, config: object, where: str) -> None:
+  """Checks one value that has its field's type already.
+
+  Args:
+    key: the field's dotted name.
+    value: what it is to become.
+    config: the configuration that holds the field.
+    where: source and key, for the message.
+
+  Raises:
+    UserError: the value is no known name or out of its range.
+  """
+  if key in _CHOICES:
+    _check_choice(value, _CHOICES[key], where)
+  if key.endswith('.type'):
+    _check_choice(value, [f.name for f in dataclasses.fields(config) if f.name != 'type'], where)
+  for number in value if isinstance(value, list) else [value]:
+    if isinstance(number, (int, float)) and not isinstance(number, bool):
+      _check_range(key.rpartition('.')[2], number, isinstance(value, list), where)
+
+
+def validate(experiment: Experiment) -> None:
+  """Checks what must hold between the fields of an experiment.
+
+  What depends on the machine (devices, a batch that its replicas divide) is checked where it is known.
+
+  Raises:
+    UserError: with the keys that contradict each other.
+  """
+  _validate_model(experiment.task)
+  for name in ('train_data', 'validation_data'):
+    _validate_parser(getattr(experiment.task, name).parser, f'task.{name}.parser')
+  _validate_schedule(experiment)
+  _validate_compilation(experiment)
+
+
+def _check_choice(value: object, known: Iterable[object], where: str) -> None:
+  known = list(known)
+  if value in known:
+    return
+  if all(isinstance(k, str) for k in known):
+    close = errors.nearest(str(value), known)
+    if close:
+      raise errors.UserError(f'{where} cannot be {value!r}; did you mean {" or ".join(close)}?')
+  raise errors.UserError(f'{where} cannot be {value!r}; known: {", ".join(repr(k) for k in known)}')
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+  return any(fnmatch.fnmatchcase(name, p) for p in patterns)
+
+
+def _check_range(name: str, number: float, in_list: bool, where: str) -> None:
+  if _matches(name, _MAY_BE_NEGATIVE):
+    return
+  if _matches(name, _SHARES):
+    if not 0 <= number <= 1:
+      raise errors.UserError(f'{where} must lie in 0 .. 1, not {number}')
+  elif in_list or _matches(name, _AT_LEAST_ONE):
+    if number < 1:
+      raise errors.UserError(f'{where} must be at least 1, not {number}')
+  elif number < 0:
+    raise errors.UserError(f'{where} must not be below 0, not {number}')
+
+
+def _require(holds: bool, message: str) -> None:
+  if not holds:
+    raise errors.UserError(message)
+
+
+def _validate_model(task) -> None:
+  model, decoder, transformer = task.model, task.model.pixel_decoder, task.model.transformer_decoder
+  data_set = datasets.get(task.data_set)
+  _require(
+      model.num_classes == data_set.num_classes,
+      f'task.model.num_classes is {model.num_classes}, but data set {data_set.name} has '
+      f'{data_set.num_classes} classes; set task.model.num_classes={data_set.num_classes}')
+  _require(
+      transformer.hidden % transformer.heads == 0,
+      f'task.model.transformer_decoder.hidden is {transformer.hidden}, which its heads '
+      f'({transformer.heads}) do not divide; change one of them')
+  _require(
+      transformer.hidden % 2 == 0,
+      f'task.model.transformer_decoder.hidden is {transformer.hidden}; it must be even')
+  if model.which_pixel_decoder == 'transformer_fpn':
+    _require(
+        decoder.width % decoder.encoder_heads == 0,
+        f'task.model.pixel_decoder.width is {decoder.width}, which encoder_heads '
+        f'({decoder.encoder_heads}) do not divide; change one of them')
+  if decoder.norm == 'group':
+    _require(
+        decoder.width % 32 == 0,
+        f"task.model.pixel_decoder.width is {decoder.width}; norm 'group' needs a multiple of 32")
+
+
+def _validate_parser(parser, where: str) -> None:
+  augmentation = parser.augmentation
+  _require(
+      len(parser.output_size) in (0, 2),
+      f'{where}.output_size has {len(parser.output_size)} numbers; it is [height, width] or []')
+  if augmentation.crop_to_output:
+    _require(bool(parser.output_size), f'{where}.augmentation.crop_to_output needs {where}.output_size')
+  side_range = augmentation.crop_side_range
+  if augmentation.crop_probability:
+    _require(
+        bool(augmentation.crop_pre_short_edges) and len(side_range) == 2 and side_range[0] <= side_range[1],
+        f'{where}.augmentation.crop_probability is {augmentation.crop_probability}; it needs '
+        'crop_pre_short_edges=[...] and crop_side_range=[smallest,largest]')
+  if augmentation.long_edge_limit and augmentation.short_edges:
+    _require(
+        augmentation.long_edge_limit >= max(augmentation.short_edges),
+        f'{where}.augmentation.long_edge_limit is {augmentation.long_edge_limit}, below the largest of '
+        f'short_edges ({max(augmentation.short_edges)})')
+
+
+def _validate_schedule(experiment: Experiment) -> None:
+  rate = experiment.trainer.optimizer_config.learning_rate
+  where = 'trainer.optimizer_config.learning_rate'
+  if rate.schedule == 'multi_step':
+    _require(
+        bool(rate.boundaries), f"{where}.schedule is 'multi_step'; it needs {where}.boundaries=[step,...]")
+    _require(
+        all(a < b for a, b in zip(rate.boundaries, rate.boundaries[1:])),
+        f'{where}.boundaries are {rate.boundaries}; they must rise')
+  _require(
+      experiment.trainer.train_steps > 0, 'trainer.train_steps is 0; set it to the number of steps to train')
+
+
+def _validate_compilation(experiment: Experiment) -> None:
+  runtime, task = experiment.runtime, experiment.task
+  on_tpu = runtime.distribution_strategy == 'tpu'
+  if runtime.jit_compile or on_tpu:
+    reason = "runtime.distribution_strategy is 'tpu'" if on_tpu else 'runtime.jit_compile is set'
+    _require(
+        task.losses.matcher != 'host',
+        f"{reason}, so the matching is compiled too; set task.losses.matcher to 'auto' or 'graph'")
+    _require(
+        bool(task.train_data.parser.output_size),
+        f'{reason} and needs pictures of one size; set task.train_data.parser.output_size=[height,width] '
+        'or the environment variable IMG_SIZE')

@@ -1,0 +1,79 @@
+"""The door of every program: flags whose mistakes are one line, and `error: …` with exit code 2.
+
+Imports no TensorFlow, so that a wrong name is answered at once.
+"""
+
+import argparse
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from configs import errors
+
+EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+  """Flags; a mistake is a `UserError` that names the nearest right flag."""
+
+  def __init__(self, description: str):
+    super().__init__(
+        description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    self.add_argument('--debug', action='store_true', help='show the whole trace of an error')
+
+  def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+    """Returns the flags' values.
+
+    Args:
+      argv: what came after the program's name.
+
+    Raises:
+      UserError: a flag is unknown, lacks its value or has a wrong one.
+    """
+    arguments, extra = self.parse_known_args(argv)
+    if extra:
+      self._refuse(extra[0])
+    return arguments
+
+  def error(self, message: str) -> NoReturn:
+    message = message.removeprefix('argument ')
+    no_value = re.match(r'(?P<flag>[^:]+): expected (one|at least one) argument', message)
+    if no_value:
+      message = f'{no_value["flag"]} has no value; give one (is an environment variable empty?)'
+    raise errors.UserError(message)
+
+  def _refuse(self, word: str) -> NoReturn:
+    if not word.startswith('-'):
+      raise errors.UserError(
+          f'{word!r} belongs to no flag; a value with blanks or an * in it must be in quotes')
+    known = [f for action in self._actions for f in action.option_strings if f.startswith('--')]
+    raise errors.unknown('flag', word.partition('=')[0], known)
+
+
+def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> NoReturn:
+  """Calls `main` with the arguments and ends the process.
+
+  A user's mistake is printed as one line, exit code 2; with --debug its trace comes before. Whatever else
+  goes wrong keeps its trace: it is a fault of this program.
+
+  Args:
+    main: takes the arguments after the program's name; returns the exit code, None for 0.
+    argv: the arguments; None: those of the process.
+  """
+  argv = sys.argv[1:] if argv is None else argv
+  try:
+    code = main(argv) or 0
+  except errors.UserError as error:
+    if '--debug' in argv:
+      traceback.print_exc()
+    sys.stdout.flush()
+    print(f'error: {error}', file=sys.stderr)
+    code = EXIT_USER
+  except KeyboardInterrupt:
+    sys.stdout.flush()
+    print('interrupted', file=sys.stderr)
+    code = EXIT_INTERRUPTED
+  sys.exit(code)
