@@ -1,0 +1,96 @@
+"""Sigmoid focal and dice loss of matched masks at full resolution, with their gradient in closed form.
+
+The official code upsamples the matched logits to the size of the targets and lets autograd keep a dozen
+full-size intermediates. Here the upsampling is a product with two constant matrices, and while a chunk of masks
+is at hand both its losses and their gradients with respect to the low-resolution logits are computed; nothing of
+full size outlives the chunk.
+"""
+
+import tensorflow as tf
+
+from ops import masks as mask_ops
+from ops import resize
+
+# Masks that are at full size at the same time.
+CHUNK = 2
+
+
+def _focal_terms(probability_wrong, cross_entropy, is_target, alpha, gamma):
+  """Focal loss and its derivative by -logit (target) or logit (background), per pixel."""
+  q = probability_wrong
+  weight = tf.where(is_target, alpha, 1 - alpha) if alpha >= 0 else 1.0
+  modulated = weight * (tf.square(q) if gamma == 2 else tf.pow(q, gamma))
+  return modulated * cross_entropy, modulated * (gamma * (1 - q) * cross_entropy + q)
+
+
+def _chunk_losses(logits, is_target, alpha, gamma):
+  """Losses [n] of a chunk and their gradients [n, h, w] by its low-resolution logits [n, h, w]."""
+  height, width = is_target.shape[1], is_target.shape[2]
+  shape = tf.shape(is_target)
+  height, width = (shape[1] if height is None else height), (shape[2] if width is None else width)
+  low = [tf.shape(logits)[i] if logits.shape[i] is None else logits.shape[i] for i in (1, 2)]
+  rows, columns = resize.bilinear_matrix(low[0], height), resize.bilinear_matrix(low[1], width)
+  x = tf.matmul(rows, tf.matmul(logits, columns, transpose_b=True))
+  target = tf.cast(is_target, tf.float32)
+  sign = 1 - 2 * target
+  s = sign * x
+  q = tf.sigmoid(s)  # 1 - the probability of the right answer
+  num_pixels = tf.cast(shape[1] * shape[2], tf.float32)
+
+  focal, focal_slope = _focal_terms(q, tf.nn.softplus(s), is_target, alpha, gamma)
+  focal_loss = tf.reduce_sum(focal, [1, 2]) / num_pixels
+
+  probability = tf.where(is_target, 1 - q, q)
+  numerator = 2 * tf.reduce_sum(probability * target, [1, 2]) + 1
+  denominator = tf.reduce_sum(probability, [1, 2]) + tf.reduce_sum(target, [1, 2]) + 1
+  dice_loss = 1 - numerator / denominator
+  per_denominator = (1 / denominator)[:, None, None]
+  dice_slope = q * (1 - q) * (per_denominator * ((numerator / denominator)[:, None, None] - 2 * target))
+
+  def down(gradient):  # the transposed upsampling
+    return tf.matmul(rows, tf.matmul(gradient, columns), transpose_a=True)
+  return focal_loss, dice_loss, down(sign * focal_slope) / num_pixels, down(dice_slope)
+
+
+def focal_and_dice(logits: tf.Tensor, id_maps: tf.Tensor, image: tf.Tensor, layer: tf.Tensor, slot: tf.Tensor,
+                   alpha: float = 0.25, gamma: float = 2.0) -> tf.Tensor:
+  """Losses of matched masks, upsampled to the targets' size (bilinear, align_corners False).
+
+  Args:
+    logits: float32 [n, h, w], one matched mask each.
+    id_maps: integer [batch, layers, height, width], value slot + 1.
+    image: int32 [n], each mask's index into the batch.
+    layer: int32 [n], its target's id-map layer.
+    slot: int32 [n], its target's slot.
+    alpha: the focal loss' weight of the foreground; negative: no weights.
+    gamma: its exponent.
+
+  Returns:
+    float32 [n, 2]: sigmoid focal loss, mean over pixels, and dice loss 1 - (2 sum(p m) + 1) / (sum p + sum m + 1).
+  """
+  @tf.custom_gradient
+  def losses(x):
+    n = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+    num_chunks = -(-n // CHUNK)
+    def padded(v):
+      return tf.pad(v, [[0, num_chunks * CHUNK - n]] + [[0, 0]] * (v.shape.rank - 1))
+    # Padding masks point at slot 0 of the first picture; their rows are cut off again.
+    pieces = [tf.reshape(padded(v), tf.concat([[num_chunks, CHUNK], tf.shape(v)[1:]], 0))
+              for v in (x, image, layer, slot)]
+    pieces[0] = tf.ensure_shape(pieces[0], [None, CHUNK, x.shape[1], x.shape[2]])
+    def one(piece):
+      chunk, *where = piece
+      return _chunk_losses(chunk, mask_ops.masks_of(id_maps, *where), alpha, gamma)
+    f32 = lambda *shape: tf.TensorSpec(shape, tf.float32)
+    low = x.shape[1:]
+    focal, dice, focal_gradient, dice_gradient = tf.map_fn(
+        one, tuple(pieces), parallel_iterations=1,
+        fn_output_signature=(f32(CHUNK), f32(CHUNK), f32(CHUNK, *low), f32(CHUNK, *low)))
+    focal, dice = tf.reshape(focal, [-1])[:n], tf.reshape(dice, [-1])[:n]
+    gradients = [tf.reshape(g, tf.concat([[-1], tf.shape(g)[2:]], 0))[:n] for g in (focal_gradient, dice_gradient)]
+
+    def gradient(upstream):
+      return upstream[:, 0, None, None] * gradients[0] + upstream[:, 1, None, None] * gradients[1]
+    return tf.stack([focal, dice], axis=1), gradient
+
+  return losses(logits)

@@ -1,0 +1,126 @@
+"""MaskFormer's set loss: match queries to targets, then class, focal and dice terms of every decoder layer."""
+
+import tensorflow as tf
+
+from configs.losses import Losses
+from losses import assignment
+from losses import mask_losses
+from losses import pairwise
+from ops import masks as mask_ops
+
+TERMS = ('class', 'mask', 'dice')
+
+
+def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
+  """Returns the mean of a replica's value over all replicas."""
+  context = tf.distribute.get_replica_context()
+  return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+class SetLoss:
+  """The criterion (MaskFormer paper 3.2 and 3.3, official criterion.py and matcher.py).
+
+  Outputs are the model's: class_logits [layers, batch, queries, classes + 1] and mask_logits
+  [layers, batch, queries, h, w]. Targets are a batch's: id_maps [batch, layers, height, width], classes, layer and
+  valid [batch, segments], optionally is_real [batch] (False: the picture only fills the batch).
+  """
+
+  def __init__(self, config: Losses, num_classes: int, in_graph: bool):
+    """Makes the criterion.
+
+    Args:
+      config: weights.
+      num_classes: without no-object.
+      in_graph: static shapes and the assignment solver in the graph, so that it compiles under XLA.
+    """
+    self._config = config
+    self._num_classes = num_classes
+    self._in_graph = in_graph
+
+  def cost(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Returns the matching costs, float32 [layers, batch, queries, segments]; no gradient."""
+    mask_logits = tf.stop_gradient(outputs['mask_logits'])
+    dynamic = tf.shape(mask_logits)
+    size = [dynamic[i] if mask_logits.shape[i] is None else mask_logits.shape[i] for i in (3, 4)]
+    masks = mask_ops.segment_masks(targets['id_maps'], targets['layer'], size)
+    return pairwise.total_cost(
+        tf.stop_gradient(outputs['class_logits']), mask_logits, targets['classes'], masks, self._config)
+
+  def match(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Returns the query of each target, int32 [layers, batch, segments]; -1 where there is none."""
+    segments = tf.shape(targets['valid'])[1]
+    if not self._in_graph:
+      # Slots are filled from the first: the empty ones need no costs.
+      used = tf.reduce_max(tf.reduce_sum(tf.cast(targets['valid'], tf.int32), axis=1))
+      targets = {**targets, **{k: targets[k][:, :used] for k in ('classes', 'layer', 'valid')}}
+    query_index = assignment.assign(self.cost(outputs, targets), targets['valid'], self._in_graph)
+    if not self._in_graph:
+      query_index = tf.pad(query_index, [[0, 0], [0, 0], [0, segments - used]], constant_values=-1)
+    return tf.stop_gradient(query_index)
+
+  def terms(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor], query_index: tf.Tensor,
+            num_masks: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    """Computes the unweighted terms of this replica.
+
+    Args:
+      outputs: the model's.
+      targets: the batch's.
+      query_index: from `match`.
+      num_masks: what the mask terms are divided by; default: targets per replica, at least 1.
+
+    Returns:
+      {'class', 'mask', 'dice'}: float32 [layers] each.
+    """
+    if num_masks is None:
+      count = tf.reduce_sum(tf.cast(targets['valid'], tf.float32))
+      num_masks = tf.maximum(mean_over_replicas(count), 1.0)
+    masks = self._mask_terms(outputs['mask_logits'], targets, query_index) / num_masks
+    return {
+        'class': self._class_term(outputs['class_logits'], targets, query_index),
+        'mask': masks[:, 0],
+        'dice': masks[:, 1],
+    }
+
+  def weigh(self, terms: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Returns the weighted sum over terms and layers, a scalar."""
+    weights = {'class': self._config.class_weight, 'mask': self._config.mask_weight, 'dice': self._config.dice_weight}
+    return tf.add_n([weights[name] * tf.reduce_sum(terms[name]) for name in TERMS])
+
+  def _class_term(self, class_logits, targets, query_index):
+    """Weighted mean of the cross entropy; unmatched queries should say no-object."""
+    queries = class_logits.shape[2]
+    # One hot over queries: -1 hits none.
+    hits = tf.one_hot(query_index, queries, dtype=tf.int32)
+    offset = targets['classes'][None, :, :, None] - self._num_classes
+    labels = self._num_classes + tf.reduce_sum(hits * offset, axis=2)
+    log_probability = tf.nn.log_softmax(tf.cast(class_logits, tf.float32))
+    picked = tf.gather(log_probability, labels, axis=3, batch_dims=3)
+    weights = tf.where(labels == self._num_classes, self._config.no_object_weight, 1.0)
+    if 'is_real' in targets:
+      weights *= tf.cast(targets['is_real'], tf.float32)[None, :, None]
+    normalizer = tf.reduce_sum(weights, axis=[1, 2])
+    if self._config.class_normalizer == 'global':
+      normalizer = mean_over_replicas(normalizer)
+    return tf.math.divide_no_nan(-tf.reduce_sum(weights * picked, axis=[1, 2]), normalizer)
+
+  def _mask_terms(self, mask_logits, targets, query_index):
+    """Sums of focal and dice losses over matched masks, float32 [layers, 2]."""
+    shape = tf.shape(query_index)
+    layers = mask_logits.shape[0]
+    matched = query_index >= 0
+    if self._in_graph:
+      everywhere = tf.reshape(tf.stack(tf.meshgrid(
+          *[tf.range(shape[i]) for i in range(3)], indexing='ij'), axis=-1), [-1, 3])
+      weight = tf.cast(tf.reshape(matched, [-1]), tf.float32)
+    else:
+      everywhere = tf.cast(tf.where(matched), tf.int32)
+      weight = tf.ones([tf.shape(everywhere)[0]])
+    prediction, image, slot = tf.unstack(everywhere, axis=1)
+    query = tf.maximum(tf.gather_nd(query_index, everywhere), 0)
+    logits = tf.gather_nd(mask_logits, tf.stack([prediction, image, query], axis=1))
+    layer = tf.gather_nd(targets['layer'], tf.stack([image, slot], axis=1))
+    # An unmatched slot is computed and weighs nothing; zeroed first, so that no NaN comes back from it.
+    logits = tf.where(weight[:, None, None] > 0, logits, 0.0)
+    losses = mask_losses.focal_and_dice(
+        logits, targets['id_maps'], image, layer, slot, self._config.focal_alpha, self._config.focal_gamma)
+    return tf.math.unsorted_segment_sum(losses * weight[:, None], prediction, layers)
