@@ -72,7 +72,7 @@ def _pieces(text: str, source: str) -> Iterator[str]:
   for at, char in enumerate(text):
     if quote:
       quote = '' if char == quote else quote
-    elif char in _QUOTES and text[:at].rstrip()[-1:] in ('=', ',', '['):
+    elif char in _QUOTES and text[:at].rstrip()[-1:] in ('', '=', ',', '['):
       quote = char
     elif char == '[':
       depth += 1

@@ -215,12 +215,16 @@ def _unknown(root: Experiment, names: Sequence[str], depth: int, where: str) -> 
   known = list(keys(root))
   same_name = [k for k in known if k.split('.')[-1] == names[-1]]
   parent = '.'.join(names[:depth])
-  siblings = [k for k in known if k.startswith(f'{parent}.')] if parent else known
-  close = same_name or errors.nearest('.'.join(names), siblings) or errors.nearest('.'.join(names), known)
+  prefix = f'{parent}.' if parent else ''
+  beside = {k[len(prefix):].split('.')[0] for k in known if k.startswith(prefix)}
+  if depth == len(names) - 1:
+    close = same_name or [prefix + name for name in errors.nearest(names[-1], beside)]
+  else:
+    close = same_name or errors.nearest('.'.join(names), known)
   if close:
     return errors.UserError(f'{where} does not exist; did you mean {" or ".join(close[:3])}?')
-  inside = sorted({k[len(parent) + 1 if parent else 0:].split('.')[0] for k in siblings})
-  return errors.UserError(f'{where} does not exist; {parent or "an experiment"} has {", ".join(inside)}')
+  inside = ', '.join(sorted(beside))
+  return errors.UserError(f'{where} does not exist; {parent or "an experiment"} has {inside}')
 
 
 def _set(changes: Sequence[tuple]) -> None:

@@ -8,7 +8,7 @@ from configs import datasets
 from configs import errors
 from configs.task import Experiment
 
-# Fields that hold one of a few names. Patterns are fnmatch's, over the dotted key.
+# Fields that hold one of a few values.
 _CHOICES = {
     'task.data_set': datasets.names(),
     'task.model.which_pixel_decoder': ['transformer_fpn', 'fpn'],
@@ -23,7 +23,8 @@ _CHOICES = {
     'runtime.mixed_precision_dtype': [
         'float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'],
 }
-# Last parts of keys whose number lies in 0 .. 1, is at least 1, may be below 0; others are at least 0.
+# Last parts of keys (fnmatch patterns) whose number lies in 0 .. 1, is at least 1, may be below 0; others
+# are at least 0.
 _SHARES = (
     'flip_probability', 'crop_probability', '*dropout', '*_threshold', 'focal_alpha', 'warmup_factor',
     'beta_1', 'beta_2')
@@ -33,6 +34,11 @@ _AT_LEAST_ONE = (
     'shuffle_buffer_size', 'num_packs', 'num_cores_per_replica')
 _MAY_BE_NEGATIVE = (
     'validation_steps', 'task_index', 'default_shard_dim', 'recovery_max_trials')
+
+
+def choices() -> dict[str, list]:
+  """Returns the keys that hold one of a few values, with these values."""
+  return {key: list(known) for key, known in _CHOICES.items()}
 
 
 def check_value(key: str, value: object, config: object, where: str) -> None:

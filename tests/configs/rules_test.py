@@ -1,0 +1,56 @@
+"""What must hold between the fields of an experiment."""
+
+import pytest
+
+from configs import overrides
+from configs import rules
+from configs.errors import UserError
+from configs.experiments import maskformer
+
+
+@pytest.mark.parametrize('make', [maskformer.coco_panoptic, maskformer.shapes_panoptic])
+def test_registered_experiments_are_valid(make):
+  rules.validate(make())
+
+
+PARSER = 'task.train_data.parser'
+
+
+@pytest.mark.parametrize('text, parts', [
+    ('task.model.num_classes=80', ['num_classes is 80', '133']),
+    ('task.model.transformer_decoder.heads=7', ['hidden is 256', '7']),
+    ('task.model.pixel_decoder.encoder_heads=7', ['width is 256', '7']),
+    ('task.model.pixel_decoder.width=40', ['width is 40', '32']),
+    (f'{PARSER}.output_size=[5]', ['output_size has 1']),
+    (f'{PARSER}.augmentation.crop_to_output=True', ['crop_to_output needs']),
+    (f'{PARSER}.augmentation.crop_side_range=[600,384]', ['crop_probability', 'crop_side_range']),
+    (f'{PARSER}.augmentation.crop_pre_short_edges=[]', ['crop_pre_short_edges']),
+    (f'{PARSER}.augmentation.long_edge_limit=700', ['long_edge_limit is 700', '800']),
+    ('trainer.optimizer_config.learning_rate.boundaries=[]', ["'multi_step'", 'boundaries']),
+    ('trainer.optimizer_config.learning_rate.boundaries=[20,10]', ['[20, 10]', 'rise']),
+    ('runtime.jit_compile=True', ['jit_compile', 'output_size', 'IMG_SIZE']),
+    (f'runtime.jit_compile=True,{PARSER}.output_size=[64,64],task.losses.matcher=host', ['matcher', 'auto']),
+    ('runtime.distribution_strategy=tpu', ["'tpu'", 'output_size']),
+])
+def test_contradictions(text, parts):
+  experiment = maskformer.coco_panoptic()
+  overrides.apply(experiment, text)
+  with pytest.raises(UserError) as error:
+    rules.validate(experiment)
+  for part in parts:
+    assert part in str(error.value)
+
+
+def test_what_another_choice_does_not_need_is_not_asked_for():
+  experiment = maskformer.coco_panoptic()
+  overrides.apply(experiment, (
+      'task.model.which_pixel_decoder=fpn,task.model.pixel_decoder.encoder_heads=7,'
+      "task.model.pixel_decoder.norm='',task.model.pixel_decoder.width=40,"
+      'trainer.optimizer_config.learning_rate.schedule=poly,'
+      'trainer.optimizer_config.learning_rate.boundaries=[]'))
+  rules.validate(experiment)
+
+
+def test_every_choice_belongs_to_a_field():
+  known = set(overrides.keys(maskformer.coco_panoptic()))
+  assert set(rules.choices()) <= known
