@@ -27,3 +27,12 @@ def normalize(images, image_size):
   inside = rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :]
   # where, not a product: a bf16 or XLA rounding of the picture must not leak into the padding.
   return tf.where(inside[..., tf.newaxis], normalized, 0.0)
+
+
+def pad_to_multiple(maps, divisor):
+  """Pads [batch, height, width, channels] with zeros, right and below, to multiples of `divisor`; 0: not at all."""
+  if divisor < 2:
+    return maps
+  size = tf.shape(maps)
+  bottom, right = -size[1] % divisor, -size[2] % divisor
+  return tf.pad(maps, [[0, 0], [0, bottom], [0, right], [0, 0]])

@@ -1,0 +1,81 @@
+"""From a serialized record to a picture, its id maps and its segments."""
+
+import tensorflow as tf
+
+from configs import datasets
+from dataloaders import schema
+
+# Raw category ids of Model Garden's records are bytes.
+_RAW_IDS = 256
+
+
+def _class_of_raw_id(data_set: str) -> tf.Tensor:
+  """Table [256] from a raw category id to the contiguous class, -1 where there is none."""
+  known = datasets.get(data_set).contiguous_ids
+  return tf.constant([known.get(i, -1) for i in range(_RAW_IDS)], tf.int32)
+
+
+def _own_segments(parsed):
+  pngs = parsed['image/id_maps']
+  id_maps = tf.map_fn(
+      lambda png: tf.io.decode_png(png, channels=1, dtype=tf.uint16)[:, :, 0], pngs,
+      fn_output_signature=tf.TensorSpec([None, None], tf.uint16))
+  ints = {name: tf.cast(parsed[f'segments/{name}'], tf.int32) for name in ('class', 'is_crowd', 'layer', 'area')}
+  return (tf.transpose(id_maps, [1, 2, 0]), ints['class'], tf.cast(ints['is_crowd'], tf.bool), ints['layer'],
+          ints['area'])
+
+
+def _model_garden_segments(parsed, class_of_raw_id):
+  """One segment for each pair of category and instance in the two PNGs; these records know no crowds."""
+  category = tf.cast(tf.io.decode_png(parsed['image/panoptic/category_mask'], channels=1), tf.int32)
+  instance = tf.cast(tf.io.decode_png(parsed['image/panoptic/instance_mask'], channels=1), tf.int32)
+  pairs = tf.where(category > 0, category * 256 + instance, 0)
+  values = tf.sort(tf.unique(tf.reshape(pairs, [-1]))[0])
+  values = tf.boolean_mask(values, values > 0)
+  order = tf.searchsorted(values, tf.reshape(pairs, [-1])) + 1
+  id_map = tf.where(pairs > 0, tf.reshape(order, tf.shape(pairs)), 0)
+  area = tf.math.bincount(tf.reshape(id_map, [-1]), minlength=tf.shape(values)[0] + 1)[1:]
+  nothing = tf.zeros_like(values)
+  return (tf.cast(id_map, tf.uint16), tf.gather(class_of_raw_id, values // 256), tf.cast(nothing, tf.bool), nothing,
+          area)
+
+
+def example_id(source_id: tf.Tensor) -> tf.Tensor:
+  """Returns a fingerprint of source ids, int64, for where no string can go."""
+  return tf.cast(tf.strings.to_hash_bucket_fast(source_id, 2**62), tf.int64)
+
+
+def decode_segments(parsed: dict[str, tf.Tensor], data_set: str) -> dict[str, tf.Tensor]:
+  """Returns a parsed record's segments.
+
+  Args:
+    parsed: what `parse` returned.
+    data_set: row of configs/datasets.py, for records that hold raw category ids.
+
+  Returns:
+    id_maps uint16 [height, width, layers] (value k: the k-th segment, 0: void); class, layer, area int32 [n] and
+    is_crowd bool [n].
+  """
+  is_own = tf.size(parsed['image/id_maps']) > 0
+  table = _class_of_raw_id(data_set)
+  id_maps, classes, is_crowd, layer, area = tf.cond(
+      is_own, lambda: _own_segments(parsed), lambda: _model_garden_segments(parsed, table))
+  id_maps.set_shape([None, None, None])
+  return {'id_maps': id_maps, 'class': classes, 'is_crowd': is_crowd, 'layer': layer, 'area': area}
+
+
+def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+  """Returns the features of a serialized record, nothing decoded."""
+  return tf.io.parse_single_example(record, schema.features())
+
+
+def decode(record: tf.Tensor, data_set: str) -> dict[str, tf.Tensor]:
+  """Decodes a record.
+
+  Returns:
+    image uint8 [height, width, 3] and source_id beside what `decode_segments` returns.
+  """
+  parsed = parse(record)
+  image = tf.io.decode_image(parsed['image/encoded'], channels=3, expand_animations=False)
+  image.set_shape([None, None, 3])
+  return {'image': image, 'source_id': parsed['image/source_id'], **decode_segments(parsed, data_set)}

@@ -1,0 +1,74 @@
+"""What the validation records say, at original size, for scoring on the host."""
+
+import numpy as np
+import tensorflow as tf
+
+from configs.errors import UserError
+from dataloaders import decoder
+from dataloaders import files
+
+
+class GroundTruth:
+  """Looks up a picture's segments by the example id that went through the device.
+
+  Keeps where each record lies, not the records; a record is read and decoded when it is asked for.
+  """
+
+  def __init__(self, input_path: str, data_set: str):
+    """Reads the records' ids.
+
+    Args:
+      input_path: the validation records.
+      data_set: row of configs/datasets.py.
+
+    Raises:
+      UserError: no records, a truncated file, or two records with one source id.
+    """
+    self._data_set = data_set
+    self._places = {}
+    places = files.places(files.match(input_path))
+    ids = tf.constant([_source_id(files.read(place)) for place in places])
+    for example_id, place in zip(decoder.example_id(ids).numpy(), places):
+      if int(example_id) in self._places:
+        raise UserError(f'{input_path}: two records have one source id ({place.path}); every picture must be '
+                        'there once; does the pattern mix two conversions?')
+      self._places[int(example_id)] = place
+
+  def __len__(self) -> int:
+    return len(self._places)
+
+  @property
+  def example_ids(self) -> list[int]:
+    """Ids of all records, in their order."""
+    return list(self._places)
+
+  def source_id(self, example_id: int) -> str:
+    """Returns the picture's id in its data set."""
+    return _source_id(files.read(self._places[example_id])).decode()
+
+  def __getitem__(self, example_id: int) -> tuple[np.ndarray, list[dict]]:
+    """Returns a picture's truth.
+
+    Returns:
+      id_map int32 [height, width], 0 = void, and the segments: dicts of id (the value in the map), category_id
+      (contiguous class), iscrowd and area (as the annotation file states it).
+    """
+    parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
+    found = {k: v.numpy() for k, v in decoder.decode_segments(parsed, self._data_set).items()}
+    segments = [{'id': i + 1, 'category_id': int(c), 'iscrowd': int(crowd), 'area': int(area)}
+                for i, (c, crowd, area) in enumerate(zip(found['class'], found['is_crowd'], found['area']))]
+    return found['id_maps'].max(axis=2).astype(np.int32), segments
+
+  def picture(self, example_id: int) -> np.ndarray:
+    """Returns the picture, uint8 [height, width, 3]."""
+    return decoder.decode(tf.constant(files.read(self._places[example_id])), self._data_set)['image'].numpy()
+
+
+def _source_id(record: bytes) -> bytes:
+  """Returns a serialized record's source id; the file name where it has none."""
+  features = tf.train.Example.FromString(record).features.feature
+  for key in ('image/source_id', 'image/filename'):
+    values = features[key].bytes_list.value
+    if values and values[0]:
+      return values[0]
+  raise UserError('a record has neither image/source_id nor image/filename; convert the data set again')

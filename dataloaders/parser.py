@@ -1,0 +1,56 @@
+"""From a record to one example of a batch."""
+
+import tensorflow as tf
+
+from configs.data import Parser
+from dataloaders import augment
+from dataloaders import decoder
+from dataloaders import targets
+
+
+def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser, data_set: str
+          ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+  """Decodes, augments and pads one record.
+
+  Args:
+    record: serialized tf.train.Example.
+    is_real: bool; False for an example that only fills the last batch.
+    seed: int32 [2], of the augmentation.
+    config: sizes and augmentation.
+    data_set: row of configs/datasets.py.
+
+  Returns:
+    (features, targets) without the batch axis; id_maps and image are padded to `output_size`, if there is one.
+  """
+  example = decoder.decode(record, data_set)
+  original_size = tf.shape(example['image'])[:2]
+  image, id_maps = augment.augment(
+      (example['image'], example['id_maps']), config.augmentation, config.output_size, seed)
+  size = tf.shape(image)[:2]
+  labels = targets.build(
+      id_maps, example['class'], example['is_crowd'], example['layer'], example['area'], config)
+  labels['id_maps'] = _pad_layers(labels['id_maps'], config.max_layers)
+  if config.output_size:
+    height, width = config.output_size
+    check = tf.debugging.assert_less_equal(
+        size, config.output_size, message='a picture is larger than parser.output_size; set '
+        'parser.augmentation.short_edges and long_edge_limit so that it fits, or crop_to_output')
+    with tf.control_dependencies([check]):
+      image = tf.pad(image, [[0, height - size[0]], [0, width - size[1]], [0, 0]])
+    maps = tf.pad(labels['id_maps'], [[0, 0], [0, height - size[0]], [0, width - size[1]]])
+    image = tf.ensure_shape(image, [height, width, 3])
+    labels['id_maps'] = tf.ensure_shape(maps, [config.max_layers, height, width])
+  labels['valid'] &= is_real
+  labels['id_maps'] *= tf.cast(is_real, labels['id_maps'].dtype)
+  return ({'image': image, 'image_size': size},
+          {**labels, 'example_id': decoder.example_id(example['source_id']), 'original_size': original_size,
+           'is_real': is_real})
+
+
+def _pad_layers(id_maps: tf.Tensor, max_layers: int) -> tf.Tensor:
+  layers = tf.shape(id_maps)[0]
+  check = tf.debugging.assert_less_equal(
+      layers, max_layers, message='a picture has more id-map layers than parser.max_layers; raise it')
+  with tf.control_dependencies([check]):
+    padded = tf.pad(id_maps, [[0, max_layers - layers], [0, 0], [0, 0]])
+  return tf.ensure_shape(padded, [max_layers, None, None])

@@ -1,0 +1,53 @@
+"""From a picture's segments to the padded slots of a batch."""
+
+import tensorflow as tf
+
+from configs.data import Parser
+
+
+def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf.Tensor, area: tf.Tensor,
+          config: Parser) -> dict[str, tf.Tensor]:
+  """Fills slots with the segments that are targets and renumbers the id maps.
+
+  Crowds are no targets: their pixels become background, as the official mappers do. A segment that a crop removed
+  stays with an empty mask (official) unless `drop_vanished_segments`. Of more segments than slots the smallest
+  are left out and counted.
+
+  Args:
+    id_maps: whole numbers [height, width, layers], value k: the k-th segment.
+    classes: int32 [n].
+    is_crowd: bool [n].
+    layer: int32 [n].
+    area: int32 [n].
+    config: the parser's.
+
+  Returns:
+    id_maps [layers, height, width], value slot + 1 (uint8 where that suffices, else uint16); classes, layer int32
+    and valid bool [max_segments]; dropped_segments int32, those that found no slot.
+  """
+  slots = config.max_segments
+  keep = ~is_crowd
+  flat = tf.cast(tf.reshape(id_maps, [-1]), tf.int32)
+  if config.drop_vanished_segments:
+    pixels = tf.math.bincount(flat, minlength=tf.size(classes) + 1, maxlength=tf.size(classes) + 1)[1:]
+    keep &= pixels > 0
+  wanted = tf.reduce_sum(tf.cast(keep, tf.int32))
+  # Rank by area among the kept, largest first; equal ones in their order.
+  order = tf.argsort(tf.where(keep, -area, tf.int32.max), stable=True)
+  rank = tf.math.invert_permutation(order)
+  keep &= rank < slots
+  new_id = tf.where(keep, tf.cumsum(tf.cast(keep, tf.int32)), 0)
+  table = tf.concat([[0], new_id], 0)
+  dtype = tf.uint8 if slots <= 255 else tf.uint16
+  renumbered = tf.gather(tf.cast(table, dtype), tf.cast(id_maps, tf.int32))
+  count = tf.minimum(wanted, slots)
+  def padded(values):
+    values = tf.boolean_mask(values, keep)
+    return tf.ensure_shape(tf.pad(values, [[0, slots - count]]), [slots])
+  return {
+      'id_maps': tf.transpose(renumbered, [2, 0, 1]),
+      'classes': padded(classes),
+      'layer': padded(layer),
+      'valid': tf.range(slots) < count,
+      'dropped_segments': wanted - count,
+  }
