@@ -4,6 +4,7 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
 LOCK="$ROOT/requirements.lock.txt"
+GPU_LOCK="$ROOT/requirements-gpu.lock.txt"
 
 say() { printf '%s\n' "$*"; }
 
@@ -33,11 +34,22 @@ find_python() {
     "python3.11-venv) or set PYTHON=/path/to/python of an environment that holds $LOCK"
 }
 
-stamp_of_lock() { cksum < "$LOCK"; }
+# install LOCK_FILE VENV WHAT: does nothing where the stamp says that this very file was installed. The stamp
+# is written last, so an interrupted installation is taken up again.
+install() {
+  local lock="$1" venv="$2" what="$3" stamp sum
+  stamp="$venv/$(basename "$lock" .txt).stamp"
+  sum="$(cksum < "$lock")"
+  [ "$(cat "$stamp" 2>/dev/null)" != "$sum" ] || return 0
+  say "set-up: installing $(grep -c '==' "$lock") pinned packages into $venv ($what)"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r "$lock" ||
+    fail 1 "installing $lock failed; what was installed is kept, run the same command again"
+  printf '%s\n' "$sum" > "$stamp"
+  say "set-up: done"
+}
 
-# Sets PYTHON. A PYTHON from outside is taken as it is: its packages are its owner's business. Otherwise
-# .venv in the project is made if needed and holds what the lock file says; the stamp is written last, so
-# an interrupted installation is taken up again.
+# setup_python [gpu]: sets PYTHON. A PYTHON from outside is taken as it is: its packages are its owner's
+# business. Otherwise .venv in the project is made if needed and holds what the lock files say.
 setup_python() {
   if [ -n "${PYTHON:-}" ]; then
     command -v "$PYTHON" >/dev/null || fail 2 "PYTHON=$PYTHON is not a program; set it to a Python or unset it"
@@ -52,11 +64,8 @@ setup_python() {
     say "set-up: making $venv with $base ($(python_version "$base"))"
     "$base" -m venv --clear "$venv" || fail 1 "could not make $venv; is there space, may it be written?"
   fi
-  if [ "$(cat "$venv/installed.stamp" 2>/dev/null)" != "$(stamp_of_lock)" ]; then
-    say "set-up: installing $(grep -c '==' "$LOCK") pinned packages into $venv (about 3 GB, some minutes)"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r "$LOCK" ||
-      fail 1 "installing $LOCK failed; what was installed is kept, run the same command again"
-    stamp_of_lock > "$venv/installed.stamp"
-    say "set-up: done"
+  install "$LOCK" "$venv" 'about 3 GB, some minutes'
+  if [ "${1:-}" = gpu ]; then
+    install "$GPU_LOCK" "$venv" 'the CUDA libraries, about 4 GB more'
   fi
 }

@@ -1,0 +1,104 @@
+# Sourced by train_*.sh and eval_*.sh: train_on DEVICE and eval_on DEVICE, DEVICE one of cpu, gpu, tpu.
+# What can be set from outside (all optional) is listed in README.md; configs/environment.py reads the rest.
+
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# Fails in one line, before anything is installed or drawn, where the device is plainly not there.
+require_device() {
+  local device="$1" purpose="$2"
+  case "$device" in
+    gpu)
+      command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU ||
+        fail 2 "no NVIDIA GPU is visible here (nvidia-smi lists none); install its driver or run bash scripts/${purpose}_cpu.sh"
+      ;;
+    tpu)
+      [ -n "${TPU_NAME:-}" ] || ls /dev/accel* /dev/vfio/[0-9]* >/dev/null 2>&1 ||
+        fail 2 "no TPU is attached to this machine and TPU_NAME is not set; set TPU_NAME, TPU_ZONE and TPU_PROJECT or run bash scripts/${purpose}_cpu.sh"
+      ;;
+  esac
+}
+
+# After the set-up: TensorFlow must see the device too.
+require_tensorflow_device() {
+  local device="$1" purpose="$2"
+  [ "$device" = gpu ] || return 0
+  "$PYTHON" -c 'import sys, tensorflow as tf; sys.exit(not tf.config.list_physical_devices("GPU"))' 2>/dev/null ||
+    fail 2 "the GPU is there, but $PYTHON's TensorFlow cannot use it; pip install -r $GPU_LOCK into it or run bash scripts/${purpose}_cpu.sh"
+}
+
+# Without TFRECORDS_DIR: the embedded data set, drawn and converted once.
+ensure_records() {
+  local pictures="$ROOT/data/shapes" records="$ROOT/data/shapes_records"
+  if [ -n "${TFRECORDS_DIR:-}" ]; then
+    EXPERIMENT="${EXPERIMENT:-maskformer_coco_panoptic}"
+    return
+  fi
+  EXPERIMENT="${EXPERIMENT:-maskformer_shapes_panoptic}"
+  [ "$EXPERIMENT" = maskformer_shapes_panoptic ] ||
+    fail 2 "TFRECORDS_DIR is not set, and $EXPERIMENT does not run on the embedded data set; set it to the folder of the records (scripts/prepare_data.py makes them)"
+  say "data: TFRECORDS_DIR is not set, using the embedded data set in $pictures"
+  "$PYTHON" "$ROOT/scripts/make_shapes.py" --output "$pictures"
+  "$PYTHON" "$ROOT/scripts/prepare_data.py" coco_panoptic --coco_root "$pictures" --output "$records" \
+    --data_set shapes_panoptic
+  export TFRECORDS_DIR="$records"
+}
+
+# Prints the overrides that a device and the scripts' own variables mean, OVERRIDES last but for them.
+overrides_for() {
+  local device="$1" gpus strategy=one_device
+  local list=()
+  case "$device" in
+    cpu) list+=(runtime.distribution_strategy=one_device runtime.num_gpus=0) ;;
+    gpu)
+      gpus="${NUM_GPUS:-1}"
+      [[ "$gpus" =~ ^[1-9][0-9]*$ ]] || fail 2 "NUM_GPUS=$gpus is not a whole number above 0; correct or unset it"
+      [ "$gpus" -eq 1 ] || strategy=mirrored
+      list+=("runtime.distribution_strategy=$strategy" "runtime.num_gpus=$gpus")
+      ;;
+  esac
+  [ -z "${PRECISION:-}" ] || list+=("runtime.mixed_precision_dtype=$PRECISION")
+  [ -z "${TRAIN_STEPS:-}" ] || list+=("trainer.train_steps=$TRAIN_STEPS")
+  local IFS=,
+  [ "${#list[@]}" -eq 0 ] || printf '%s' "${list[*]}"
+}
+
+# program DEVICE MODE: train.py with what was set; OVERRIDES come last, so they win.
+program() {
+  local device="$1" mode="$2" own
+  own="$(overrides_for "$device")"
+  local flags=(--experiment "$EXPERIMENT" --mode "$mode" --model_dir "$MODEL_DIR")
+  [ -z "$own" ] || flags+=("--params_override=$own")
+  [ -z "${OVERRIDES:-}" ] || flags+=("--params_override=$OVERRIDES")
+  "$PYTHON" "$ROOT/train.py" "${flags[@]}"
+}
+
+prepare() {
+  local device="$1" purpose="$2"
+  require_device "$device" "$purpose"
+  case "$device" in
+    cpu) export CUDA_VISIBLE_DEVICES=-1 ;;
+    tpu) export ON_TPU=1 ;;
+  esac
+  setup_python "$device"
+  require_tensorflow_device "$device" "$purpose"
+  ensure_records
+  export MODEL_DIR="${MODEL_DIR:-$ROOT/runs/$EXPERIMENT}"
+}
+
+train_on() {
+  local device="$1" mode="${MODE:-train_and_eval}"
+  prepare "$device" train
+  # Both weights may be exported for a train and an eval script; training starts from the backbone's.
+  [ -z "${RESNET_CKPT:-}" ] || unset MASKFORMER_CKPT
+  program "$device" "$mode"
+  [ "$mode" = train ] || "$PYTHON" "$ROOT/scripts/show_results.py" --experiment "$EXPERIMENT" --model_dir "$MODEL_DIR"
+  say "checkpoints, parameters and TensorBoard's files: $MODEL_DIR"
+}
+
+eval_on() {
+  local device="$1"
+  prepare "$device" eval
+  [ -z "${MASKFORMER_CKPT:-}" ] || unset RESNET_CKPT
+  program "$device" "${MODE:-eval}"
+  say "results: $MODEL_DIR"
+}
