@@ -42,7 +42,7 @@ def settle(arguments: argparse.Namespace):
   from configs.experiments import registry
   experiment = registry.get(arguments.experiment)
   if arguments.tpu:
-    experiment.runtime.override({'tpu': arguments.tpu, 'distribution_strategy': 'tpu'})
+    environment.use_tpu(experiment, arguments.tpu)
   for path in arguments.config_file:
     overrides.apply_file(experiment, path)
   for text in arguments.params_override:
@@ -68,10 +68,10 @@ def main(argv: Sequence[str]) -> int | None:
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   experiment, model_dir = settle(arguments)
   from dataloaders import reader
-  from tasks.mask_classification import MaskClassificationTask
   from training import preflight
-  from training import runner
   preflight.check(experiment, arguments.mode, model_dir, reader.preflight)
+  from tasks.mask_classification import MaskClassificationTask
+  from training import runner
   return runner.run(
       experiment, arguments.experiment, arguments.mode, model_dir, make_task=MaskClassificationTask,
       allow_random_weights=arguments.allow_random_weights)

@@ -47,6 +47,18 @@ def model_dir(experiment_name: str, environ: Mapping[str, str] = os.environ) -> 
   return environ.get('MODEL_DIR', '').strip() or os.path.join(root, 'runs', experiment_name)
 
 
+def use_tpu(experiment: Experiment, address: str) -> None:
+  """Sets what training on a TPU needs: the strategy, the address, loops that stay on the device."""
+  experiment.runtime.distribution_strategy = 'tpu'
+  experiment.runtime.tpu = address
+  experiment.trainer.train_tf_while_loop = True
+
+
+def tpu_location(environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+  """Returns the zone and project of the TPU (TPU_ZONE, TPU_PROJECT); None: the machine's own."""
+  return {name: environ.get(f'TPU_{name.upper()}', '').strip() or None for name in ('zone', 'project')}
+
+
 def _whole(name: str, text: str) -> int:
   if not text.isdecimal() or int(text) < 1:
     raise errors.UserError(f'{name}={text} is not a whole number above 0; correct or unset it')
@@ -190,9 +202,7 @@ def _deep_supervision(experiment: Experiment, name: str, text: str, environ: Map
 def _tpu(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   if not _flag(name, text):
     return 'no TPU'
-  experiment.runtime.distribution_strategy = 'tpu'
-  experiment.runtime.tpu = environ.get('TPU_NAME', '').strip() or 'local'
-  experiment.trainer.train_tf_while_loop = True
+  use_tpu(experiment, environ.get('TPU_NAME', '').strip() or 'local')
   return f'strategy tpu at {experiment.runtime.tpu}'
 
 

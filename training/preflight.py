@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from configs import environment
 from configs import errors
 from configs.data import DataConfig
 from configs.task import Experiment
@@ -21,14 +22,15 @@ _PARTS = {
 
 
 def check(
-    experiment: Experiment, mode: str, model_dir: str, read_one: Callable[[DataConfig], object]) -> None:
+    experiment: Experiment, mode: str, model_dir: str,
+    read_one: Callable[[DataConfig, str, int, str], None]) -> None:
   """All checks below, the quick ones first.
 
   Args:
     experiment: settled and validated.
     mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval'.
     model_dir: where the run will write.
-    read_one: finds the files of an input and parses a record; raises UserError.
+    read_one: as in `check_inputs`.
 
   Raises:
     UserError: of the first check that fails.
@@ -58,13 +60,15 @@ def check_model_dir(model_dir: str) -> None:
     ) from error
 
 
-def check_inputs(task: MaskClassification, mode: str, read_one: Callable[[DataConfig], object]) -> None:
+def check_inputs(
+    task: MaskClassification, mode: str, read_one: Callable[[DataConfig, str, int, str], None]) -> None:
   """Checks that what `mode` reads is named, is there and parses.
 
   Args:
     task: its train_data and validation_data are looked at.
     mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval'.
-    read_one: finds the files of an input and parses a record; raises UserError.
+    read_one: called with an input, its data set's name, the number of classes and the name of the field;
+      finds the files and parses a record; raises UserError.
 
   Raises:
     UserError: an input is missing or cannot be read.
@@ -77,7 +81,7 @@ def check_inputs(task: MaskClassification, mode: str, read_one: Callable[[DataCo
           'scripts/prepare_data.py) or set the field')
     if data.global_batch_size < 1:
       raise errors.UserError(f'task.{part}.global_batch_size is 0; set the number of pictures a step')
-    read_one(data)
+    read_one(data, task.data_set, task.model.num_classes, f'task.{part}.input_path')
 
 
 def check_init_checkpoint(task: MaskClassification) -> None:
@@ -100,14 +104,35 @@ def check_init_checkpoint(task: MaskClassification) -> None:
 def check_devices(runtime: Runtime, mode: str) -> None:
   """Checks that the accelerators that the configuration asks for are there.
 
+  A TPU's name in `runtime.tpu` becomes its address, which is what the strategy is made from.
+
   Raises:
-    UserError: fewer GPUs than `runtime.num_gpus`; the script that needs none is named.
+    UserError: fewer GPUs than `runtime.num_gpus`, or no TPU; the script that needs none is named.
   """
-  if runtime.distribution_strategy == 'tpu' or runtime.num_gpus <= 0:
+  script = 'eval_cpu.sh' if mode in ('eval', 'continuous_eval') else 'train_cpu.sh'
+  if runtime.distribution_strategy == 'tpu':
+    runtime.tpu = _tpu_address(runtime.tpu, script)
     return
   found = len(tf.config.list_physical_devices('GPU'))
   if found < runtime.num_gpus:
-    script = 'eval_cpu.sh' if mode in ('eval', 'continuous_eval') else 'train_cpu.sh'
     raise errors.UserError(
         f'runtime.num_gpus={runtime.num_gpus}, but TensorFlow finds {found} here; set '
         f'runtime.num_gpus={found} or run bash scripts/{script}')
+
+
+def _tpu_address(name: str | None, script: str) -> str:
+  if not name:
+    raise errors.UserError("runtime.distribution_strategy is 'tpu'; name the TPU with --tpu or TPU_NAME")
+  if name == 'local':
+    if not tf.io.gfile.glob('/dev/accel*') and not tf.io.gfile.glob('/dev/vfio/[0-9]*'):
+      raise errors.UserError(
+          f'no TPU is attached to this machine; give --tpu another or run bash scripts/{script}')
+    return name
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name, **environment.tpu_location())
+    return resolver.master()
+  except Exception as error:  # pylint: disable=broad-except  the cloud client's errors have no common class
+    reason = str(error).partition('. ')[0].splitlines()[0]
+    raise errors.UserError(
+        f'TPU {name} was not found ({reason}); check TPU_NAME, TPU_ZONE, TPU_PROJECT and the credentials'
+    ) from error

@@ -1,0 +1,78 @@
+"""The door: exit codes, one line for a mistake, nearest flags."""
+
+import pytest
+
+from configs.errors import UserError
+from training import cli
+
+
+def _parser():
+  parser = cli.Parser('A program.')
+  parser.add_argument('--experiment')
+  parser.add_argument('--count', type=int)
+  return parser
+
+
+def _exit_code(main, argv=()):
+  with pytest.raises(SystemExit) as stop:
+    cli.run(main, list(argv))
+  return stop.value.code
+
+
+def test_exit_code_of_the_program():
+  assert _exit_code(lambda argv: None) == 0
+  assert _exit_code(lambda argv: 143) == 143
+
+
+def test_arguments_reach_the_program():
+  seen = []
+  _exit_code(seen.extend, ['--a', 'b'])
+  assert seen == ['--a', 'b']
+
+
+def test_a_mistake_is_one_line(capsys):
+  def main(argv):
+    raise UserError('the folder is empty; fill it')
+  assert _exit_code(main) == 2
+  captured = capsys.readouterr()
+  assert captured.err == 'error: the folder is empty; fill it\n' and captured.out == ''
+
+
+def test_debug_shows_the_trace(capsys):
+  def main(argv):
+    raise UserError('wrong')
+  assert _exit_code(main, ['--debug']) == 2
+  error = capsys.readouterr().err
+  assert 'Traceback' in error and error.endswith('error: wrong\n')
+
+
+def test_interrupt():
+  def main(argv):
+    raise KeyboardInterrupt
+  assert _exit_code(main) == 130
+
+
+def test_faults_of_the_program_keep_their_trace():
+  def main(argv):
+    raise ZeroDivisionError
+  with pytest.raises(ZeroDivisionError):
+    cli.run(main, [])
+
+
+def test_parse():
+  arguments = _parser().parse(['--experiment=x', '--count', '3'])
+  assert (arguments.experiment, arguments.count, arguments.debug) == ('x', 3, False)
+
+
+@pytest.mark.parametrize('argv, message', [
+    (['--experimnt', 'x'], "flag '--experimnt' is unknown; did you mean --experiment"),
+    (['--exp=x'], "flag '--exp' is unknown"),
+    (['--experiment'], '--experiment has no value; give one'),
+    (['--experiment', '--count=3'], '--experiment has no value; give one'),
+    (['--count=x'], "--count: invalid int value: 'x'"),
+    (['--experiment=a', 'b'], "'b' belongs to no flag"),
+])
+def test_wrong_flags(argv, message):
+  with pytest.raises(UserError) as error:
+    _parser().parse(argv)
+  assert message in str(error.value)

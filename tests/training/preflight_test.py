@@ -1,0 +1,107 @@
+"""What is checked before anything is built."""
+
+import os
+
+import pytest
+
+from configs.errors import UserError
+from configs.experiments import maskformer
+from training import preflight
+
+
+def _shapes():
+  experiment = maskformer.shapes_panoptic()
+  experiment.task.train_data.input_path = 'train*'
+  experiment.task.validation_data.input_path = 'val*'
+  return experiment
+
+
+def test_model_dir_is_made_and_left_clean(tmp_path):
+  folder = tmp_path / 'a' / 'b'
+  preflight.check_model_dir(str(folder))
+  assert os.listdir(folder) == []
+
+
+def test_model_dir_below_a_file(tmp_path):
+  (tmp_path / 'file').write_text('x')
+  with pytest.raises(UserError, match='--model_dir .*/file/run cannot be written to'):
+    preflight.check_model_dir(str(tmp_path / 'file' / 'run'))
+
+
+@pytest.mark.parametrize('mode, fields', [
+    ('train', ['task.train_data.input_path']),
+    ('eval', ['task.validation_data.input_path']),
+    ('continuous_eval', ['task.validation_data.input_path']),
+    ('train_and_eval', ['task.train_data.input_path', 'task.validation_data.input_path']),
+])
+def test_reads_what_the_mode_needs(mode, fields):
+  task, seen = _shapes().task, []
+  preflight.check_inputs(task, mode, lambda data, name, classes, field: seen.append((name, classes, field)))
+  assert seen == [('shapes_panoptic', task.model.num_classes, field) for field in fields]
+
+
+def test_missing_input_names_the_variable():
+  task = _shapes().task
+  task.validation_data.input_path = ''
+  preflight.check_inputs(task, 'train', lambda *_: None)
+  with pytest.raises(UserError, match='task.validation_data.input_path is empty; set TFRECORDS_DIR'):
+    preflight.check_inputs(task, 'eval', lambda *_: None)
+
+
+def test_errors_of_the_reader_pass():
+  def read_one(*_):
+    raise UserError('no file matches')
+  with pytest.raises(UserError, match='no file matches'):
+    preflight.check_inputs(_shapes().task, 'train', read_one)
+
+
+def test_batch_of_nothing():
+  task = _shapes().task
+  task.train_data.global_batch_size = 0
+  with pytest.raises(UserError, match='task.train_data.global_batch_size is 0'):
+    preflight.check_inputs(task, 'train', lambda *_: None)
+
+
+def test_init_checkpoint(tmp_path):
+  task = _shapes().task
+  preflight.check_init_checkpoint(task)  # none is fine
+  task.init_checkpoint = str(tmp_path)
+  with pytest.raises(UserError, match='is an empty folder'):
+    preflight.check_init_checkpoint(task)
+  (tmp_path / 'model.ckpt-3.index').write_text('')
+  preflight.check_init_checkpoint(task)
+  task.init_checkpoint = str(tmp_path / 'model.ckpt-3')
+  preflight.check_init_checkpoint(task)
+  task.init_checkpoint = str(tmp_path / 'model.ckpt-4')
+  with pytest.raises(UserError, match='model.ckpt-4 does not exist'):
+    preflight.check_init_checkpoint(task)
+
+
+# The stock runner trains on the CPU, exit code 0, without a warning.
+@pytest.mark.parametrize('mode, script', [('train', 'train_cpu.sh'), ('eval', 'eval_cpu.sh')])
+def test_more_gpus_than_there_are(mode, script):
+  runtime = _shapes().runtime
+  preflight.check_devices(runtime, mode)
+  runtime.num_gpus = 99
+  with pytest.raises(UserError, match=f'runtime.num_gpus=99, but TensorFlow finds .*{script}'):
+    preflight.check_devices(runtime, mode)
+
+
+def test_tpu_that_is_not_there(monkeypatch):
+  runtime = _shapes().runtime
+  runtime.distribution_strategy = 'tpu'
+  with pytest.raises(UserError, match='name the TPU'):
+    preflight.check_devices(runtime, 'train')
+  runtime.tpu = 'local'
+  monkeypatch.setattr(preflight.tf.io.gfile, 'glob', lambda pattern: [])
+  with pytest.raises(UserError, match='no TPU is attached.*train_cpu.sh'):
+    preflight.check_devices(runtime, 'train')
+  runtime.tpu = 'grpc://10.0.0.2:8470'
+  preflight.check_devices(runtime, 'train')
+  assert runtime.tpu == 'grpc://10.0.0.2:8470'
+
+
+def test_all_together(tmp_path):
+  seen = []
+  preflight.check(_shapes(), 'train', str(tmp_path / 'run'), lambda *arguments: seen.append(arguments))
+  assert len(seen) == 1 and (tmp_path / 'run').is_dir()
