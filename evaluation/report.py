@@ -1,0 +1,37 @@
+"""Panoptic quality as flat metrics and as a table."""
+
+GROUPS = ('all', 'things', 'stuff')
+MEASURES = ('pq', 'sq', 'rq')
+
+
+def names() -> list[str]:
+  """Returns the names of the metrics that every evaluation has."""
+  return [f'{measure}_{group}' for group in GROUPS for measure in MEASURES]
+
+
+def flat(result: dict, classes, per_class: bool = True) -> dict[str, float]:
+  """Returns `PanopticQuality.result` as {'pq_all': …, 'pq_class/<name>': …}.
+
+  Args:
+    result: the result.
+    classes: with a `name` each, by class.
+    per_class: whether to add the classes.
+  """
+  metrics = {f'{measure}_{group}': result[group][measure] for group in GROUPS for measure in MEASURES}
+  if per_class:
+    metrics.update({f'pq_class/{classes[c].name}': row['pq'] for c, row in result['per_class'].items()})
+  return metrics
+
+
+def table(result: dict, classes, per_class: bool = True) -> str:
+  """Returns the result as aligned text, x100."""
+  lines = [f'{"":<24}{"PQ":>7}{"SQ":>7}{"RQ":>7}{"classes":>9}']
+  for group in GROUPS:
+    row = result[group]
+    lines.append(f'{group:<24}' + ''.join(f'{row[m]:7.1f}' for m in MEASURES) + f'{row["num_classes"]:9d}')
+  if per_class:
+    lines.append(f'{"class":<24}{"PQ":>7}{"SQ":>7}{"RQ":>7}{"TP":>7}{"FP":>7}{"FN":>7}')
+    for c, row in result['per_class'].items():
+      lines.append(f'{classes[c].name:<24}' + ''.join(f'{row[m]:7.1f}' for m in MEASURES)
+                   + ''.join(f'{row[n]:7d}' for n in ('tp', 'fp', 'fn')))
+  return '\n'.join(lines)

@@ -1,0 +1,129 @@
+"""Panoptic quality against panopticapi's rules written out slowly, and by hand."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import datasets
+from evaluation.panoptic_quality import PanopticQuality
+from tests import support
+
+CLASSES = 4
+
+
+def slow_update(sums, true_map, true_segments, id_map, segments):
+  """panopticapi's rules, one pair of masks after the other."""
+  matched_true, matched = set(), set()
+  for t in true_segments:
+    for p in segments:
+      if t['iscrowd'] or t['category_id'] != p['category_id']:
+        continue
+      a, b = true_map == t['id'], id_map == p['id']
+      union = b.sum() + t['area'] - (a & b).sum() - (b & (true_map == 0)).sum()
+      iou = (a & b).sum() / union
+      if iou > 0.5:
+        sums[t['category_id']] += [iou, 1, 0, 0]
+        matched_true.add(t['id'])
+        matched.add(p['id'])
+  crowd_of = {}
+  for t in true_segments:
+    if t['id'] not in matched_true:
+      if t['iscrowd']:
+        crowd_of[t['category_id']] = t['id']
+      else:
+        sums[t['category_id'], 3] += 1
+  for p in segments:
+    if p['id'] in matched:
+      continue
+    b = id_map == p['id']
+    ignored = (b & (true_map == 0)).sum()
+    if p['category_id'] in crowd_of:
+      ignored += (b & (true_map == crowd_of[p['category_id']])).sum()
+    if ignored / b.sum() <= 0.5:
+      sums[p['category_id'], 2] += 1
+
+
+def draw(rng, crowds):
+  coarse = rng.integers(0, 9, [5, 5])
+  true_map = np.kron(coarse, np.ones([4, 4], int)) * 7  # ids need not be consecutive
+  id_map = np.where(rng.random([20, 20]) < 0.85, np.kron(coarse, np.ones([4, 4], int)), rng.integers(0, 9, [20, 20]))
+  def segments(values, extra):
+    return [{'id': int(i), 'category_id': int(rng.integers(CLASSES)) if extra is None else extra[int(i)]}
+            for i in np.unique(values) if i]
+  true_segments = segments(true_map, None)
+  for s in true_segments:
+    s['iscrowd'] = int(crowds and rng.random() < 0.3)
+    s['area'] = int((true_map == s['id']).sum())
+  classes = {s['id'] // 7: s['category_id'] for s in true_segments}
+  guess = {i: classes.get(i, 0) if rng.random() < 0.8 else int(rng.integers(CLASSES)) for i in range(9)}
+  return true_map, true_segments, id_map, segments(id_map, guess)
+
+
+@pytest.mark.parametrize('crowds', [False, True])
+def test_against_the_rules_written_out(crowds):
+  rng = np.random.default_rng(int(crowds))
+  quality, parts = PanopticQuality(CLASSES, {0, 1}), PanopticQuality(CLASSES, {0, 1})
+  sums = np.zeros([CLASSES, 4])
+  for i in range(150):
+    picture = draw(rng, crowds)
+    slow_update(sums, *picture)
+    quality.update(*picture)
+    if i % 10 == 0:
+      other = PanopticQuality(CLASSES, {0, 1})
+    other.update(*picture)
+    if i % 10 == 9:
+      parts.merge(other)
+  result = quality.result()
+  pq = sums[:, 0] / (sums[:, 1] + sums[:, 2] / 2 + sums[:, 3] / 2)
+  assert sums[:, 1:].min() > 0
+  for c in range(CLASSES):
+    row = result['per_class'][c]
+    assert (row['tp'], row['fp'], row['fn']) == tuple(sums[c, 1:])
+    assert row['pq'] == pytest.approx(100 * pq[c])
+  assert result['all']['pq'] == pytest.approx(100 * pq.mean())
+  assert result['things']['pq'] == pytest.approx(100 * pq[:2].mean())
+  assert result['stuff']['pq'] == pytest.approx(100 * pq[2:].mean())
+  assert parts.result()['all'] == pytest.approx(result['all'])
+
+
+def test_by_hand():
+  true_map = np.array([[1] * 6 + [2] * 4])
+  id_map = np.array([[1] * 5 + [2] * 5])
+  quality = PanopticQuality(2, {0})
+  quality.update(true_map, [{'id': 1, 'category_id': 0, 'iscrowd': 0, 'area': 6},
+                            {'id': 2, 'category_id': 1, 'iscrowd': 0, 'area': 4}],
+                 id_map, [{'id': 1, 'category_id': 0}, {'id': 2, 'category_id': 1}])
+  result = quality.result()
+  assert result['all']['pq'] == pytest.approx(100 * (5 / 6 + 4 / 5) / 2)
+  assert result['all']['rq'] == 100 and result['things']['num_classes'] == 1
+
+
+def test_real_annotations_against_themselves():
+  root = support.shared('data/coco_panoptic_mini/annotations')
+  content = json.loads((root / 'panoptic_val2017.json').read_text())
+  data_set = datasets.get('coco_panoptic')
+  quality = PanopticQuality(data_set.num_classes, data_set.thing_classes)
+  for row in content['annotations']:
+    png = np.asarray(Image.open(root / 'panoptic_val2017' / row['file_name']).convert('RGB')).astype(np.int64)
+    ids = png @ [1, 256, 65536]
+    truth = [{**s, 'category_id': data_set.contiguous_ids[s['category_id']]} for s in row['segments_info']]
+    quality.update(ids, truth, ids, truth)
+  result = quality.result()
+  assert result['all'] == {'pq': 100.0, 'sq': 100.0, 'rq': 100.0, 'num_classes': 12}
+  assert (result['things']['num_classes'], result['stuff']['num_classes']) == (7, 5)
+
+
+def test_nothing_seen_is_zero():
+  assert PanopticQuality(3, {0}).result()['all'] == {'pq': 0.0, 'sq': 0.0, 'rq': 0.0, 'num_classes': 0}
+
+
+@pytest.mark.parametrize('id_map, segments, words', [
+    ([[1, 2]], [{'id': 1, 'category_id': 0}], 'not among its segments'),
+    ([[1, 1]], [{'id': 1, 'category_id': 0}, {'id': 5, 'category_id': 0}], 'no pixel'),
+    ([[1, 1]], [{'id': 1, 'category_id': 9}], 'unknown class 9'),
+    ([[1, 1, 1]], [{'id': 1, 'category_id': 0}], 'original size')])
+def test_wrong_predictions_are_errors(id_map, segments, words):
+  with pytest.raises(ValueError, match=words):
+    PanopticQuality(2, {0}).update(np.zeros([1, 2], int), [], np.array(id_map), segments)

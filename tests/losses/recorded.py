@@ -1,0 +1,28 @@
+"""Targets of the recorded official run `mf_tiny` as a batch of this project."""
+
+import numpy as np
+import tensorflow as tf
+
+from tests import support
+
+SLOTS = 8  # more than either picture needs
+
+
+def from_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, tf.Tensor]:
+  """Returns targets of pictures with non-overlapping masks [n, height, width] and classes [n]."""
+  height, width = next(m.shape[1:] for m in masks if m.ndim == 3)
+  id_maps = np.zeros([len(masks), 1, height, width], np.uint8)
+  classes, valid = np.zeros([len(masks), SLOTS], np.int32), np.zeros([len(masks), SLOTS], bool)
+  for b, (mask, label) in enumerate(zip(masks, labels)):
+    for k, one in enumerate(mask):
+      assert not id_maps[b, 0][one > 0].any()
+      id_maps[b, 0][one > 0] = k + 1
+    classes[b, :len(label)], valid[b, :len(label)] = label, True
+  return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes), 'valid': tf.constant(valid),
+          'layer': tf.zeros([len(masks), SLOTS], tf.int32)}
+
+
+def targets() -> dict[str, tf.Tensor]:
+  """Returns the targets of `inputs.npz`."""
+  arrays = np.load(support.shared('golden/mf_tiny/inputs.npz'))
+  return from_masks([arrays[f'padded_masks_{i}'] for i in range(2)], [arrays[f'labels_{i}'] for i in range(2)])
