@@ -81,7 +81,9 @@ def _training_records(paths, params, seed, start_example, pipelines, index):
         tf.data.TFRecordDataset, cycle_length=min(_CYCLE, len(paths)), block_length=params.block_length,
         num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     buffer = max(min(params.shuffle_buffer_size, count), 1)
-    records = records.shuffle(buffer, seed=tf.cast(seed * 1000003 + epoch, tf.int64), reshuffle_each_iteration=False)
+    # Of this traced function's graph only: the order must not depend on the program's global seed.
+    tf.compat.v1.set_random_seed(seed + 1)
+    records = records.shuffle(buffer, seed=tf.cast(epoch, tf.int64), reshuffle_each_iteration=False)
     records = records.shard(pipelines, index).enumerate()
     first = tf.cast(tf.where(epoch == start_example // own, start_example % own, 0), tf.int64)
     return records.skip(first).map(

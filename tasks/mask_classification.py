@@ -1,6 +1,5 @@
 """The task that trains and evaluates mask classification models: wiring only."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,13 @@ from dataloaders import reader
 from evaluation import drawing
 from evaluation import panoptic_quality
 from evaluation import report
+from losses.set_loss import TERMS
 from losses.set_loss import SetLoss
 from modeling import factory
 from modeling import parameter_groups
 from modeling.postprocessing.panoptic import panoptic
 from ops import image as image_ops
 from tasks import initialization
-
-TERMS = ('class', 'mask', 'dice')
 
 
 class MaskClassificationTask(base_task.Task):
@@ -45,7 +43,7 @@ class MaskClassificationTask(base_task.Task):
     self._data_set = datasets.get(params.data_set)
     in_graph = {'graph': True, 'host': False, 'auto': self._runtime.jit_compile
                 or self._runtime.distribution_strategy == 'tpu'}[params.losses.matcher]
-    self._set_loss = SetLoss(params.losses, params.model.num_classes, in_graph=in_graph)
+    self.set_loss = SetLoss(params.losses, params.model.num_classes, in_graph=in_graph)
     self._ground_truth: ground_truth.GroundTruth | None = None
 
   # Model and optimiser.
@@ -69,11 +67,7 @@ class MaskClassificationTask(base_task.Task):
   def build_inputs(self, params: DataConfig, input_context: tf.distribute.InputContext | None = None,
                    start_step: int = 0) -> tf.data.Dataset:
     """Returns the batches of one input pipeline; training goes on as if `start_step` steps had been run."""
-    return reader.build(params, seed=self._runtime.seed, start_step=start_step, input_context=input_context)
-
-  def preflight(self, params: DataConfig) -> None:
-    """Raises a UserError where records are missing or not of this task's data set."""
-    reader.preflight(params, self.task_config.model.num_classes)
+    return reader.build(params, self.task_config.data_set, self._runtime.seed, start_step, input_context)
 
   # Steps.
 
@@ -87,9 +81,9 @@ class MaskClassificationTask(base_task.Task):
 
   def _losses(self, outputs, targets) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns the weighted total and every unweighted term, by name, of this replica."""
-    query_index = self._set_loss.match(outputs, targets)
-    terms = self._set_loss.terms(outputs, targets, query_index)
-    total = self._set_loss.weigh(terms)
+    query_index = self.set_loss.match(outputs, targets)
+    terms = self.set_loss.terms(outputs, targets, query_index)
+    total = self.set_loss.weigh(terms)
     logs = {'loss': total}
     for term in TERMS:
       logs[f'{term}_loss'] = tf.reduce_sum(terms[term])
@@ -119,7 +113,7 @@ class MaskClassificationTask(base_task.Task):
     optimizer.apply_gradients(list(zip(gradients, model.trainable_variables)))
     for metric in metrics or []:
       metric.update_state(logs[metric.name])
-    return logs
+    return {**logs, 'example_id': targets['example_id']}
 
   def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
     if not training:
@@ -155,7 +149,63 @@ class MaskClassificationTask(base_task.Task):
     """Returns the number of pictures in the validation records; each must be scored exactly once."""
     return len(self._truth())
 
+  def aggregate_logs(self, state: dict[str, Any] | None = None, step_outputs: Any = None) -> dict[str, Any]:
+    """Scores one step's pictures on the host.
+
+    Args:
+      state: what the earlier steps gathered; None at first.
+      step_outputs: what `validation_step` returned, a tuple of one value a replica under each name.
+
+    Returns:
+      The state with these pictures in it.
+    """
+    if state is None:
+      state = {'quality': panoptic_quality.PanopticQuality(self._data_set.num_classes, self._data_set.thing_classes),
+               'loss': 0.0, 'scored': [], 'images': []}
+    for replica in range(len(step_outputs['loss'])):
+      outputs = {name: values[replica].numpy() for name, values in step_outputs.items()}
+      real = np.flatnonzero(outputs['is_real'])
+      state['loss'] += float(outputs['loss']) * len(real)
+      for i in real:
+        self._score(state, {name: value[i] for name, value in outputs.items() if name != 'loss'})
+    return state
+
+  def _score(self, state: dict[str, Any], output: dict[str, np.ndarray]) -> None:
+    """Adds one picture to the state."""
+    evaluation = self.task_config.evaluation
+    example_id = int(output['example_id'])
+    id_map, segments = panoptic(
+        output['class_logits'], output['mask_logits'], tuple(output['padded_size']), tuple(output['image_size']),
+        tuple(output['original_size']), self._data_set.thing_classes, evaluation.object_mask_threshold,
+        evaluation.overlap_threshold)
+    true_map, true_segments = self._truth()[example_id]
+    state['quality'].update(true_map, true_segments, id_map, segments)
+    state['scored'].append(example_id)
+    if len(state['images']) < evaluation.num_pictures:
+      picture = self._truth().picture(example_id)
+      classes = self._data_set.classes
+      state['images'].append(drawing.side_by_side(
+          [picture, drawing.draw_panoptic(picture, true_map, true_segments, classes),
+           drawing.draw_panoptic(picture, id_map, segments, classes)], ['picture', 'truth', 'prediction']))
+
+  def reduce_aggregated_logs(self, aggregated_logs: dict[str, Any], global_step: tf.Tensor | None = None
+                             ) -> dict[str, Any]:
+    """Returns the metrics of the whole set, {'pq_all': …}, and pictures under 'images'."""
+    del global_step
+    result = aggregated_logs['quality'].result()
+    metrics = report.flat(result, self._data_set.classes, self.task_config.evaluation.report_per_class)
+    metrics['validation_loss'] = aggregated_logs['loss'] / max(len(aggregated_logs['scored']), 1)
+    return {**metrics, 'scored': aggregated_logs['scored'],
+            'table': report.table(result, self._data_set.classes, self.task_config.evaluation.report_per_class),
+            'images': {f'prediction_{i}': image[None] for i, image in enumerate(aggregated_logs['images'])}}
+
+  @staticmethod
+  def metric_names() -> list[str]:
+    """Returns the metrics that may choose the best checkpoint."""
+    return [*report.names(), 'validation_loss']
+
   def _truth(self) -> ground_truth.GroundTruth:
     if self._ground_truth is None:
-      self._ground_truth = ground_truth.GroundTruth(self.task_config.validation_data.input_path)
+      self._ground_truth = ground_truth.GroundTruth(
+          self.task_config.validation_data.input_path, self.task_config.data_set)
     return self._ground_truth

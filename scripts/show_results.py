@@ -1,0 +1,94 @@
+"""Draws predictions beside the truth and writes a results table, from a run's folder.
+
+    python scripts/show_results.py --experiment maskformer_shapes_panoptic --model_dir runs/maskformer_shapes_panoptic
+"""
+
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from configs.errors import UserError  # noqa: E402
+from training import cli  # noqa: E402
+
+
+def write_table(folder: pathlib.Path) -> None:
+  """Writes results.md: the last evaluation's groups, and the history."""
+  rows = [json.loads(p.read_text()) for p in sorted((folder / 'evaluations').glob('step_*.json'))]
+  if not rows:
+    raise UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')
+  lines = ['| step | PQ | SQ | RQ | PQ things | PQ stuff | pictures |', '|---|---|---|---|---|---|---|']
+  for row in rows:
+    m = row['metrics']
+    numbers = [m[k] for k in ('pq_all', 'sq_all', 'rq_all', 'pq_things', 'pq_stuff')]
+    lines.append(f'| {row["step"]} | ' + ' | '.join(f'{n:.1f}' for n in numbers) + f' | {row["pictures"]} |')
+  temporary = folder / 'results.md.part'
+  temporary.write_text('\n'.join(lines) + '\n')
+  temporary.replace(folder / 'results.md')
+  print('\n'.join(lines))
+
+
+def main(argv: Sequence[str]) -> None:
+  parser = cli.Parser(__doc__)
+  parser.add_argument('--experiment', required=True)
+  parser.add_argument('--model_dir', required=True)
+  parser.add_argument('--params_override', action='append', default=[])
+  parser.add_argument('--pictures', type=int, default=12, help='how many to draw')
+  args = parser.parse(argv)
+  folder = pathlib.Path(args.model_dir)
+  write_table(folder)
+
+  import numpy as np
+  import tensorflow as tf
+  from PIL import Image
+
+  from configs import datasets
+  from configs import overrides
+  from configs.experiments import registry
+  from dataloaders import ground_truth
+  from dataloaders import reader
+  from evaluation import drawing
+  from modeling.factory import build_model
+  from modeling.postprocessing.panoptic import panoptic
+  from ops import image as image_ops
+  from tasks import initialization
+
+  experiment = registry.get(args.experiment)
+  for text in args.params_override:
+    overrides.apply(experiment, text)
+  task = experiment.task
+  model = build_model(task.model)
+  initialization.restore(model, str(folder), initialization.MODULES)
+  predict = tf.function(lambda image, size: model(image_ops.normalize(image, size), last_layer_only=True))
+  data_set = datasets.get(task.data_set)
+  truth = ground_truth.GroundTruth(task.validation_data.input_path, task.data_set)
+  task.validation_data.global_batch_size = 1
+  target = folder / 'pictures'
+  target.mkdir(exist_ok=True)
+  batches = reader.build(task.validation_data, task.data_set, seed=0).take(args.pictures)
+  for features, targets in batches.as_numpy_iterator():
+    outputs = predict(features['image'], features['image_size'])
+    example_id = int(targets['example_id'][0])
+    id_map, segments = panoptic(
+        outputs['class_logits'][-1, 0].numpy(), outputs['mask_logits'][-1, 0].numpy(), features['image'].shape[1:3],
+        features['image_size'][0], targets['original_size'][0], data_set.thing_classes,
+        task.evaluation.object_mask_threshold, task.evaluation.overlap_threshold)
+    true_map, true_segments = truth[example_id]
+    picture = truth.picture(example_id)
+    drawn = drawing.side_by_side(
+        [picture, drawing.draw_panoptic(picture, true_map, true_segments, data_set.classes),
+         drawing.draw_panoptic(picture, id_map, segments, data_set.classes)], ['picture', 'truth', 'prediction'])
+    name = ''.join(c if c.isalnum() else '_' for c in truth.source_id(example_id))
+    temporary = target / f'.part-{name}.png'
+    Image.fromarray(np.asarray(drawn)).save(temporary)
+    temporary.replace(target / f'{name}.png')
+  print(f'pictures of truth and prediction: {target}')
+  print(f'results table: {folder / "results.md"}')
+
+
+if __name__ == '__main__':
+  cli.run(main)
