@@ -134,7 +134,8 @@ def draw(rng: np.random.Generator, size: int) -> tuple[np.ndarray, list[Region]]
   if rng.random() < 0.15:
     radius = 0.12 * size
     cover = _cover((height, width), _outline(rng, DISC, place(radius), radius))
-    image = image * (1 - cover[..., None]) + (0.5 * image + 0.5 * rng.uniform(0, 255, [height, width, 1])) * cover[..., None]
+    static = 0.5 * image + 0.5 * rng.uniform(0, 255, [height, width, 1])
+    image = image * (1 - cover[..., None]) + static * cover[..., None]
     layers.append((None, False, cover))
   masks = [r.mask for r in regions]
   kinds = [(r.class_id, r.is_crowd) for r in regions]
@@ -191,7 +192,7 @@ def _write_split(root: pathlib.Path, split: str, count: int, first_id: int, opti
   _save_whole(root / 'annotations' / f'panoptic_{split}.json', lambda p: p.write_text(json.dumps(content)))
 
 
-def write(root: str, options: Options = Options()) -> bool:  # noqa: B008
+def write(root: str, options: Options = Options()) -> bool:
   """Writes the data set below `root` in COCO's layout (train2017, val2017, annotations).
 
   Args:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from dataloaders import shapes  # noqa: E402
-from training import cli  # noqa: E402
+from dataloaders import shapes
+from training import cli
 
 
 def main(argv: Sequence[str]) -> None:

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from configs import datasets  # noqa: E402
-from configs.errors import UserError  # noqa: E402
-from training import cli  # noqa: E402
+from configs import datasets
+from configs.errors import UserError
+from training import cli
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -29,7 +29,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser.add_argument('--panoptic', help='folder of panoptic PNGs (one split)')
   parser.add_argument('--split', help="first part of the records' names, e.g. train (one split)")
   parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets.py: the classes')
-  parser.add_argument('--shards', type=int, default=0, help='files a split; default: one a thousand pictures, at least 8')
+  parser.add_argument('--shards', type=int, default=0, help='files a split; default: pictures / 1000, at least 8')
   parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
   return parser.parse(argv)
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-from configs.errors import UserError  # noqa: E402
-from training import cli  # noqa: E402
+from configs.errors import UserError
+from training import cli
 
 
 def write_table(folder: pathlib.Path) -> None:

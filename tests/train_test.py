@@ -49,7 +49,7 @@ COCO = '--experiment=maskformer_coco_panoptic'
     ([COCO, '--mod=train'], ["flag '--mod' is unknown", '--mode']),
     ([COCO, '--model_dir='], ['--model_dir is empty', 'MODEL_DIR']),
     ([COCO, '--params_override=a=,b=1'], ['a has an empty value']),
-    ([COCO, '--params_override=' + SEED.format(gpus=1, checkpoint='')], ['task.init_checkpoint has an empty']),
+    ([COCO, '--params_override=' + SEED.format(gpus=1, checkpoint='')], ['init_checkpoint has an empty']),
     ([COCO, '--params_override=trainer.train_steps=ten'], ['train_steps', 'a whole number']),
     ([COCO, '--params_override=task.model.num_classes=3'], ['num_classes is 3']),
     ([COCO, '--config_file=/nowhere.yaml'], ['/nowhere.yaml cannot be read']),

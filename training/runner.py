@@ -202,5 +202,6 @@ class Run:
         if step >= c.train_steps:
           return 0
       time.sleep(min(5, c.continuous_eval_timeout / 10))
-    print(f'no new checkpoint in {self._folder} for {c.continuous_eval_timeout} s; last scored: step {seen}', flush=True)
+    print(f'no new checkpoint in {self._folder} for {c.continuous_eval_timeout} s; last scored: step {seen}',
+          flush=True)
     return 0

@@ -74,7 +74,7 @@ def read_annotations(source: Source) -> list[dict]:
   except json.JSONDecodeError as e:
     raise UserError(f'annotations {source.annotations} are no JSON ({e})') from e
   except (KeyError, TypeError) as e:
-    raise UserError(f'annotations {source.annotations} are not in COCO\'s panoptic form: {e!r} is missing; '
+    raise UserError(f"annotations {source.annotations} are not in COCO's panoptic form: {e!r} is missing; "
                     'give panoptic_*.json, not instances_*.json') from e
   known = datasets.get(source.data_set).contiguous_ids
   if categories - set(known):
