@@ -30,7 +30,7 @@ def readable(folder: str) -> tuple[str | None, int]:
       for name in reader.get_variable_to_shape_map():
         reader.get_tensor(name)  # a cut data file shows only when it is read
       return path, int(reader.get_tensor(STEP_KEY))
-    except (tf.errors.OpError, ValueError) as e:
+    except (tf.errors.OpError, ValueError, IndexError) as e:  # IndexError: a data file that ends early
       print(f'warning: checkpoint {path} cannot be read ({str(e).splitlines()[0][:120]}); trying the one before',
             flush=True)
   if paths:

@@ -27,7 +27,7 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     d = self._features
     weight = tf.cast(self.in_proj_weight, x.dtype)[:, first * d:(first + count) * d]
     bias = tf.cast(self.in_proj_bias, x.dtype)[first * d:(first + count) * d]
-    y = tf.matmul(x, weight) + bias
+    y = linear.affine(x, weight, bias)
     shape = tf.shape(x)
     y = tf.reshape(y, [shape[0], shape[1], count, self._heads, d // self._heads])
     return tf.unstack(tf.transpose(y, [2, 0, 3, 1, 4]), num=count)

@@ -102,8 +102,9 @@ def mask_logits(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tens
     float32 [layers, batch, queries, height, width].
   """
   shape = tf.shape(mask_features)
-  layers, queries = tf.shape(mask_embeddings)[0], mask_embeddings.shape[2]
-  pixels = tf.reshape(mask_features, [1, shape[0], shape[1] * shape[2], mask_features.shape[-1]])
-  # Broadcasting over the layers writes the result where it belongs; a product per layer would be copied.
-  logits = tf.cast(tf.matmul(mask_embeddings, pixels, transpose_b=True), tf.float32)
-  return tf.reshape(logits, [layers, shape[0], queries, shape[1], shape[2]])
+  queries = mask_embeddings.shape[2]
+  pixels = tf.reshape(mask_features, [shape[0], shape[1] * shape[2], mask_features.shape[-1]])
+  # A product per layer: one that broadcasts over the layers crashes in oneDNN at batch 1 (TensorFlow 2.20).
+  logits = tf.stack([tf.matmul(e, pixels, transpose_b=True) for e in tf.unstack(mask_embeddings)])
+  logits = tf.reshape(logits, [mask_embeddings.shape[0], shape[0], queries, shape[1], shape[2]])
+  return tf.cast(logits, tf.float32)
