@@ -107,7 +107,8 @@ def test_names_are_checked_without_tensorflow(tmp_path):
   (tmp_path / 'tensorflow.py').write_text('raise SystemExit("tensorflow was imported")')
   result = subprocess.run(
       [sys.executable, str(ROOT / 'train.py'), COCO, '--mode=evl'],
-      capture_output=True, text=True, check=False, cwd='/', env={**os.environ, 'PYTHONPATH': str(tmp_path)}, timeout=60)
+      capture_output=True, text=True, check=False, cwd='/', timeout=60,
+      env={**os.environ, 'PYTHONPATH': str(tmp_path)})
   assert result.returncode == 2 and result.stdout == ''
   assert result.stderr.startswith("error: mode 'evl' is unknown; did you mean")
   assert result.stderr.count('\n') == 1

@@ -1,0 +1,91 @@
+"""Predicts pictures: a panoptic PNG (id = R + 256 G + 65536 B) and an overlay for each, one predictions.json.
+
+    python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco --input pictures/ --output out/
+"""
+
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from configs.errors import UserError  # noqa: E402
+from training import cli  # noqa: E402
+
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+
+
+def find(path: str) -> list[pathlib.Path]:
+  """Returns the pictures that a file or folder means.
+
+  Raises:
+    UserError: there is none.
+  """
+  given = pathlib.Path(path)
+  found = [given] if given.is_file() else sorted(p for p in given.glob('*') if p.suffix.lower() in SUFFIXES)
+  if not found:
+    raise UserError(f'--input {path} is no picture and no folder with pictures ({", ".join(SUFFIXES)})')
+  return found
+
+
+def main(argv: Sequence[str]) -> int:
+  parser = cli.Parser(__doc__)
+  for name, text in (('experiment', 'registered name'), ('checkpoint', 'checkpoint or folder with checkpoints'),
+                     ('input', 'picture or folder'), ('output', 'folder, made if needed')):
+    parser.add_argument(f'--{name}', required=True, help=text)
+  parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
+  args = parser.parse(argv)
+  pictures, output = find(args.input), pathlib.Path(args.output)
+
+  import numpy as np
+  from PIL import Image
+  from PIL import ImageOps
+  from tqdm import tqdm
+
+  from configs import datasets
+  from configs import overrides
+  from configs.experiments import registry
+  from evaluation import drawing
+  from modeling.factory import build_model
+  from serving.predictor import Predictor
+  from tasks import initialization
+
+  experiment = registry.get(args.experiment)
+  for text in args.params_override:
+    overrides.apply(experiment, text)
+  model = build_model(experiment.task.model)
+  print(initialization.restore(model, args.checkpoint, initialization.MODULES))
+  predictor, classes = Predictor(model, experiment.task), datasets.get(experiment.task.data_set).classes
+  output.mkdir(parents=True, exist_ok=True)
+
+  def save(array, name):
+    Image.fromarray(array).save(output / f'.part-{name}')
+    (output / f'.part-{name}').replace(output / name)
+
+  rows, refused = [], []
+  for path in tqdm(pictures, unit='pictures'):
+    try:
+      picture = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert('RGB'))
+    except OSError as e:  # Pillow's error for what it cannot decode
+      refused.append(f'{path}: {e}')
+      continue
+    id_map, segments = predictor.predict(picture)
+    save(np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], -1).astype(np.uint8), f'{path.stem}.png')
+    save(drawing.draw_panoptic(picture, id_map, segments, classes), f'{path.stem}_overlay.png')
+    rows.append({'image_id': path.stem, 'file_name': f'{path.stem}.png', 'segments_info': [
+        {'id': s['id'], 'category_id': classes[s['category_id']].id, 'score': round(s['score'], 4),
+         'area': int((id_map == s['id']).sum())} for s in segments]})
+  temporary = output / 'predictions.json.part'
+  temporary.write_text(json.dumps({'annotations': rows}))
+  temporary.replace(output / 'predictions.json')
+  print(f'{len(rows)} pictures in {output}')
+  if refused:
+    raise UserError(f'{len(refused)} pictures could not be decoded, the others are done; {"; ".join(refused[:5])}')
+  return 0
+
+
+if __name__ == '__main__':
+  cli.run(main)

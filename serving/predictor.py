@@ -1,0 +1,55 @@
+"""From pictures of any size to panoptic maps at their own size."""
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from configs import datasets
+from configs.task import MaskClassification
+from dataloaders import augment
+from modeling.postprocessing.panoptic import panoptic
+from ops import image as image_ops
+
+
+class Predictor:
+  """Resizes as in validation, runs the model, and gives every pixel to a segment."""
+
+  def __init__(self, model: tf_keras.Model, task: MaskClassification):
+    """Makes the predictor.
+
+    Args:
+      model: with its weights.
+      task: sizes of validation_data, thresholds and classes are read from it.
+    """
+    self._model, self._task = model, task
+    self._things = datasets.get(task.data_set).thing_classes
+    self._run = tf.function(self._logits, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+
+  def _logits(self, picture):
+    """Class and mask logits of one resized picture, and the size that the model saw."""
+    size = tf.shape(picture)[None, :2]
+    images = image_ops.normalize(picture[None], size)
+    images = image_ops.pad_to_multiple(images, self._task.model.size_divisibility)
+    outputs = self._model(images, last_layer_only=True)
+    return outputs['class_logits'][-1, 0], outputs['mask_logits'][-1, 0], tf.shape(images)[1:3]
+
+  def predict(self, picture: np.ndarray) -> tuple[np.ndarray, list[dict]]:
+    """Predicts one picture.
+
+    Args:
+      picture: uint8 [height, width, 3], RGB.
+
+    Returns:
+      id_map int32 [height, width] and its segments, see `postprocessing.panoptic`.
+    """
+    settings = self._task.validation_data.parser.augmentation
+    resized = tf.constant(picture)
+    if settings.short_edges:
+      size = augment.shortest_edge_size(
+          tf.constant(picture.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
+      resized, _ = augment.resize((resized, resized[..., :1]), size)
+    class_logits, mask_logits, padded_size = self._run(resized)
+    evaluation = self._task.evaluation
+    return panoptic(
+        class_logits.numpy(), mask_logits.numpy(), padded_size.numpy(), resized.shape[:2], picture.shape[:2],
+        self._things, evaluation.object_mask_threshold, evaluation.overlap_threshold)
