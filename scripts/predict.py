@@ -1,6 +1,7 @@
 """Predicts pictures: a panoptic PNG (id = R + 256 G + 65536 B) and an overlay for each, one predictions.json.
 
-    python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco --input pictures/ --output out/
+    python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco \\
+        --input pictures/ --output out/
 """
 
 import json
@@ -12,8 +13,8 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-from configs.errors import UserError  # noqa: E402
-from training import cli  # noqa: E402
+from configs.errors import UserError
+from training import cli
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
