@@ -48,10 +48,9 @@ def model_dir(experiment_name: str, environ: Mapping[str, str] = os.environ) -> 
 
 
 def use_tpu(experiment: Experiment, address: str) -> None:
-  """Sets what training on a TPU needs: the strategy, the address, loops that stay on the device."""
+  """Sets what training on a TPU needs: the strategy and the address."""
   experiment.runtime.distribution_strategy = 'tpu'
   experiment.runtime.tpu = address
-  experiment.trainer.train_tf_while_loop = True
 
 
 def tpu_location(environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:

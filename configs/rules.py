@@ -35,6 +35,26 @@ _AT_LEAST_ONE = (
 _MAY_BE_NEGATIVE = (
     'validation_steps', 'task_index', 'default_shard_dim', 'recovery_max_trials')
 
+# Keys (fnmatch patterns) of the Model Garden's fields that the loop and the reader of this project do not read.
+_DATA = 'task.*_data.'
+_WITHOUT_EFFECT = (
+    *(_DATA + name for name in (
+        'tfds_*', 'cache', 'cycle_length', 'ram_budget', 'deterministic', 'sharding', 'enable_*', 'tf_data_*',
+        'apply_*', 'trainer_id', 'seed', 'autotune_algorithm', 'drop_remainder')),
+    'task.name', 'task.differential_privacy_config', 'task.allow_image_summary',
+    'trainer.train_tf_*', 'trainer.allow_tpu_summary', 'trainer.summary_interval', 'trainer.validation_steps',
+    'trainer.best_checkpoint_export_subdir', 'trainer.loss_upper_bound', 'trainer.recovery_*',
+    'trainer.validation_summary_subdir', 'trainer.preemption_on_demand_checkpoint',
+    'runtime.enable_xla', 'runtime.gpu_thread_mode', 'runtime.dataset_num_private_threads',
+    'runtime.per_gpu_thread_count', 'runtime.worker_hosts', 'runtime.task_index', 'runtime.num_packs',
+    'runtime.loss_scale', 'runtime.run_eagerly', 'runtime.batchnorm_spatial_persistent',
+    'runtime.num_cores_per_replica', 'runtime.default_shard_dim', 'runtime.use_tpu_mp_strategy')
+
+
+def is_without_effect(key: str) -> bool:
+  """Whether nothing reads the field `key`, so that setting it would be a silent mistake."""
+  return _matches(key, _WITHOUT_EFFECT)
+
 
 def choices() -> dict[str, list]:
   """Returns the keys that hold one of a few values, with these values."""
@@ -51,8 +71,10 @@ def check_value(key: str, value: object, config: object, where: str) -> None:
     where: source and key, for the message.
 
   Raises:
-    UserError: the value is no known name or out of its range.
+    UserError: the value is no known name or out of its range, or the field has no effect.
   """
+  if is_without_effect(key) and value != getattr(config, key.rpartition('.')[2]):
+    raise errors.UserError(f'{where} has no effect in this project; remove it')
   if key in _CHOICES:
     _check_choice(value, _CHOICES[key], where)
   if key.endswith('.type'):

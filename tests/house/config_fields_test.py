@@ -1,0 +1,76 @@
+"""No option without effect: every configuration field is read by the code that it configures."""
+
+import ast
+import dataclasses
+import functools
+import importlib
+import pathlib
+
+import pytest
+from official.core import config_definitions
+
+from configs import errors
+from configs import overrides
+from configs import rules
+from configs import task
+from tests.house import sources
+
+MODULES = ('backbones', 'data', 'evaluation', 'losses', 'model', 'optimization', 'task')
+
+
+# Groups of fields: the configuration's class, and what the code calls an object of it.
+GROUPS = {
+    'task.train_data': (config_definitions.DataConfig, {'params', 'data'}),
+    'trainer': (config_definitions.TrainerConfig, {'trainer', 'c'}),
+    'runtime': (config_definitions.RuntimeConfig, {'runtime', '_runtime'}),
+    'task': (config_definitions.TaskConfig, {'task', 'task_config', 'params'}),
+}
+# Read by the Model Garden's trainer, from which the project's is derived.
+READ_BY_HOST = {
+    'trainer.eval_tf_function', 'trainer.eval_tf_while_loop', 'runtime.tpu_enable_xla_dynamic_padder'}
+
+
+def _own_fields() -> set[str]:
+  """Names 'Class.field' of the project's configurations, less what a base class has under that name."""
+  own = set()
+  for module in (importlib.import_module(f'configs.{name}') for name in MODULES):
+    for value in vars(module).values():
+      if isinstance(value, type) and value.__module__ == module.__name__ and dataclasses.is_dataclass(value):
+        bases = [b for b in value.__mro__[1:] if dataclasses.is_dataclass(b)]
+        inherited = {field.name for b in bases for field in dataclasses.fields(b)}
+        own |= {f'{value.__name__}.{n}' for n in set(value.__annotations__) - inherited}
+  return own
+
+
+@functools.cache
+def _reads() -> set[tuple[str, str]]:
+  """Pairs (object, attribute) that the code outside of configs/ and tests/ reads; object: its last name."""
+  pairs = set()
+  packages = [p for p in sources.PACKAGES if p not in ('configs', 'tests')]
+  for path in [*sources.files(*packages), pathlib.Path('train.py')]:
+    for node in ast.walk(sources.tree(path)):
+      if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+        pairs.add((getattr(node.value, 'attr', getattr(node.value, 'id', '')), node.attr))
+  return pairs
+
+
+@pytest.mark.parametrize('field', sorted(_own_fields()))
+def test_own_field_is_read(field):
+  if field.startswith('Backbone.'):
+    pytest.skip('chosen by Backbone.type through get()')
+  assert field.rpartition('.')[2] in {name for _, name in _reads()}, f'{field} is read nowhere'
+
+
+@pytest.mark.parametrize('key', [
+    f'{group}.{field.name}' for group, (base, _) in GROUPS.items() for field in dataclasses.fields(base)])
+def test_field_of_the_host_is_read_or_refused(key):
+  group, _, name = key.rpartition('.')
+  read = key in READ_BY_HOST or any((receiver, name) in _reads() for receiver in GROUPS[group][1])
+  assert read != rules.is_without_effect(key), f'{key} is {"read and refused" if read else "not read"}'
+
+
+def test_a_field_without_effect_is_refused():
+  experiment = task.Experiment()
+  with pytest.raises(errors.UserError, match='task.train_data.tfds_name has no effect'):
+    overrides.apply(experiment, 'task.train_data.tfds_name=coco')
+  overrides.apply(experiment, "task.train_data.tfds_name=''")  # its value, as a saved params.yaml has it
