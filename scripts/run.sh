@@ -43,7 +43,7 @@ ensure_records() {
   export TFRECORDS_DIR="$records"
 }
 
-# Prints the overrides that a device and the scripts' own variables mean, OVERRIDES last but for them.
+# Prints the overrides that a device and the scripts' own variables mean.
 overrides_for() {
   local device="$1" gpus strategy=one_device
   local list=()
@@ -62,14 +62,16 @@ overrides_for() {
   [ "${#list[@]}" -eq 0 ] || printf '%s' "${list[*]}"
 }
 
-# program DEVICE MODE: train.py with what was set; OVERRIDES come last, so they win.
+# program DEVICE FILE FLAG...: a program with the experiment, its folder and what was set; OVERRIDES come last,
+# so they win.
 program() {
-  local device="$1" mode="$2" own
+  local device="$1" file="$2" own
+  shift 2
   own="$(overrides_for "$device")"
-  local flags=(--experiment "$EXPERIMENT" --mode "$mode" --model_dir "$MODEL_DIR")
+  local flags=(--experiment "$EXPERIMENT" "$@" --model_dir "$MODEL_DIR")
   [ -z "$own" ] || flags+=("--params_override=$own")
   [ -z "${OVERRIDES:-}" ] || flags+=("--params_override=$OVERRIDES")
-  "$PYTHON" "$ROOT/train.py" "${flags[@]}"
+  "$PYTHON" "$ROOT/$file" "${flags[@]}"
 }
 
 prepare() {
@@ -90,8 +92,8 @@ train_on() {
   prepare "$device" train
   # Both weights may be exported for a train and an eval script; training starts from the backbone's.
   [ -z "${RESNET_CKPT:-}" ] || unset MASKFORMER_CKPT
-  program "$device" "$mode"
-  [ "$mode" = train ] || "$PYTHON" "$ROOT/scripts/show_results.py" --experiment "$EXPERIMENT" --model_dir "$MODEL_DIR"
+  program "$device" train.py --mode "$mode"
+  [ "$mode" = train ] || program "$device" scripts/show_results.py
   say "checkpoints, parameters and TensorBoard's files: $MODEL_DIR"
 }
 
@@ -99,6 +101,6 @@ eval_on() {
   local device="$1"
   prepare "$device" eval
   [ -z "${MASKFORMER_CKPT:-}" ] || unset RESNET_CKPT
-  program "$device" "${MODE:-eval}"
+  program "$device" train.py --mode "${MODE:-eval}"
   say "results: $MODEL_DIR"
 }

@@ -1,0 +1,170 @@
+"""The shell scripts, as processes: syntax, what they refuse, what they hand to the program."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests import support
+
+SCRIPTS = sorted(p.name for p in (support.ROOT / 'scripts').glob('*.sh'))
+# A Python that prints its arguments instead of running them; checks of packages succeed.
+FAKE_PYTHON = '#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "RUN $*"\n'
+
+
+def _run(script, tmp_path, path=None, **variables):
+  keep = {'PATH': path or os.environ['PATH'], 'HOME': str(tmp_path)}
+  return subprocess.run(
+      ['bash', str(support.ROOT / script)], cwd='/', env={**keep, **variables}, stdin=subprocess.DEVNULL,
+      capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(name='fake')
+def _fake(tmp_path):
+  python = tmp_path / 'fake_python'
+  python.write_text(FAKE_PYTHON)
+  python.chmod(0o755)
+  return {'PYTHON': str(python), 'tmp_path': tmp_path}
+
+
+def _commands(result):
+  assert result.returncode == 0, result.stderr
+  return [line[4:] for line in result.stdout.splitlines() if line.startswith('RUN ')]
+
+
+@pytest.mark.parametrize('script', [*(f'scripts/{s}' for s in SCRIPTS), '.ci/run'])
+def test_syntax(script):
+  assert subprocess.run(['bash', '-n', str(support.ROOT / script)], check=False).returncode == 0
+  assert os.access(support.ROOT / script, os.X_OK)
+
+
+def test_with_nothing_set_the_embedded_data_set(fake):
+  commands = _commands(_run('scripts/train_cpu.sh', **fake))
+  assert [pathlib.Path(c.split()[0]).name for c in commands] == [
+      'make_shapes.py', 'prepare_data.py', 'train.py', 'show_results.py']
+  assert '--data_set shapes_panoptic' in commands[1]
+  run = support.ROOT / 'runs' / 'maskformer_shapes_panoptic'
+  assert f'--experiment maskformer_shapes_panoptic --mode train_and_eval --model_dir {run}' in commands[2]
+  assert 'runtime.distribution_strategy=one_device,runtime.num_gpus=0' in commands[2]
+  assert f'--model_dir {run}' in commands[3]
+
+
+def test_variables_reach_the_program(fake):
+  commands = _commands(_run(
+      'scripts/train_cpu.sh', TFRECORDS_DIR='/records', MODEL_DIR='/run here', MODE='train', TRAIN_STEPS='7',
+      PRECISION='bfloat16', OVERRIDES='task.model.num_queries=9', **fake))
+  assert len(commands) == 1
+  assert '--experiment maskformer_coco_panoptic --mode train --model_dir /run here' in commands[0]
+  assert 'runtime.mixed_precision_dtype=bfloat16,trainer.train_steps=7 ' in commands[0]
+  assert commands[0].endswith('--params_override=task.model.num_queries=9')
+
+
+def test_overrides_reach_the_pictures_too(fake):
+  commands = _commands(_run(
+      'scripts/train_cpu.sh', TFRECORDS_DIR='/r', OVERRIDES='task.model.which_pixel_decoder=fpn', **fake))
+  assert len(commands) == 2 and 'show_results.py' in commands[1]
+  assert all(c.endswith('--params_override=task.model.which_pixel_decoder=fpn') for c in commands)
+
+
+def test_eval(fake):
+  commands = _commands(_run(
+      'scripts/eval_cpu.sh', TFRECORDS_DIR='/records', MODEL_DIR='/run', MASKFORMER_CKPT='/w', **fake))
+  assert len(commands) == 1 and '--mode eval --model_dir /run' in commands[0]
+
+
+def test_a_failure_of_the_program_is_the_scripts(fake):
+  pathlib.Path(fake['PYTHON']).write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\nexit 143\n')
+  assert _run('scripts/eval_cpu.sh', TFRECORDS_DIR='/records', **fake).returncode == 143
+
+
+def test_several_gpus(fake):
+  smi = fake['tmp_path'] / 'bin' / 'nvidia-smi'
+  smi.parent.mkdir()
+  smi.write_text('#!/bin/sh\necho GPU 0\n')
+  smi.chmod(0o755)
+  fake['path'] = f'{smi.parent}:{os.environ["PATH"]}'
+  commands = _commands(_run('scripts/train_gpu.sh', TFRECORDS_DIR='/r', NUM_GPUS='4', MODE='train', **fake))
+  assert 'runtime.distribution_strategy=mirrored,runtime.num_gpus=4' in commands[0]
+  result = _run('scripts/train_gpu.sh', TFRECORDS_DIR='/r', NUM_GPUS='two', **fake)
+  assert result.returncode == 2 and 'NUM_GPUS=two is not a whole number' in result.stderr
+
+
+def test_named_tpu(fake):
+  commands = _commands(_run(
+      'scripts/train_tpu.sh', TFRECORDS_DIR='/r', TPU_NAME='pod', MODE='train', **fake))
+  assert len(commands) == 1 and 'num_gpus' not in commands[0]
+
+
+def _without(tmp_path, *programs):
+  """Returns a PATH with the programs that the scripts need, less `programs`."""
+  folder = tmp_path / 'path'
+  folder.mkdir()
+  for name in ('bash', 'sh', 'dirname', 'basename', 'grep', 'cksum', 'cat', 'ls'):
+    if name not in programs:
+      (folder / name).symlink_to(next(
+          p for p in (pathlib.Path(d) / name for d in ('/usr/bin', '/bin')) if p.exists()))
+  return str(folder)
+
+
+@pytest.mark.parametrize('script, missing', [
+    ('train_gpu.sh', 'no NVIDIA GPU is visible'), ('eval_gpu.sh', 'no NVIDIA GPU is visible'),
+    ('train_tpu.sh', 'no TPU is attached'), ('eval_tpu.sh', 'no TPU is attached')])
+def test_without_the_device_one_line(script, missing, tmp_path):
+  if 'tpu' in script and any(pathlib.Path('/dev').glob('accel*')):
+    pytest.skip('a TPU is attached to this machine')
+  result = _run(f'scripts/{script}', tmp_path, path=_without(tmp_path))
+  assert result.returncode == 2 and result.stdout == ''
+  assert missing in result.stderr and result.stderr.count('\n') == 1
+  assert f'scripts/{script.split("_")[0]}_cpu.sh' in result.stderr
+
+
+def test_experiment_without_its_records(fake):
+  result = _run('scripts/train_cpu.sh', EXPERIMENT='maskformer_coco_panoptic', **fake)
+  assert result.returncode == 2 and 'TFRECORDS_DIR is not set' in result.stderr
+
+
+@pytest.mark.parametrize('python, message', [
+    ('/nowhere/python', 'is not a program'), ('/bin/false', 'has no tensorflow')])
+def test_wrong_python(python, message, tmp_path):
+  result = _run('scripts/setup_env.sh', tmp_path, PYTHON=python)
+  assert result.returncode == 2 and message in result.stderr and result.stderr.count('\n') == 1
+
+
+def test_no_python_at_all(tmp_path):
+  result = _run('scripts/setup_env.sh', tmp_path, path=_without(tmp_path), VENV_DIR=str(tmp_path / 'venv'))
+  assert result.returncode == 2 and 'no Python 3.10, 3.11 or 3.12' in result.stderr
+  assert not (tmp_path / 'venv').exists()
+
+
+def test_arguments_reach_pytest(fake):
+  result = subprocess.run(
+      ['bash', str(support.ROOT / 'scripts' / 'test.sh'), '-m', 'slow', 'tests/ops'], cwd='/',
+      env={**os.environ, 'PYTHON': fake['PYTHON']}, capture_output=True, text=True, check=False)
+  assert _commands(result) == ['-m pytest -m slow tests/ops']
+
+
+def test_set_up_installs_once(tmp_path):
+  """A set-up that was finished is not done again; one that was cut short is."""
+  venv = tmp_path / 'venv'
+  (venv / 'bin').mkdir(parents=True)
+  log = tmp_path / 'log'
+  # Any question about its version is answered as by this Python; pip only leaves a line.
+  (venv / 'bin' / 'python').write_text(
+      f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho "$*" >> {log}\n[ ! -e {tmp_path}/broken ]\n')
+  (venv / 'bin' / 'python').chmod(0o755)
+  (tmp_path / 'broken').touch()
+  assert _run('scripts/setup_env.sh', tmp_path, VENV_DIR=str(venv)).returncode == 1
+  (tmp_path / 'broken').unlink()
+  first = _run('scripts/setup_env.sh', tmp_path, VENV_DIR=str(venv))
+  again = _run('scripts/setup_env.sh', tmp_path, VENV_DIR=str(venv))
+  assert first.returncode == again.returncode == 0
+  assert 'installing' in first.stdout and 'installing' not in again.stdout
+  assert log.read_text().count('--no-deps -r') == 2  # the broken one and the first
+
+
+def test_lock_file_pins_every_line():
+  for name in ('requirements.lock.txt', 'requirements-gpu.lock.txt'):
+    for line in (support.ROOT / name).read_text().splitlines():
+      assert '==' in line.split(';')[0], f'{name}: {line} is no pin'
