@@ -14,6 +14,7 @@ class ResNet(hyperparams.Config):
   bottleneck_channels: int = 64  # channels inside the blocks of res2; doubled likewise
   norm: str = 'frozen'  # 'frozen' (needs pretrained weights), 'batch', 'sync' or 'group'
   stride_in_1x1: bool = False  # a block's stride sits on its first 1x1 (MSRA) or on its 3x3 (torchvision)
+  res5_dilation: int = 1  # 2: res5 keeps res4's size and its 3x3 convolutions are dilated (RES5_DILATION)
   freeze_at: int = 0  # 0 trains all, 1 freezes the stem, n freezes res2 .. res<n> too
 
 

@@ -14,6 +14,7 @@ _CHOICES = {
     'task.model.which_pixel_decoder': ['transformer_fpn', 'fpn'],
     'task.model.backbone.resnet.norm': ['frozen', 'batch', 'sync', 'group'],
     'task.model.backbone.resnet.depth': [14, 26, 50, 101, 152],
+    'task.model.backbone.resnet.res5_dilation': [1, 2],
     'task.model.pixel_decoder.norm': ['group', ''],
     'task.losses.matcher': ['auto', 'host', 'graph'],
     'task.losses.class_normalizer': ['global', 'replica'],

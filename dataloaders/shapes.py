@@ -16,6 +16,7 @@ from PIL import ImageDraw
 from configs import datasets
 
 SUPERSAMPLING = 4
+MOST_TURNED = np.pi / 9  # radians
 DISC, SQUARE, TRIANGLE, STAR, SKY, GRASS, SAND = range(7)
 
 
@@ -57,9 +58,11 @@ def _texture(rng: np.random.Generator, kind: int, size: tuple[int, int]) -> np.n
 
 def _outline(rng: np.random.Generator, kind: int, centre: tuple[float, float], radius: float
              ) -> list[tuple[float, float]]:
-  """Corners of a thing as (x, y), turned by any angle."""
-  count, inner = {DISC: (40, 1.0), SQUARE: (4, 1.0), TRIANGLE: (3, 1.0), STAR: (10, 0.42)}[kind]
-  turn = rng.uniform(0, 2 * np.pi)
+  """Corners of a thing as (x, y), nearly upright."""
+  count, inner, upright = {
+      DISC: (40, 1.0, 0.0), SQUARE: (4, 1.0, np.pi / 4), TRIANGLE: (3, 1.0, -np.pi / 2),
+      STAR: (10, 0.42, -np.pi / 2)}[kind]
+  turn = upright + rng.uniform(-MOST_TURNED, MOST_TURNED)
   radii = [radius * (inner if i % 2 and kind == STAR else 1.0) for i in range(count)]
   angles = turn + 2 * np.pi * np.arange(count) / count
   return [(centre[0] + r * np.cos(a), centre[1] + r * np.sin(a)) for r, a in zip(radii, angles)]
@@ -126,8 +129,8 @@ def draw(rng: np.random.Generator, size: int) -> tuple[np.ndarray, list[Region]]
     for spot in spots:
       image = _paint(rng, image, spot)
     layers.append((kind, True, np.max(spots, axis=0)))
-  for _ in range(rng.integers(2, 5)):
-    kind, radius = int(rng.integers(4)), size * rng.uniform(0.14, 0.26)
+  for _ in range(rng.integers(2, 4)):
+    kind, radius = int(rng.integers(4)), size * rng.uniform(0.16, 0.28)
     cover = _cover((height, width), _outline(rng, kind, place(radius), radius))
     image = _paint(rng, image, cover)
     layers.append((kind, False, cover))

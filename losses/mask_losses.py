@@ -11,8 +11,8 @@ import tensorflow as tf
 from ops import masks as mask_ops
 from ops import resize
 
-# Masks that are at full size at the same time.
-CHUNK = 2
+# Pixels of the masks that are at full size at the same time: two masks of 512x512.
+CHUNK_PIXELS = 2**19
 
 
 def _focal_terms(probability_wrong, cross_entropy, is_target, alpha, gamma):
@@ -71,21 +71,28 @@ def focal_and_dice(logits: tf.Tensor, id_maps: tf.Tensor, image: tf.Tensor, laye
   @tf.custom_gradient
   def losses(x):
     n = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
-    num_chunks = -(-n // CHUNK)
+    height, width = (tf.shape(id_maps)[i] if id_maps.shape[i] is None else id_maps.shape[i] for i in (2, 3))
+    at_once = CHUNK_PIXELS // (height * width)
+    if isinstance(at_once, int) and isinstance(n, int):
+      chunk = max(min(at_once, n), 1)
+    else:
+      chunk = tf.maximum(tf.minimum(at_once, n), 1)
+    num_chunks = -(-n // chunk)
     def padded(v):
-      return tf.pad(v, [[0, num_chunks * CHUNK - n]] + [[0, 0]] * (v.shape.rank - 1))
+      return tf.pad(v, [[0, num_chunks * chunk - n]] + [[0, 0]] * (v.shape.rank - 1))
     # Padding masks point at slot 0 of the first picture; their rows are cut off again.
-    pieces = [tf.reshape(padded(v), tf.concat([[num_chunks, CHUNK], tf.shape(v)[1:]], 0))
+    pieces = [tf.reshape(padded(v), tf.concat([[num_chunks, chunk], tf.shape(v)[1:]], 0))
               for v in (x, image, layer, slot)]
-    pieces[0] = tf.ensure_shape(pieces[0], [None, CHUNK, x.shape[1], x.shape[2]])
+    static = chunk if isinstance(chunk, int) else None
+    pieces[0] = tf.ensure_shape(pieces[0], [None, static, x.shape[1], x.shape[2]])
     def one(piece):
-      chunk, *where = piece
-      return _chunk_losses(chunk, mask_ops.masks_of(id_maps, *where), alpha, gamma)
+      logits_of_chunk, *where = piece
+      return _chunk_losses(logits_of_chunk, mask_ops.masks_of(id_maps, *where), alpha, gamma)
     f32 = lambda *shape: tf.TensorSpec(shape, tf.float32)
     low = x.shape[1:]
     focal, dice, focal_gradient, dice_gradient = tf.map_fn(
         one, tuple(pieces), parallel_iterations=1,
-        fn_output_signature=(f32(CHUNK), f32(CHUNK), f32(CHUNK, *low), f32(CHUNK, *low)))
+        fn_output_signature=(f32(static), f32(static), f32(static, *low), f32(static, *low)))
     focal, dice = tf.reshape(focal, [-1])[:n], tf.reshape(dice, [-1])[:n]
     gradients = [tf.reshape(g, tf.concat([[-1], tf.shape(g)[2:]], 0))[:n] for g in (focal_gradient, dice_gradient)]
 

@@ -33,7 +33,7 @@ class Bottleneck(tf_keras.layers.Layer):
   """1x1, 3x3, 1x1 with a shortcut; the shortcut is projected where the width changes."""
 
   def __init__(self, in_channels: int, out_channels: int, bottleneck: int, strides: int, norm: str,
-               stride_in_1x1: bool, name: str | None = None):
+               stride_in_1x1: bool, dilation: int = 1, name: str | None = None):
     super().__init__(name=name)
     first, second = (strides, 1) if stride_in_1x1 else (1, strides)
     options = dict(norm=norm, initializer='c2_msra')
@@ -41,7 +41,7 @@ class Bottleneck(tf_keras.layers.Layer):
     if in_channels != out_channels:
       self.shortcut = Conv2D(in_channels, out_channels, 1, strides=strides, **options)
     self.conv1 = Conv2D(in_channels, bottleneck, 1, strides=first, relu=True, **options)
-    self.conv2 = Conv2D(bottleneck, bottleneck, 3, strides=second, relu=True, **options)
+    self.conv2 = Conv2D(bottleneck, bottleneck, 3, strides=second, dilation=dilation, relu=True, **options)
     self.conv3 = Conv2D(bottleneck, out_channels, 1, **options)
 
   def call(self, x, training=False):
@@ -54,7 +54,8 @@ class Bottleneck(tf_keras.layers.Layer):
 
 
 class ResNet(tf_keras.layers.Layer):
-  """Returns {'2', '3', '4', '5'}: features [batch, height / 2^level, width / 2^level, channels], rounded up.
+  """Returns {'2', '3', '4', '5'}: features [batch, height / 2^level, width / 2^level, channels], rounded up;
+  with `res5_dilation` '5' has the size of '4'.
 
   Attributes:
     channels: dict from level to its number of channels.
@@ -72,10 +73,11 @@ class ResNet(tf_keras.layers.Layer):
     width = config.stem_channels
     for level, blocks in zip((2, 3, 4, 5), BLOCKS[config.depth]):
       out, inner = config.res2_channels << (level - 2), config.bottleneck_channels << (level - 2)
+      dilation = config.res5_dilation if level == 5 else 1
       stage = []
       for block in range(blocks):
-        strides = 2 if block == 0 and level > 2 else 1
-        stage.append(Bottleneck(width, out, inner, strides, norm_at(level), config.stride_in_1x1))
+        strides = 2 if block == 0 and level > 2 and dilation == 1 else 1
+        stage.append(Bottleneck(width, out, inner, strides, norm_at(level), config.stride_in_1x1, dilation))
         stage[-1].trainable = config.freeze_at < level
         width = out
       setattr(self, f'res{level}', stage)

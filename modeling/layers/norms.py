@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tf_keras
 
+from ops.group_norm import group_norm
+
 EPSILON = 1e-5
 
 
@@ -52,15 +54,8 @@ class GroupNorm(tf_keras.layers.Layer):
     self.bias = self.add_weight('bias', [channels], initializer='zeros')
 
   def call(self, x):
-    shape = tf.shape(x)
-    channels = x.shape[-1]
-    group = channels // self._groups
-    pixels = tf.reshape(tf.cast(x, tf.float32), [shape[0], shape[1] * shape[2], self._groups, group])
-    mean, variance = tf.nn.moments(pixels, axes=[1, 3], keepdims=True)
-    weight = tf.reshape(tf.cast(self.weight, tf.float32), [1, 1, self._groups, group])
-    bias = tf.reshape(tf.cast(self.bias, tf.float32), [1, 1, self._groups, group])
-    scale = tf.math.rsqrt(variance + EPSILON) * weight
-    return tf.cast(tf.reshape(pixels * scale + (bias - mean * scale), shape), x.dtype)
+    weight, bias = tf.cast(self.weight, tf.float32), tf.cast(self.bias, tf.float32)
+    return group_norm(x, weight, bias, self._groups, EPSILON)
 
 
 class LayerNorm(tf_keras.layers.Layer):

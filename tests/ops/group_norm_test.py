@@ -1,0 +1,39 @@
+"""Group norm and its gradient against the plain formula."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ops.group_norm import group_norm
+
+
+def plain(x, weight, bias, groups):
+  batch, height, width, channels = x.shape
+  grouped = tf.reshape(x, [batch, height * width, groups, channels // groups])
+  mean, variance = tf.nn.moments(grouped, [1, 3], keepdims=True)
+  return tf.reshape((grouped - mean) / tf.sqrt(variance + 1e-5), x.shape) * weight + bias
+
+
+@pytest.mark.parametrize('shape, groups', [((2, 5, 7, 12), 4), ((1, 1, 3, 6), 6), ((3, 4, 4, 8), 1)])
+def test_value_and_gradient(shape, groups):
+  rng = np.random.default_rng(0)
+  draw = lambda *s: tf.constant(rng.normal(1.0, 2.0, s))  # float64: the plain way is then the exact one
+  inputs, upstream = [draw(*shape), draw(shape[-1]), draw(shape[-1])], draw(*shape)
+  def both(function, cast):
+    values = [tf.cast(v, cast) for v in inputs]
+    with tf.GradientTape() as tape:
+      tape.watch(values)
+      y = function(*values)
+      total = tf.reduce_sum(y * tf.cast(upstream, cast))
+    return [y, *tape.gradient(total, values)]
+  found = tf.function(lambda: both(lambda *v: group_norm(*v, groups, 1e-5), tf.float32))()
+  for f, wanted in zip(found, both(lambda *v: plain(*v, groups), tf.float64)):
+    np.testing.assert_allclose(f, wanted, rtol=1e-4, atol=3e-5)
+
+
+def test_statistics_are_float32_in_half_precision():
+  x = tf.cast(1000 + np.random.default_rng(0).normal(size=[1, 64, 64, 4]), tf.bfloat16)
+  y = group_norm(x, tf.ones([4]), tf.zeros([4]), 2, 1e-5)
+  assert y.dtype == tf.bfloat16
+  wanted = plain(tf.cast(x, tf.float32), 1.0, 0.0, 2)
+  np.testing.assert_allclose(tf.cast(y, tf.float32), wanted, rtol=2e-2, atol=2e-2)
