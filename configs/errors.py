@@ -1,6 +1,7 @@
 """The one error that a user sees as a single line: what is wrong, where, what to do."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -26,3 +27,17 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
   if close:
     return UserError(f'{kind} {name!r} is unknown; did you mean {" or ".join(close)}?')
   return UserError(f'{kind} {name!r} is unknown; known: {", ".join(known)}')
+
+
+# Lines of a TensorFlow error's message that say where in its graph, not what.
+_GRAPH_LINE = re.compile(
+    r'\s*$|Graph execution error|Detected at node|<stack traces|\s+File "|\s*\[\[|'
+    r'\d+ (successful operations|derived errors|root error)')
+
+
+def explain(message: str) -> str:
+  """Returns the gist of a TensorFlow error's message in a few words, without the graph that it came from."""
+  lines = [re.sub(r'\{\{.*?\}\}', '', line) for line in message.splitlines()]
+  text = next((line for line in lines if not _GRAPH_LINE.match(line)), message)
+  text = re.sub(r'^\s*\(0\) [A-Z_]+:', '', text).partition(' [Op:')[0].partition('[[')[0].strip()
+  return text.removeprefix('assertion failed: [').rstrip('] ')[:200]

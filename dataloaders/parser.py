@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from configs import datasets
 from configs.data import Parser
 from dataloaders import augment
 from dataloaders import decoder
@@ -23,6 +24,7 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
     (features, targets) without the batch axis; id_maps and image are padded to `output_size`, if there is one.
   """
   example = decoder.decode(record, data_set)
+  example['class'] = _checked_classes(example['class'], example['source_id'], data_set)
   original_size = tf.shape(example['image'])[:2]
   image, id_maps = augment.augment(
       (example['image'], example['id_maps']), config.augmentation, config.output_size, seed)
@@ -45,6 +47,14 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   return ({'image': image, 'image_size': size},
           {**labels, 'example_id': decoder.example_id(example['source_id']), 'original_size': original_size,
            'is_real': is_real})
+
+
+def _checked_classes(classes: tf.Tensor, source_id: tf.Tensor, data_set: str) -> tf.Tensor:
+  num_classes = datasets.get(data_set).num_classes
+  message = tf.strings.join(['picture ', source_id, f' has a class outside 0 to {num_classes - 1}'])
+  check = tf.debugging.Assert(tf.reduce_all((classes >= 0) & (classes < num_classes)), [message])
+  with tf.control_dependencies([check]):
+    return tf.identity(classes)
 
 
 def _pad_layers(id_maps: tf.Tensor, max_layers: int) -> tf.Tensor:

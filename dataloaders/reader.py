@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from configs import errors
 from configs.data import DataConfig
 from configs.errors import UserError
 from dataloaders import decoder
@@ -121,17 +122,9 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
     record = next(iter(tf.data.TFRecordDataset(place.path)))
     example = decoder.decode(record, data_set)
   except tf.errors.OpError as e:
-    raise UserError(f'{field}: the first record of {place.path} cannot be read ({explain(e)}); '
+    raise UserError(f'{field}: the first record of {place.path} cannot be read ({errors.explain(e.message)}); '
                     'convert the data set again with scripts/prepare_data.py') from e
   wrong = [int(c) for c in example['class'] if not 0 <= c < num_classes]
   if wrong:
     raise UserError(f'{field}: {place.path} has class {wrong[0]}, the model has classes 0 to {num_classes - 1}; '
                     'choose the data set that it was converted for (task.data_set, task.model.num_classes)')
-
-
-def explain(error: tf.errors.OpError) -> str:
-  """Returns the gist of a TensorFlow error in a few words, without its graph."""
-  text = error.message.splitlines()[0]
-  for marker in ('{{', ' [Op:'):
-    text = text.partition(marker)[0]
-  return text.strip()[:200]

@@ -1,7 +1,8 @@
 """The embedded data set: drawn pictures with things and stuff, in COCO's panoptic layout.
 
 Every picture has a background of sky over ground (grass, sand, or both), textured, with a wavy horizon, and a few
-overlapping things (disc, square, triangle, star) of any colour, so that shape and not colour tells them apart.
+overlapping things (disc, square, triangle, star). As in life a class has its usual colour, but not always: one thing
+in ten has any, and only its shape tells what it is.
 Some pictures hold a crowd segment (a cluster of small things) or a void region, as COCO's do.
 """
 
@@ -16,8 +17,10 @@ from PIL import ImageDraw
 from configs import datasets
 
 SUPERSAMPLING = 4
-MOST_TURNED = np.pi / 9  # radians
 DISC, SQUARE, TRIANGLE, STAR, SKY, GRASS, SAND = range(7)
+MOST_TURNED = np.pi / 9  # radians
+ODD_COLOURED = 0.1  # share of things with any colour
+USUAL_COLOUR = {DISC: (200, 55, 50), SQUARE: (130, 60, 180), TRIANGLE: (240, 135, 30), STAR: (250, 240, 120)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +98,12 @@ def _ground(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray
   return image, regions
 
 
-def _paint(rng, image, cover):
-  """Paints a thing over the picture: any bright or dark colour, shaded across."""
-  colour = rng.uniform(0, 255, 3)
-  colour = colour + (colour - colour.mean()) * 0.6
+def _paint(rng, image, cover, kind):
+  """Paints a thing over the picture, shaded across."""
+  if rng.random() < ODD_COLOURED:
+    colour = rng.uniform(0, 255, 3)
+  else:
+    colour = np.array(USUAL_COLOUR[kind]) + rng.normal(0, 20, 3)
   height, width = cover.shape
   shade = 1 + 0.25 * (np.arange(width)[None] / width - 0.5) + 0.25 * (np.arange(height)[:, None] / height - 0.5)
   painted = (colour * shade[..., None]).clip(0, 255) + rng.normal(0, 4, [height, width, 1])
@@ -127,12 +132,12 @@ def draw(rng: np.random.Generator, size: int) -> tuple[np.ndarray, list[Region]]
     spots = [_cover((height, width), _outline(rng, kind, (cx + dx * radius * 1.6, cy + dy * radius * 1.6), radius))
              for dx in (-1, 0, 1) for dy in (-0.5, 0.5)]
     for spot in spots:
-      image = _paint(rng, image, spot)
+      image = _paint(rng, image, spot, kind)
     layers.append((kind, True, np.max(spots, axis=0)))
   for _ in range(rng.integers(2, 4)):
     kind, radius = int(rng.integers(4)), size * rng.uniform(0.16, 0.28)
     cover = _cover((height, width), _outline(rng, kind, place(radius), radius))
-    image = _paint(rng, image, cover)
+    image = _paint(rng, image, cover, kind)
     layers.append((kind, False, cover))
   if rng.random() < 0.15:
     radius = 0.12 * size

@@ -78,6 +78,8 @@ def focal_and_dice(logits: tf.Tensor, id_maps: tf.Tensor, image: tf.Tensor, laye
     else:
       chunk = tf.maximum(tf.minimum(at_once, n), 1)
     num_chunks = -(-n // chunk)
+    if not isinstance(num_chunks, int):
+      num_chunks = tf.maximum(num_chunks, 1)  # a loop over nothing does not know its shapes
     def padded(v):
       return tf.pad(v, [[0, num_chunks * chunk - n]] + [[0, 0]] * (v.shape.rank - 1))
     # Padding masks point at slot 0 of the first picture; their rows are cut off again.

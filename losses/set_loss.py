@@ -23,6 +23,9 @@ class SetLoss:
   Outputs are the model's: class_logits [layers, batch, queries, classes + 1] and mask_logits
   [layers, batch, queries, h, w]. Targets are a batch's: id_maps [batch, layers, height, width], classes, layer and
   valid [batch, segments], optionally is_real [batch] (False: the picture only fills the batch).
+
+  Attributes:
+    weights: the weight of each term.
   """
 
   def __init__(self, config: Losses, num_classes: int, in_graph: bool):
@@ -36,6 +39,7 @@ class SetLoss:
     self._config = config
     self._num_classes = num_classes
     self._in_graph = in_graph
+    self.weights = {'class': config.class_weight, 'mask': config.mask_weight, 'dice': config.dice_weight}
 
   def cost(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]) -> tf.Tensor:
     """Returns the matching costs, float32 [layers, batch, queries, segments]; no gradient."""
@@ -83,8 +87,7 @@ class SetLoss:
 
   def weigh(self, terms: dict[str, tf.Tensor]) -> tf.Tensor:
     """Returns the weighted sum over terms and layers, a scalar."""
-    weights = {'class': self._config.class_weight, 'mask': self._config.mask_weight, 'dice': self._config.dice_weight}
-    return tf.add_n([weights[name] * tf.reduce_sum(terms[name]) for name in TERMS])
+    return tf.add_n([self.weights[name] * tf.reduce_sum(terms[name]) for name in TERMS])
 
   def _class_term(self, class_logits, targets, query_index):
     """Weighted mean of the cross entropy; unmatched queries should say no-object."""

@@ -74,6 +74,7 @@ class Ours:
         'classes': tf.constant(padded),
         'layer': tf.zeros([args.batch, slots], tf.int32),
         'valid': tf.constant(np.arange(slots)[None].repeat(args.batch, 0) < args.segments),
+        'dropped_segments': tf.zeros([args.batch], tf.int32),
         'is_real': tf.ones([args.batch], tf.bool),
         'example_id': tf.range(args.batch, dtype=tf.int64),
         'original_size': tf.fill([args.batch, 2], args.size)}

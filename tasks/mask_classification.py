@@ -44,6 +44,9 @@ class MaskClassificationTask(base_task.Task):
     in_graph = {'graph': True, 'host': False, 'auto': self._runtime.jit_compile
                 or self._runtime.distribution_strategy == 'tpu'}[params.losses.matcher]
     self.set_loss = SetLoss(params.losses, params.model.num_classes, in_graph=in_graph)
+    # Of one picture, whatever else is in its batch and on other replicas.
+    own = params.losses.replace(class_normalizer='replica')
+    self._picture_loss = SetLoss(own, params.model.num_classes, in_graph=in_graph)
     self._ground_truth: ground_truth.GroundTruth | None = None
 
   # Model and optimiser.
@@ -89,6 +92,7 @@ class MaskClassificationTask(base_task.Task):
       logs[f'{term}_loss'] = tf.reduce_sum(terms[term])
       for layer, value in enumerate(tf.unstack(terms[term])):
         logs[f'{term}_loss/layer_{layer}'] = value
+        logs[f'weighted_{term}_loss/layer_{layer}'] = self.set_loss.weights[term] * value
     return total, logs
 
   def train_step(self, inputs, model: tf_keras.Model, optimizer: tf_keras.optimizers.Optimizer,
@@ -103,6 +107,7 @@ class MaskClassificationTask(base_task.Task):
     with tf.GradientTape() as tape:
       outputs = model(images, training=True, seed=seed)
       total, logs = self._losses(outputs, targets)
+      logs['dropped_segments'] = tf.cast(tf.reduce_sum(targets['dropped_segments']), tf.float32)
       # Gradients are summed over replicas.
       scaled = total / replicas
       if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
@@ -120,7 +125,9 @@ class MaskClassificationTask(base_task.Task):
       return []
     layers = self.task_config.model.transformer_decoder.layers if self.task_config.model.deep_supervision else 1
     names = [f'{term}_loss' for term in TERMS]
-    names += [f'{term}_loss/layer_{layer}' for term in TERMS for layer in range(layers)]
+    names += [f'{kind}{term}_loss/layer_{layer}' for kind in ('', 'weighted_') for term in TERMS
+              for layer in range(layers)]
+    names.append('dropped_segments')
     return [tf_keras.metrics.Mean(name) for name in names]
 
   def validation_step(self, inputs, model: tf_keras.Model, metrics=None) -> dict[str, tf.Tensor]:
@@ -129,11 +136,10 @@ class MaskClassificationTask(base_task.Task):
     features, targets = inputs
     images, targets = self._prepare(features, targets)
     outputs = model(images, training=False)
-    _, logs = self._losses(outputs, targets)
     batch = tf.shape(images)[0]
     padded_size = tf.tile(tf.shape(images)[None, 1:3], [batch, 1])
     return {
-        'loss': logs['loss'],
+        'loss': self._losses_of_pictures(outputs, targets),
         'class_logits': outputs['class_logits'][-1],
         'mask_logits': outputs['mask_logits'][-1],
         'padded_size': padded_size,
@@ -142,6 +148,18 @@ class MaskClassificationTask(base_task.Task):
         'example_id': targets['example_id'],
         'is_real': targets['is_real'],
     }
+
+  def _losses_of_pictures(self, outputs, targets) -> tf.Tensor:
+    """Returns the weighted total of every picture, float32 [batch], as if it were a batch of its own."""
+    query_index = self._picture_loss.match(outputs, targets)
+    totals = []
+    for i in range(query_index.shape[1]):
+      own_outputs = {name: value[:, i:i + 1] for name, value in outputs.items()}
+      own_targets = {name: value[i:i + 1] for name, value in targets.items()}
+      num_masks = tf.maximum(tf.reduce_sum(tf.cast(own_targets['valid'], tf.float32)), 1.0)
+      terms = self._picture_loss.terms(own_outputs, own_targets, query_index[:, i:i + 1], num_masks)
+      totals.append(self._picture_loss.weigh(terms))
+    return tf.stack(totals)
 
   # Scoring, on the host.
 
@@ -165,9 +183,9 @@ class MaskClassificationTask(base_task.Task):
     for replica in range(len(step_outputs['loss'])):
       outputs = {name: values[replica].numpy() for name, values in step_outputs.items()}
       real = np.flatnonzero(outputs['is_real'])
-      state['loss'] += float(outputs['loss']) * len(real)
+      state['loss'] += float(outputs['loss'][real].sum())
       for i in real:
-        self._score(state, {name: value[i] for name, value in outputs.items() if name != 'loss'})
+        self._score(state, {name: value[i] for name, value in outputs.items()})
     return state
 
   def _score(self, state: dict[str, Any], output: dict[str, np.ndarray]) -> None:

@@ -16,6 +16,11 @@ class SaveFailed(Exception):
   """A checkpoint could not be written; the text says what is safe."""
 
 
+def newest(folder: str) -> str | None:
+  """Returns the newest checkpoint that the folder's record names, read or not."""
+  return tf.train.latest_checkpoint(folder)
+
+
 def readable(folder: str) -> tuple[str | None, int]:
   """Returns the newest checkpoint of a folder that can be read, and its step; (None, 0) where there is none.
 
@@ -63,6 +68,15 @@ def write_json(path: str, content) -> None:
   with tf.io.gfile.GFile(path + '.part', 'w') as file:
     file.write(json.dumps(content, indent=1))
   tf.io.gfile.rename(path + '.part', path, overwrite=True)
+
+
+def append_json(path: str, entry) -> None:
+  """Adds an entry to the list in a JSON file, whole or not at all."""
+  entries = []
+  if tf.io.gfile.exists(path):
+    with tf.io.gfile.GFile(path) as file:
+      entries = json.load(file)
+  write_json(path, [*entries, entry])
 
 
 class Best:

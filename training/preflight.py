@@ -38,6 +38,8 @@ def check(
   check_devices(experiment.runtime, mode)
   check_init_checkpoint(experiment.task)
   check_inputs(experiment.task, mode, read_one)
+  if mode == 'continuous_eval' and not tf.io.gfile.isdir(model_dir):
+    raise errors.UserError(f'--model_dir {model_dir} does not exist; give the folder of the run to follow')
   check_model_dir(model_dir)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 from official.common import distribute_utils
 
+from configs import errors
 from configs.errors import UserError
 from training import checkpoints
 from training import optimizers
@@ -19,6 +20,7 @@ from training.signals import Stop
 from training.trainer import Diverged
 from training.trainer import Trainer
 from training.trainer import distribute
+from training.trainer import number
 
 _SHORT = ('training_loss', 'class_loss', 'mask_loss', 'dice_loss', 'learning_rate', 'gradient_norm')
 _POLICIES = {'float32': 'float32', 'bfloat16': 'mixed_bfloat16', 'mixed_bfloat16': 'mixed_bfloat16',
@@ -45,6 +47,13 @@ def run(experiment, name: str, mode: str, model_dir: str, make_task, allow_rando
   with held(model_dir, '.lock' if 'train' in mode else '.eval.lock'):
     try:
       return Run(experiment, name, model_dir, make_task).go(mode, allow_random_weights)
+    except tf.errors.OpError as e:
+      if 'IteratorGetNext' not in e.message:
+        raise
+      saved = checkpoints.newest(model_dir) or 'none'
+      raise UserError(
+          f'the input pipeline failed: {errors.explain(e.message)}; python scripts/inspect_records.py finds the '
+          f'record, the last good checkpoint is {saved}') from e
     except (Diverged, checkpoints.SaveFailed) as e:
       print(f'error: {e}', file=sys.stderr, flush=True)
       return 1
@@ -146,6 +155,9 @@ class Run:
         if step % c.steps_per_loop == 0 or step == c.train_steps:
           logs = self._trainer.collect()
           print(progress.line(step, {k: logs[k] for k in _SHORT if k in logs}), flush=True)
+          if logs.get('dropped_segments'):
+            print(f'warning: {logs["dropped_segments"]:.1f} segments a step found no slot (the smallest); raise '
+                  'task.train_data.parser.max_segments', flush=True)
           with writer.as_default(step):
             for key, value in logs.items():
               tf.summary.scalar(key, value)
@@ -165,7 +177,7 @@ class Run:
 
   def _evaluate(self) -> dict[str, float]:
     """Scores the validation records, prints and writes the results, and returns the numbers."""
-    start, step = time.monotonic(), int(self._trainer.global_step)
+    start, step = time.monotonic(), number(self._trainer.global_step)
     logs = self._trainer.evaluate(tf.constant(-1))
     scored = logs.pop('scored')
     expected = self._task.expected_examples()
@@ -177,8 +189,9 @@ class Run:
           flush=True)
     folder = os.path.join(self._folder, 'evaluations')
     tf.io.gfile.makedirs(folder)
-    checkpoints.write_json(os.path.join(folder, f'step_{step:08d}.json'),
-                           {'step': step, 'pictures': expected, 'metrics': numbers})
+    entry = {'step': step, 'pictures': expected, 'metrics': numbers}
+    checkpoints.write_json(os.path.join(folder, f'step_{step:08d}.json'), entry)
+    checkpoints.append_json(os.path.join(folder, 'history.json'), {'time': time.strftime('%FT%T%z'), **entry})
     writer = tf.summary.create_file_writer(os.path.join(self._folder, 'validation'))
     with writer.as_default(step):
       for key, value in numbers.items():

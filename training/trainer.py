@@ -10,6 +10,11 @@ class Diverged(Exception):
   """Too many updates in a row were not finite."""
 
 
+def number(variable: tf.Variable) -> float | int:
+  """Returns the value of a scalar variable, also of one that lies on several replicas."""
+  return tf.convert_to_tensor(variable).numpy().item()
+
+
 class Trainer(base_trainer.Trainer):
   """One call a step, so that signals are heard and the guard speaks after each."""
 
@@ -38,9 +43,9 @@ class Trainer(base_trainer.Trainer):
     if self._train_iter is None:
       self._train_iter = tf.nest.map_structure(iter, self.train_dataset)
       self._run = tf.function(self._step)
-    before = int(self.guarded.skipped)
+    before = number(self.guarded.skipped)
     logs = self._run(self._train_iter)
-    if int(self.guarded.skipped) > before:
+    if number(self.guarded.skipped) > before:
       self._report_skipped({k: self.strategy.experimental_local_results(v) for k, v in logs.items()})
 
   def _report_skipped(self, logs) -> None:
@@ -48,11 +53,11 @@ class Trainer(base_trainer.Trainer):
              if name != 'example_id' and not all(np.isfinite(v.numpy()).all() for v in values)]
     ids = np.concatenate([v.numpy().ravel() for v in logs.get('example_id', [])] or [[]]).tolist()
     where = ', '.join(terms) or 'the gradient'
-    print(f'warning: step {int(self.global_step)}: {where} not finite, the update was skipped; '
+    print(f'warning: step {number(self.global_step)}: {where} not finite, the update was skipped; '
           f'example ids {ids}', flush=True)
-    row = int(self.guarded.skipped_in_a_row)
+    row = number(self.guarded.skipped_in_a_row)
     if row >= self.config.trainer.max_skipped_updates:
-      raise Diverged(f'{row} updates in a row were not finite ({where}), last at step {int(self.global_step)}; '
+      raise Diverged(f'{row} updates in a row were not finite ({where}), last at step {number(self.global_step)}; '
                      'lower the learning rate or look at the pictures named above')
 
   def collect(self) -> dict[str, float]:
@@ -60,9 +65,9 @@ class Trainer(base_trainer.Trainer):
     logs = {m.name: float(m.result()) for m in [self.train_loss, *self.train_metrics]}
     for metric in [self.train_loss, *self.train_metrics]:
       metric.reset_states()
-    logs['learning_rate'] = float(self.guarded.learning_rate)
-    logs['gradient_norm'] = float(self.guarded.gradient_norm)
-    logs['skipped_updates'] = int(self.guarded.skipped)
+    logs['learning_rate'] = number(self.guarded.learning_rate)
+    logs['gradient_norm'] = number(self.guarded.gradient_norm)
+    logs['skipped_updates'] = number(self.guarded.skipped)
     return logs
 
 

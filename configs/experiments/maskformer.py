@@ -52,12 +52,12 @@ def coco_panoptic() -> Experiment:
 def shapes_panoptic() -> Experiment:
   """The embedded data set with a thin network: minutes on two cores, from scratch."""
   data_set = datasets.get('shapes_panoptic')
-  width, train_steps = 64, 2500
+  width, train_steps = 64, 2000
   model = MaskFormer(
       num_classes=data_set.num_classes,
       num_queries=20,
       backbone=Backbone(resnet=ResNet(
-          depth=14, stem_channels=32, res2_channels=64, bottleneck_channels=32, norm='batch')),
+          depth=14, stem_channels=32, res2_channels=64, bottleneck_channels=32, norm='batch', res5_dilation=2)),
       pixel_decoder=PixelDecoder(
           width=width, mask_width=width, encoder_layers=1, encoder_heads=4, encoder_feedforward=128,
           encoder_dropout=0.0),

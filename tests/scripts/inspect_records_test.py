@@ -1,0 +1,54 @@
+"""Records are counted and drawn; what cannot be used is named."""
+
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from configs.errors import UserError
+from dataloaders import shapes
+from dataloaders.converters import coco_panoptic
+from scripts import inspect_records
+
+
+@pytest.fixture(scope='module', name='records')
+def make_records(tmp_path_factory):
+  root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
+  shapes.write(str(root), shapes.Options(train=4, validation=2, size=64))
+  source = coco_panoptic.coco_splits(str(root), 'shapes_panoptic')['train']
+  coco_panoptic.convert(source, str(output), 'train', 1, 1)
+  return output
+
+
+def flags(path, *more):
+  return [f'--input={path}', '--data_set=shapes_panoptic', *more]
+
+
+def test_counts_and_draws(records, tmp_path, capsys):
+  inspect_records.main(flags(f'{records}/train*', f'--output={tmp_path}', '--num_pictures=3'))
+  printed = capsys.readouterr().out
+  assert '4 pictures' in printed and 'sky' in printed
+  drawn = sorted(tmp_path.glob('*.png'))
+  assert len(drawn) == 3 and Image.open(drawn[0]).size[0] >= 256
+
+
+def test_names_a_picture_that_does_not_decode_and_a_wrong_class(records, tmp_path):
+  good = [r.numpy() for r in tf.data.TFRecordDataset(str(next(records.glob('*.tfrecord'))))]
+  broken, strange = tf.train.Example.FromString(good[1]), tf.train.Example.FromString(good[2])
+  broken.features.feature['image/encoded'].bytes_list.value[0] = b'no picture'
+  strange.features.feature['segments/class'].int64_list.value[0] = 99
+  with tf.io.TFRecordWriter(str(tmp_path / 'bad')) as writer:
+    for record in (good[0], broken.SerializeToString(), strange.SerializeToString()):
+      writer.write(record)
+  with pytest.raises(UserError) as error:
+    inspect_records.main(flags(tmp_path / 'bad'))
+  message = str(error.value)
+  assert message.startswith('2 records cannot be used') and '\n' not in message
+  assert 'bad, record 1' in message and 'bad, record 2: class 99' in message
+
+
+def test_names_a_corrupt_record(records, tmp_path):
+  data = bytearray(next(records.glob('*.tfrecord')).read_bytes())
+  data[200] ^= 255
+  (tmp_path / 'bad').write_bytes(data)
+  with pytest.raises(UserError, match='record 0: corrupted record'):
+    inspect_records.main(flags(tmp_path / 'bad'))

@@ -1,0 +1,77 @@
+"""Saving, falling back, and what counts as best."""
+
+import json
+import shutil
+
+import pytest
+import tensorflow as tf
+
+from training import checkpoints
+
+
+class Model(tf.Module):
+  """One variable."""
+
+  def __init__(self):
+    super().__init__()
+    self.weight = tf.Variable([1.0, 2.0])
+    self.variables_ = [self.weight]
+
+
+def parts(folder):
+  model, step = Model(), tf.Variable(0, dtype=tf.int64)
+  checkpoint = tf.train.Checkpoint(model=model, global_step=step)
+  return model, step, checkpoint, tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=3)
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+  model, step, _, manager = parts(tmp_path)
+  checkpoints.save(manager, model, 1)
+  step.assign(2)
+  model.weight.assign([1.0, float('nan')])
+  with pytest.raises(checkpoints.SaveFailed, match='not finite at step 2; .*last good checkpoint is .*ckpt-1'):
+    checkpoints.save(manager, model, 2)
+  assert not list(tmp_path.glob('ckpt-2*'))
+
+
+def test_a_save_that_the_disk_refuses_names_the_last_good_one(tmp_path):
+  folder = tmp_path / 'run'
+  model, _, _, manager = parts(folder)
+  good = checkpoints.save(manager, model, 1)
+  shutil.move(folder, tmp_path / 'moved')
+  folder.write_text('a file where the folder was')
+  with pytest.raises(checkpoints.SaveFailed, match='saving step 2 in .*/run failed') as error:
+    checkpoints.save(manager, model, 2)
+  assert good in str(error.value) and '\n' not in str(error.value)
+
+
+def test_best_nan_never_wins_and_ties_keep_the_older(tmp_path):
+  _, _, checkpoint, _ = parts(tmp_path)
+  best = checkpoints.Best(str(tmp_path), checkpoint, 'pq_all', higher=True)
+  offers = [(float('nan'), 1, False), (3.0, 2, True), (3.0, 3, False), (float('nan'), 4, False), (2.0, 5, False),
+            (float('inf'), 6, False), (4.0, 7, True)]
+  for value, step, wins in offers:
+    assert best.offer(value, step) == wins, step
+  record = json.loads((tmp_path / 'best.json').read_text())
+  assert (record['value'], record['step']) == (4.0, 7)
+  assert [p.name for p in (tmp_path / 'best').glob('*.index')] == ['ckpt-7.index']
+
+
+def test_best_outlives_the_process(tmp_path):
+  _, _, checkpoint, _ = parts(tmp_path)
+  assert checkpoints.Best(str(tmp_path), checkpoint, 'loss', higher=False).offer(1.0, 1)
+  again = checkpoints.Best(str(tmp_path), checkpoint, 'loss', higher=False)
+  assert not again.offer(1.5, 2) and again.offer(0.5, 3)
+
+
+def test_a_folder_without_checkpoints(tmp_path):
+  assert checkpoints.readable(str(tmp_path)) == (None, 0)
+  assert checkpoints.newest(str(tmp_path)) is None
+
+
+def test_history_grows(tmp_path):
+  path = str(tmp_path / 'history.json')
+  checkpoints.append_json(path, {'step': 1})
+  checkpoints.append_json(path, {'step': 2})
+  assert json.loads((tmp_path / 'history.json').read_text()) == [{'step': 1}, {'step': 2}]
+  assert [p.name for p in tmp_path.iterdir()] == ['history.json']
