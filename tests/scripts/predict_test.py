@@ -1,0 +1,88 @@
+"""Pictures of any kind in; panoptic PNG, overlay and JSON out, which agree with each other."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from configs import datasets
+from configs import overrides
+from configs.errors import UserError
+from configs.experiments import registry
+from modeling.factory import build_model
+from scripts import predict
+
+NAME = 'maskformer_shapes_panoptic'
+SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=32,'
+         'task.model.transformer_decoder.layers=1,task.evaluation.object_mask_threshold=0,'
+         'task.evaluation.overlap_threshold=0')
+
+
+@pytest.fixture(scope='module', name='checkpoint')
+def save_weights(tmp_path_factory):
+  experiment = registry.get(NAME)
+  overrides.apply(experiment, SMALL)
+  model = build_model(experiment.task.model, seed=1)
+  # Nothing is no-object, so that there is something to draw.
+  model.predictor.class_embed.bias.assign(tf.concat([tf.zeros([7]), [-20.0]], 0))
+  folder = tmp_path_factory.mktemp('weights')
+  tf.train.Checkpoint(model=model).save(str(folder / 'ckpt'))
+  return folder
+
+
+def flags(checkpoint, pictures, output):
+  return [f'--experiment={NAME}', f'--checkpoint={checkpoint}', f'--input={pictures}', f'--output={output}',
+          f'--params_override={SMALL}']
+
+
+def draw(folder):
+  rng = np.random.default_rng(0)
+  for name, shape in (('colour.jpg', (50, 71, 3)), ('grey.png', (64, 40)), ('alpha.png', (33, 33, 4))):
+    Image.fromarray(rng.integers(0, 255, shape, np.uint8)).save(folder / name)
+
+
+def test_folder(checkpoint, tmp_path):
+  pictures, output = tmp_path / 'in', tmp_path / 'out'
+  pictures.mkdir()
+  draw(pictures)
+  predict.main(flags(checkpoint, pictures, output))
+  rows = {r['image_id']: r for r in json.loads((output / 'predictions.json').read_text())['annotations']}
+  assert sorted(rows) == ['alpha', 'colour', 'grey']
+  known = {c.id for c in datasets.get('shapes_panoptic').classes}
+  for name, size in (('colour', (71, 50)), ('grey', (40, 64)), ('alpha', (33, 33))):
+    png = Image.open(output / rows[name]['file_name'])
+    assert png.size == size
+    rgb = np.asarray(png).astype(int)
+    ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+    segments = rows[name]['segments_info']
+    assert segments and {s['id'] for s in segments} == set(np.unique(ids)) - {0}
+    for segment in segments:
+      assert segment['area'] == (ids == segment['id']).sum()
+      assert segment['category_id'] in known and 0 < segment['score'] <= 1
+    assert (output / f'{name}_overlay.png').exists()
+  assert not list(output.glob('.part*')) and not list(output.glob('*.part'))
+
+
+def test_a_picture_that_does_not_decode_spoils_no_other(checkpoint, tmp_path):
+  pictures, output = tmp_path / 'in', tmp_path / 'out'
+  pictures.mkdir()
+  draw(pictures)
+  (pictures / 'broken.jpg').write_bytes(b'no picture')
+  with pytest.raises(UserError, match='1 pictures could not be decoded, the others are done; .*broken.jpg'):
+    predict.main(flags(checkpoint, pictures, output))
+  assert len(json.loads((output / 'predictions.json').read_text())['annotations']) == 3
+
+
+def test_mistakes(checkpoint, tmp_path):
+  (tmp_path / 'empty').mkdir()
+  with pytest.raises(UserError, match='is no picture and no folder with pictures'):
+    predict.main(flags(checkpoint, tmp_path / 'empty', tmp_path / 'out'))
+  draw(tmp_path / 'empty')
+  with pytest.raises(UserError, match='/nowhere'):
+    predict.main(flags('/nowhere', tmp_path / 'empty', tmp_path / 'out'))
+  other = [f.replace(NAME, 'maskformer_shapes_panoptc') for f in flags(checkpoint, tmp_path / 'empty', tmp_path / 'o')]
+  with pytest.raises(UserError, match=f'did you mean {NAME}'):
+    predict.main(other)
+  assert not (tmp_path / 'out').exists()
