@@ -64,6 +64,88 @@ def bilinear_matrix(size: int | tf.Tensor, target: int | tf.Tensor) -> tf.Tensor
   return tf.constant(matrix, tf.float32) if static else matrix
 
 
+# Rows that are interpolated in one product by `enlarge` and `enlarge_transposed`.
+_BAND = 16
+
+
+def _rows_product(matrix: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+  """matrix [p, q] times every one of maps [n, q, w], without a broadcasting product (crashes in oneDNN at n = 1)."""
+  return tf.matmul(tf.tile(matrix[None], [tf.shape(maps)[0], 1, 1]), maps)
+
+
+def _columns_product(maps: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+  """Every one of maps [n, h, q] times matrix [q, p], as one plain product."""
+  shape = tf.shape(maps)
+  rows = tf.matmul(tf.reshape(maps, [-1, shape[2]]), matrix)
+  return tf.reshape(rows, [shape[0], shape[1], tf.shape(matrix)[1]])
+
+
+def _band_matrix(size, target) -> np.ndarray | None:
+  """The matrix [factor * band, band + 2] that interpolates a band of rows from itself and a row on each side.
+
+  None where bands do not fit: sizes that are not static, or no whole factor.
+  """
+  if not (isinstance(size, int) and isinstance(target, int)) or target % size or size % _BAND or size == _BAND:
+    return None
+  factor = target // size
+  place = (np.arange(factor * _BAND) + 0.5) / factor + 0.5  # in the padded band
+  below = np.floor(place)
+  columns = np.arange(_BAND + 2)[None]
+  share = (place - below)[:, None]
+  matrix = (columns == below[:, None]) * (1 - share) + (columns == below[:, None] + 1) * share
+  return matrix.astype(np.float32)
+
+
+def enlarge(maps: tf.Tensor, size) -> tf.Tensor:
+  """Bilinear resize of [n, height, width] as `bilinear`, in bands of rows where the factor is whole.
+
+  A row of the result depends on two rows of the input; a product with the whole matrix multiplies mostly zeros.
+
+  Args:
+    maps: float32 [n, height, width].
+    size: (height, width) of the result, integers or scalar tensors.
+
+  Returns:
+    float32 [n, *size].
+  """
+  height, width = _sizes(maps, (1, 2))
+  wide = _columns_product(maps, tf.transpose(bilinear_matrix(width, size[1])))
+  band = _band_matrix(height, size[0])
+  if band is None:
+    return _rows_product(bilinear_matrix(height, size[0]), wide)
+  padded = tf.concat([wide[:, :1], wide, wide[:, -1:]], 1)
+  bands = tf.stack([padded[:, i:i + _BAND + 2] for i in range(0, height, _BAND)], 1)
+  high = _rows_product(tf.constant(band), tf.reshape(bands, [-1, _BAND + 2, size[1]]))
+  return tf.reshape(high, [-1, size[0], size[1]])
+
+
+def enlarge_transposed(gradient: tf.Tensor, size) -> tf.Tensor:
+  """The transposed map of `enlarge`, which is its gradient.
+
+  Args:
+    gradient: float32 [n, height, width], by the result of `enlarge`.
+    size: (height, width) of its input.
+
+  Returns:
+    float32 [n, *size].
+  """
+  height, width = _sizes(gradient, (1, 2))
+  band = _band_matrix(size[0], height)
+  if band is None:
+    low = _rows_product(tf.transpose(bilinear_matrix(size[0], height)), gradient)
+  else:
+    num_bands = size[0] // _BAND
+    parts = tf.reshape(gradient, [-1, height // num_bands, width])
+    parts = _rows_product(tf.transpose(tf.constant(band)), parts)
+    parts = tf.reshape(parts, [-1, num_bands, _BAND + 2, width])
+    before, own, after = parts[:, :, :1], parts[:, :, 1:-1], parts[:, :, -1:]
+    # The row before a band is the last of the band before; at the border it is the band's own first row.
+    first = own[:, :, :1] + tf.concat([before[:, :1], after[:, :-1]], 1)
+    last = own[:, :, -1:] + tf.concat([before[:, 1:], after[:, -1:]], 1)
+    low = tf.reshape(tf.concat([first, own[:, :, 1:-1], last], 2), [-1, size[0], width])
+  return _columns_product(low, bilinear_matrix(size[1], width))
+
+
 def bilinear(maps: tf.Tensor, size) -> tf.Tensor:
   """Bilinear resize (align_corners False, no antialias) as two matrix products; its gradient is one too.
 
