@@ -29,7 +29,7 @@ def _chunk_losses(logits, is_target, alpha, gamma):
   shape = tf.shape(is_target)
   height, width = (shape[1] if height is None else height), (shape[2] if width is None else width)
   low = [tf.shape(logits)[i] if logits.shape[i] is None else logits.shape[i] for i in (1, 2)]
-  x = resize.enlarge(logits, (height, width))
+  x = resize.bilinear(logits, (height, width))
   target = tf.cast(is_target, tf.float32)
   sign = 1 - 2 * target
   s = sign * x
@@ -46,8 +46,8 @@ def _chunk_losses(logits, is_target, alpha, gamma):
   per_denominator = (1 / denominator)[:, None, None]
   dice_slope = q * (1 - q) * (per_denominator * ((numerator / denominator)[:, None, None] - 2 * target))
 
-  by_focal = resize.enlarge_transposed(sign * focal_slope, low) / num_pixels
-  return focal_loss, dice_loss, by_focal, resize.enlarge_transposed(dice_slope, low)
+  by_focal = resize.bilinear_transposed(sign * focal_slope, low) / num_pixels
+  return focal_loss, dice_loss, by_focal, resize.bilinear_transposed(dice_slope, low)
 
 
 def focal_and_dice(logits: tf.Tensor, id_maps: tf.Tensor, image: tf.Tensor, layer: tf.Tensor, slot: tf.Tensor,

@@ -64,7 +64,7 @@ def bilinear_matrix(size: int | tf.Tensor, target: int | tf.Tensor) -> tf.Tensor
   return tf.constant(matrix, tf.float32) if static else matrix
 
 
-# Rows that are interpolated in one product by `enlarge` and `enlarge_transposed`.
+# Rows that are interpolated in one product by `bilinear` and `bilinear_transposed`.
 _BAND = 16
 
 
@@ -96,10 +96,10 @@ def _band_matrix(size, target) -> np.ndarray | None:
   return matrix.astype(np.float32)
 
 
-def enlarge(maps: tf.Tensor, size) -> tf.Tensor:
-  """Bilinear resize of [n, height, width] as `bilinear`, in bands of rows where the factor is whole.
+def bilinear(maps: tf.Tensor, size) -> tf.Tensor:
+  """Bilinear resize (align_corners False, no antialias) as matrix products, in bands of rows where the factor is whole.
 
-  A row of the result depends on two rows of the input; a product with the whole matrix multiplies mostly zeros.
+  A row of the result depends on two rows of the input: a product with the whole matrix multiplies mostly zeros.
 
   Args:
     maps: float32 [n, height, width].
@@ -119,11 +119,11 @@ def enlarge(maps: tf.Tensor, size) -> tf.Tensor:
   return tf.reshape(high, [-1, size[0], size[1]])
 
 
-def enlarge_transposed(gradient: tf.Tensor, size) -> tf.Tensor:
-  """The transposed map of `enlarge`, which is its gradient.
+def bilinear_transposed(gradient: tf.Tensor, size) -> tf.Tensor:
+  """The transposed map of `bilinear`, which is its gradient.
 
   Args:
-    gradient: float32 [n, height, width], by the result of `enlarge`.
+    gradient: float32 [n, height, width], by the result of `bilinear`.
     size: (height, width) of its input.
 
   Returns:
@@ -144,18 +144,3 @@ def enlarge_transposed(gradient: tf.Tensor, size) -> tf.Tensor:
     last = own[:, :, -1:] + tf.concat([before[:, 1:], after[:, -1:]], 1)
     low = tf.reshape(tf.concat([first, own[:, :, 1:-1], last], 2), [-1, size[0], width])
   return _columns_product(low, bilinear_matrix(size[1], width))
-
-
-def bilinear(maps: tf.Tensor, size) -> tf.Tensor:
-  """Bilinear resize (align_corners False, no antialias) as two matrix products; its gradient is one too.
-
-  Args:
-    maps: float32 [..., height, width].
-    size: (height, width) of the result, integers or scalar tensors.
-
-  Returns:
-    float32 [..., *size].
-  """
-  height, width = _sizes(maps, (-2, -1))
-  rows, columns = bilinear_matrix(height, size[0]), bilinear_matrix(width, size[1])
-  return tf.matmul(rows, tf.matmul(maps, columns, transpose_b=True))

@@ -5,7 +5,8 @@
     python scripts/benchmark.py --records '/data/coco/train*'     # the input pipeline too
 
 Every line is measured in a process of its own, so that peak memory is that line's, and rival and ours take
-turns; the figure is the median. Ratios are rival / ours: above 1 ours is faster or smaller.
+turns; the figure is the median. Ratios are rival / ours: above 1 ours is faster or smaller. GB is the peak of the
+whole process, work the same less what the process held after its imports.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def compare(work: str, args: argparse.Namespace, precision: str) -> list[str]:
   def middle(side, key):
     return statistics.median(r[key] for r in runs[side]) if runs[side] else None
   row = [work, precision]
-  for key in ('seconds', 'peak_gb'):
+  for key in ('seconds', 'peak_gb', 'work_gb'):
     ours, theirs = middle('ours', key), middle('hugging_face', key)
     row += [f'{ours:.3f}', f'{theirs:.3f}' if theirs else '-', f'{theirs / ours:.2f}' if theirs else '-']
   return row
@@ -64,7 +65,8 @@ def main() -> None:
                       choices=['train', 'inference', 'matching', 'input', 'parts'])
   parser.add_argument('--records', default='', help='glob of TFRecords for the input pipeline')
   args = parser.parse_args()
-  head = ['work', 'precision', 'ours s', 'theirs s', 'ratio', 'ours GB', 'theirs GB', 'ratio']
+  head = ['work', 'precision', 'ours s', 'theirs s', 'ratio', 'ours GB', 'theirs GB', 'ratio',
+          'own work', 'their work', 'ratio']
   print(f'{args.size}x{args.size}, batch {args.batch}, plain FPN, ResNet-50, 133 classes, 100 queries, '
         f'{args.segments} segments a picture; theirs: Hugging Face transformers')
   print('  '.join(f'{h:>10}' for h in head), flush=True)

@@ -1,4 +1,5 @@
-"""One measurement of `scripts/benchmark.py`: prints a JSON line {'seconds', 'peak_gb'}; exit 3: not installed."""
+"""One measurement of `scripts/benchmark.py`, printed as a line of JSON: seconds, peak_gb (of the process) and work_gb
+(the same less what the process held after its imports). Exit code 3: not installed."""
 
 import argparse
 import json
@@ -27,6 +28,11 @@ def draw_batch(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.nda
   return images, ids, rng.integers(0, NUM_CLASSES, [args.batch, args.segments])
 
 
+def resident() -> float:
+  """Returns the largest memory that this process has held, in GB."""
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def timed(call, repeats: int) -> dict:
   """Median seconds of `call` after one warm-up, and the process's peak memory."""
   call()
@@ -35,8 +41,7 @@ def timed(call, repeats: int) -> dict:
     start = time.perf_counter()
     call()
     seconds.append(time.perf_counter() - start)
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-  return {'seconds': statistics.median(seconds), 'peak_gb': peak}
+  return {'seconds': statistics.median(seconds), 'peak_gb': resident()}
 
 
 class Ours:
@@ -50,6 +55,7 @@ class Ours:
     from tasks.mask_classification import MaskClassificationTask
     from training import optimizers
 
+    self.after_imports = resident()
     if args.threads:
       tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     if args.precision == 'bfloat16':
@@ -162,6 +168,9 @@ class HuggingFace:
       import transformers
     except ImportError:
       sys.exit(3)
+    from transformers.models.maskformer import modeling_maskformer  # loaded on first use otherwise
+    del modeling_maskformer
+    self.after_imports = resident()
     torch.manual_seed(0)
     if args.threads:
       torch.set_num_threads(args.threads)
@@ -224,7 +233,8 @@ def main() -> None:
   parser.add_argument('--records', default='')
   args = parser.parse_args()
   side = Ours(args) if args.side == 'ours' else HuggingFace(args)
-  print(json.dumps(getattr(side, args.work)()))
+  result = getattr(side, args.work)()
+  print(json.dumps({**result, 'work_gb': result['peak_gb'] - side.after_imports}))
 
 
 if __name__ == '__main__':
