@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> int | None:
     override_syntax.check(text)
 
   # TensorFlow comes in only here, where the names are known to be right.
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   experiment, model_dir = settle(arguments)
   from dataloaders import reader
   from training import preflight

@@ -15,6 +15,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORKER = ROOT / 'scripts' / 'benchmark_worker.py'
@@ -25,8 +26,8 @@ def measure(side: str, work: str, args: argparse.Namespace, precision: str) -> d
   command = [sys.executable, str(WORKER), '--side', side, '--work', work, '--size', str(args.size),
              '--batch', str(args.batch), '--precision', precision, '--repeats', str(args.repeats),
              '--segments', str(args.segments), '--threads', str(args.threads)]
-  if args.records:
-    command += ['--records', args.records]
+  if work == 'input':
+    command += ['--records', args.records, '--data_set', args.data_set]
   done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
   if done.returncode == 3:  # the worker says so where a package is missing
     return None
@@ -52,6 +53,17 @@ def compare(work: str, args: argparse.Namespace, precision: str) -> list[str]:
   return row
 
 
+def draw_records(folder: str) -> str:
+  """Draws and converts pictures of COCO's size; returns the records' pattern."""
+  drawn, records = f'{folder}/drawn', f'{folder}/records'
+  for command in (
+      ['make_shapes.py', '--output', drawn, '--size', '640', '--train', '64', '--validation', '1'],
+      ['prepare_data.py', 'coco_panoptic', '--coco_root', drawn, '--output', records, '--data_set', 'shapes_panoptic']):
+    program = [sys.executable, str(ROOT / 'scripts' / command[0]), *command[1:]]
+    subprocess.run(program, check=True, capture_output=True)
+  return f'{records}/train*'
+
+
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--size', type=int, default=512, help='side of the square pictures')
@@ -63,8 +75,17 @@ def main() -> None:
   parser.add_argument('--precision', nargs='+', default=['float32', 'bfloat16'], choices=['float32', 'bfloat16'])
   parser.add_argument('--work', nargs='+', default=['train', 'inference', 'matching', 'input'],
                       choices=['train', 'inference', 'matching', 'input', 'parts'])
-  parser.add_argument('--records', default='', help='glob of TFRecords for the input pipeline')
+  parser.add_argument('--records', default='', help='TFRecords for the input pipeline; default: drawn 640x480 pictures')
+  parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets.py of --records')
   args = parser.parse_args()
+  with tempfile.TemporaryDirectory() as folder:
+    if 'input' in args.work and not args.records:
+      args.records, args.data_set = draw_records(folder), 'shapes_panoptic'
+    report(args)
+
+
+def report(args: argparse.Namespace) -> None:
+  """Measures and prints everything."""
   head = ['work', 'precision', 'ours s', 'theirs s', 'ratio', 'ours GB', 'theirs GB', 'ratio',
           'own work', 'their work', 'ratio']
   print(f'{args.size}x{args.size}, batch {args.batch}, plain FPN, ResNet-50, 133 classes, 100 queries, '
@@ -72,8 +93,6 @@ def main() -> None:
   print('  '.join(f'{h:>10}' for h in head), flush=True)
   for work in args.work:
     for precision in args.precision if work in ('train', 'inference', 'parts') else ['float32']:
-      if work == 'input' and not args.records:
-        continue
       if work == 'parts':
         parts = measure('ours', work, args, precision)['parts']
         for name, seconds in parts.items():

@@ -107,7 +107,7 @@ class Ours:
     from dataloaders import reader
     params = registry.get('maskformer_coco_panoptic').task.train_data
     params.input_path, params.global_batch_size = self.args.records, self.args.batch
-    batches = iter(reader.build(params, seed=0))
+    batches = iter(reader.build(params, self.args.data_set, seed=0))
     pictures = 32
     def call():
       for _ in range(-(-pictures // self.args.batch)):
@@ -231,6 +231,7 @@ def main() -> None:
     parser.add_argument(f'--{name}', type=int, default=default)
   parser.add_argument('--precision', default='float32')
   parser.add_argument('--records', default='')
+  parser.add_argument('--data_set', default='coco_panoptic')
   args = parser.parse_args()
   side = Ours(args) if args.side == 'ours' else HuggingFace(args)
   result = getattr(side, args.work)()
