@@ -37,7 +37,7 @@ class Runtime(cfg.RuntimeConfig):
 class Trainer(cfg.TrainerConfig):
   """Steps, intervals, guards. Intervals are in steps."""
   optimizer_config: Optimization = dataclasses.field(default_factory=Optimization)
-  train_tf_while_loop: bool = False  # one call a step, so that a signal is heard after each; True on TPU
+  train_tf_while_loop: bool = False  # one call a step, so that a signal is heard after each
   steps_per_loop: int = 20  # steps between two lines on the console
   summary_interval: int = 100
   checkpoint_interval: int = 1000

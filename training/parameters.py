@@ -31,13 +31,14 @@ def compare(experiment, name: str, folder: str) -> list[str]:
   with tf.io.gfile.GFile(path) as file:
     before = _flat(yaml.safe_load(file.read()))
   now = _flat(_plain(experiment, name))
-  keys = [k for k in sorted(set(before) | set(now)) if before.get(k) != now.get(k)]
+  # A field that only one of them knows was added or removed since; its default keeps what was.
+  keys = [k for k in sorted(set(before) & set(now)) if before[k] != now[k]]
   fatal = [k for k in keys if k == 'experiment' or k.startswith('task.model.')]
   if fatal:
     k = fatal[0]
-    raise UserError(f'{folder} was made with {k}={before.get(k)}, now it is {now.get(k)} ({len(fatal)} such '
+    raise UserError(f'{folder} was made with {k}={before[k]}, now it is {now[k]} ({len(fatal)} such '
                     'differences); choose another --model_dir or the same model')
-  return [f'{k}: {before.get(k)} -> {now.get(k)}' for k in keys]
+  return [f'{k}: {before[k]} -> {now[k]}' for k in keys]
 
 
 def write(experiment, name: str, folder: str, step: int) -> None:

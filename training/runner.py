@@ -215,6 +215,9 @@ class Run:
         if step >= c.train_steps:
           return 0
       time.sleep(min(5, c.continuous_eval_timeout / 10))
+    if seen < 0:
+      raise UserError(f'no checkpoint came to {self._folder} within trainer.continuous_eval_timeout='
+                      f'{c.continuous_eval_timeout} s; start the training or raise it')
     print(f'no new checkpoint in {self._folder} for {c.continuous_eval_timeout} s; last scored: step {seen}',
           flush=True)
     return 0

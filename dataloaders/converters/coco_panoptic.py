@@ -96,7 +96,9 @@ def _decode(data: bytes, path: str) -> Image.Image:
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
-  except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as e:
+  except UnidentifiedImageError as e:
+    raise Refused(f'{path} cannot be decoded (no known picture format)') from e
+  except (OSError, SyntaxError, ValueError) as e:
     raise Refused(f'{path} cannot be decoded ({e})') from e
 
 

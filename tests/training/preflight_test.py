@@ -105,3 +105,11 @@ def test_all_together(tmp_path):
   seen = []
   preflight.check(_shapes(), 'train', str(tmp_path / 'run'), lambda *arguments: seen.append(arguments))
   assert len(seen) == 1 and (tmp_path / 'run').is_dir()
+
+
+def test_nothing_to_follow(tmp_path):
+  experiment = _shapes()
+  folder = tmp_path / 'absent'
+  with pytest.raises(UserError, match='absent does not exist; give the folder of the run to follow'):
+    preflight.check(experiment, 'continuous_eval', str(folder), lambda *_: None)
+  assert not folder.exists()

@@ -173,6 +173,18 @@ def test_jit_compiled_step(records, tmp_path):
     assert np.sqrt(np.mean((compiled[key] - value)**2)) < 2e-4, key
 
 
+def test_following_ends(records, tmp_path, capsys):
+  e = experiment(records, 4)
+  e.trainer.continuous_eval_timeout = 1
+  with pytest.raises(UserError, match='no checkpoint came to .* within trainer.continuous_eval_timeout=1 s'):
+    run(e, 'continuous_eval', tmp_path)
+  run(experiment(records, 2), 'train', tmp_path)  # a training that was given up at step 2 of 4
+  e.trainer.continuous_eval_timeout = 8
+  assert run(e, 'continuous_eval', tmp_path) == 0
+  printed = capsys.readouterr().out
+  assert printed.count('evaluation at step 2') == 1 and 'last scored: step 2' in printed
+
+
 def rewrite(records, target, change):
   """Copies the training records, `change` applied to the second to last tf.train.Example."""
   target.mkdir()
