@@ -56,13 +56,17 @@ class Conv2D(tf_keras.layers.Layer):
     return tf.nn.conv2d(x, kernel, self._strides, padding, dilations=self._dilation)
 
   def call(self, x, training=False):
-    kernel = tf.cast(self.weight, x.dtype)
-    if isinstance(self.norm, norms.FrozenBatchNorm):
-      scale, shift = self.norm.scale_and_shift()
-      kernel = tf.cast(tf.cast(self.weight, tf.float32) * scale, x.dtype)
-      x = tf.nn.bias_add(self._convolve(x, kernel), tf.cast(shift, x.dtype))
+    folded = isinstance(self.norm, norms.FrozenBatchNorm)
+    with tf.control_dependencies([x]):  # not before it is needed: all these copies at once are a second model
+      if folded:
+        scale, shift = self.norm.scale_and_shift()
+        kernel = tf.cast(tf.cast(self.weight, tf.float32) * scale, x.dtype)
+      else:
+        kernel = tf.cast(self.weight, x.dtype)
+    x = self._convolve(x, kernel)
+    if folded:
+      x = tf.nn.bias_add(x, tf.cast(shift, x.dtype))
     else:
-      x = self._convolve(x, kernel)
       if self.bias is not None:
         x = tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
       if self.norm is not None:
