@@ -6,12 +6,13 @@ from configs import backbones
 from configs import errors
 from configs.model import MaskFormer
 from modeling.backbones.resnet import ResNet
+from modeling.backbones.swin import Swin
 from modeling.mask_classification import MaskClassificationModel
 from modeling.pixel_decoders.fpn import FPN
 from modeling.pixel_decoders.fpn import TransformerFPN
 from modeling.transformer_decoders.standard import StandardPredictor
 
-BACKBONES = {'resnet': ResNet}
+BACKBONES = {'resnet': ResNet, 'swin': Swin}
 PIXEL_DECODERS = {'fpn': FPN, 'transformer_fpn': TransformerFPN}
 
 

@@ -10,7 +10,7 @@ class MaskClassificationModel(tf_keras.Model):
   `model(images, training=False, seed=None, last_layer_only=False)`:
     images: float32 [batch, height, width, 3], normalised (`ops.image.normalize`), any size.
     training: whether trained batch norms use the batch's statistics.
-    seed: int32 [2], of dropout: one for each step and replica. None: no dropout.
+    seed: int32 [2], of dropout and stochastic depth: one for each step and replica. None: neither.
     last_layer_only: leave out what only the losses need; layers is 1 then.
   returns:
     class_logits: float32 [layers, batch, queries, classes + 1], the last class is no-object.
@@ -28,6 +28,6 @@ class MaskClassificationModel(tf_keras.Model):
 
   def call(self, images, training=False, seed=None, last_layer_only=False):
     images = tf.cast(images, self.compute_dtype)
-    features = self.backbone(images, training=training)
+    features = self.backbone(images, training=training, seed=seed)
     mask_features, memory = self.pixel_decoder(features, seed=seed)
     return self.predictor(memory, mask_features, seed=seed, last_layer_only=last_layer_only)

@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from modeling.backbones import swin
 from modeling.layers import linear
 from modeling.layers import norms
 
@@ -15,5 +16,7 @@ def backbone_variables(model: tf_keras.Model) -> list[tf.Variable]:
 
 
 def undecayed_variables(model: tf_keras.Model) -> list[tf.Variable]:
-  """Returns the trainable variables of norms and embeddings; all others decay, biases too."""
-  return [v for layer in model.submodules if isinstance(layer, _UNDECAYED) for v in layer.trainable_variables]
+  """Returns the trainable variables of norms and embeddings and position biases; all others decay, biases too."""
+  found = [v for layer in model.submodules if isinstance(layer, _UNDECAYED) for v in layer.trainable_variables]
+  windows = [layer for layer in model.submodules if isinstance(layer, swin.WindowAttention)]
+  return found + [layer.relative_position_bias_table for layer in windows if layer.trainable]

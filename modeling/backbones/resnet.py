@@ -16,7 +16,12 @@ BLOCKS = {
 }
 
 
-class Stem(tf_keras.layers.Layer):
+def _max_pool(x):
+  """3x3 max-pooling at stride 2; after a ReLU padding with zeros equals PyTorch's padding with -inf."""
+  return tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
+
+
+class BasicStem(tf_keras.layers.Layer):
   """7x7 convolution at stride 2 and 3x3 max-pooling at stride 2."""
 
   def __init__(self, channels: int, norm: str, name: str | None = None):
@@ -24,9 +29,26 @@ class Stem(tf_keras.layers.Layer):
     self.conv1 = Conv2D(3, channels, 7, strides=2, norm=norm, relu=True, initializer='c2_msra')
 
   def call(self, x, training=False):
-    x = self.conv1(x, training=training)
-    # After a ReLU padding with zeros equals PyTorch's padding with -inf.
-    return tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
+    return _max_pool(self.conv1(x, training=training))
+
+
+class DeepLabStem(tf_keras.layers.Layer):
+  """Three 3x3 convolutions, the first at stride 2 and the first two half as wide, and 3x3 max-pooling."""
+
+  def __init__(self, channels: int, norm: str, name: str | None = None):
+    super().__init__(name=name)
+    options = dict(norm=norm, relu=True, initializer='c2_msra')
+    self.conv1 = Conv2D(3, channels // 2, 3, strides=2, **options)
+    self.conv2 = Conv2D(channels // 2, channels // 2, 3, **options)
+    self.conv3 = Conv2D(channels // 2, channels, 3, **options)
+
+  def call(self, x, training=False):
+    for conv in (self.conv1, self.conv2, self.conv3):
+      x = conv(x, training=training)
+    return _max_pool(x)
+
+
+STEMS = {'basic': BasicStem, 'deeplab': DeepLabStem}
 
 
 class Bottleneck(tf_keras.layers.Layer):
@@ -67,23 +89,27 @@ class ResNet(tf_keras.layers.Layer):
       raise ValueError(f'ResNet depth {config.depth} is unknown; known: {", ".join(map(str, BLOCKS))}')
     def norm_at(level):  # a frozen part keeps its norm's statistics too
       return 'frozen' if level <= config.freeze_at else config.norm
-    self.stem = Stem(config.stem_channels, norm_at(1))
+    self.stem = STEMS[config.stem_type](config.stem_channels, norm_at(1))
     self.stem.trainable = config.freeze_at < 1
     self.channels = {}
     width = config.stem_channels
     for level, blocks in zip((2, 3, 4, 5), BLOCKS[config.depth]):
       out, inner = config.res2_channels << (level - 2), config.bottleneck_channels << (level - 2)
-      dilation = config.res5_dilation if level == 5 else 1
+      dilations = [1] * blocks
+      if level == 5:
+        dilations = [config.res5_dilation * grid for _, grid in zip(range(blocks), config.res5_multi_grid)]
+      keeps_size = level == 2 or (level == 5 and config.res5_dilation > 1)
       stage = []
-      for block in range(blocks):
-        strides = 2 if block == 0 and level > 2 and dilation == 1 else 1
+      for block, dilation in enumerate(dilations):
+        strides = 2 if block == 0 and not keeps_size else 1
         stage.append(Bottleneck(width, out, inner, strides, norm_at(level), config.stride_in_1x1, dilation))
         stage[-1].trainable = config.freeze_at < level
         width = out
       setattr(self, f'res{level}', stage)
       self.channels[str(level)] = out
 
-  def call(self, x, training=False):
+  def call(self, x, training=False, seed=None):
+    del seed  # nothing here is random
     features = {}
     x = self.stem(x, training=training)
     for level in '2345':

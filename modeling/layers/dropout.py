@@ -18,3 +18,22 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int) -> tf.
   if seed is None or not rate:
     return x
   return tf.nn.experimental.stateless_dropout(x, rate, seed=tf.random.experimental.stateless_fold_in(seed, salt))
+
+
+def drop_path(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int) -> tf.Tensor:
+  """Stochastic depth: drops the whole of a sample with probability `rate`, scales the others by 1 / (1 - rate).
+
+  Args:
+    x: [batch, ...], a residual branch.
+    rate: probability of a drop.
+    seed: see `dropout`.
+    salt: see `dropout`.
+
+  Returns:
+    A tensor like x.
+  """
+  if seed is None or not rate:
+    return x
+  draws = tf.random.stateless_uniform([tf.shape(x)[0]], tf.random.experimental.stateless_fold_in(seed, salt))
+  keep = tf.cast(draws >= rate, x.dtype) / tf.cast(1 - rate, x.dtype)
+  return x * tf.reshape(keep, [-1] + [1] * (x.shape.rank - 1))

@@ -6,15 +6,17 @@ import tf_keras
 from modeling.layers import initializers
 
 
-def affine(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-  """`x @ weight + bias` on the last axis, as one plain matrix product.
+def affine(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+  """`x @ weight + bias` on the last axis, as one plain matrix product; no bias: `x @ weight`.
 
   A product of more than two axes with a matrix is a broadcasting one, slower and, in TensorFlow 2.20 with oneDNN,
   seen to crash at batch 1.
   """
   shape = tf.shape(x)
   rows = tf.reshape(x, [-1, weight.shape[0]])
-  y = tf.nn.bias_add(tf.matmul(rows, tf.cast(weight, x.dtype)), tf.cast(bias, x.dtype))
+  y = tf.matmul(rows, tf.cast(weight, x.dtype))
+  if bias is not None:
+    y = tf.nn.bias_add(y, tf.cast(bias, x.dtype))
   y = tf.reshape(y, tf.concat([shape[:-1], [weight.shape[1]]], 0))
   return tf.ensure_shape(y, x.shape[:-1].concatenate(weight.shape[1]))
 
@@ -23,7 +25,7 @@ class Linear(tf_keras.layers.Layer):
   """`x @ weight + bias` on the last axis."""
 
   def __init__(self, in_features: int, out_features: int, initializer: str = 'torch_default',
-               zero_bias: bool = False, name: str | None = None):
+               zero_bias: bool = False, use_bias: bool = True, name: str | None = None):
     """Makes the weights.
 
     Args:
@@ -31,14 +33,17 @@ class Linear(tf_keras.layers.Layer):
       out_features: length of the last axis written.
       initializer: of the weight: 'torch_default' or 'xavier'.
       zero_bias: the bias starts at zero instead of PyTorch's uniform draw.
+      use_bias: whether there is one.
       name: the layer's name.
     """
     super().__init__(name=name)
     draw = {'torch_default': initializers.torch_default(in_features),
             'xavier': initializers.xavier(in_features, out_features)}[initializer]
     self.weight = self.add_weight('weight', [in_features, out_features], initializer=draw)
-    self.bias = self.add_weight(
-        'bias', [out_features], initializer='zeros' if zero_bias else initializers.torch_default(in_features))
+    self.bias = None
+    if use_bias:
+      self.bias = self.add_weight(
+          'bias', [out_features], initializer='zeros' if zero_bias else initializers.torch_default(in_features))
 
   def call(self, x):
     return affine(x, self.weight, self.bias)

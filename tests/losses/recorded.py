@@ -1,4 +1,4 @@
-"""Targets of the recorded official run `mf_tiny` as a batch of this project."""
+"""Targets of a recorded official run as a batch of this project."""
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +22,7 @@ def from_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, t
           'layer': tf.zeros([len(masks), SLOTS], tf.int32)}
 
 
-def targets() -> dict[str, tf.Tensor]:
-  """Returns the targets of `inputs.npz`."""
-  arrays = np.load(support.shared('golden/mf_tiny/inputs.npz'))
+def targets(run: str = 'mf_tiny') -> dict[str, tf.Tensor]:
+  """Returns the targets of that run's `inputs.npz`."""
+  arrays = np.load(support.shared(f'golden/{run}/inputs.npz'))
   return from_masks([arrays[f'padded_masks_{i}'] for i in range(2)], [arrays[f'labels_{i}'] for i in range(2)])
