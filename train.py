@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from configs import errors
 from configs import override_syntax
-from configs.experiments import names
+from configs.experiments import table
 from training import cli
 
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
@@ -55,8 +55,8 @@ def main(argv: Sequence[str]) -> int | None:
   arguments = flags().parse(argv)
   if not arguments.experiment:
     raise errors.UserError('--experiment is missing; python3 scripts/list_experiments.py prints the names')
-  if arguments.experiment not in names.NAMES:
-    raise errors.unknown('experiment', arguments.experiment, names.NAMES)
+  if arguments.experiment not in table.ROWS:
+    raise errors.unknown('experiment', arguments.experiment, table.ROWS)
   if arguments.mode not in MODES:
     raise errors.unknown('mode', arguments.mode, MODES)
   if arguments.model_dir == '':
@@ -70,10 +70,10 @@ def main(argv: Sequence[str]) -> int | None:
   from dataloaders import reader
   from training import preflight
   preflight.check(experiment, arguments.mode, model_dir, reader.preflight)
-  from tasks.mask_classification import MaskClassificationTask
+  from tasks.factory import build_task
   from training import runner
   return runner.run(
-      experiment, arguments.experiment, arguments.mode, model_dir, make_task=MaskClassificationTask,
+      experiment, arguments.experiment, arguments.mode, model_dir, make_task=build_task,
       allow_random_weights=arguments.allow_random_weights)
 
 

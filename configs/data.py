@@ -8,7 +8,7 @@ from official.modeling import hyperparams
 
 @dataclasses.dataclass
 class Augmentation(hyperparams.Config):
-  """Flip, DETR's crop and shortest-edge resize; sizes in pixels."""
+  """Flip, DETR's crop, shortest-edge resize, crop, colour; sizes in pixels."""
   flip_probability: float = 0.5
   # DETR crop: with crop_probability the short side is resized to one of crop_pre_short_edges and a
   # rectangle with sides drawn from crop_side_range is cut out, before the last resize.
@@ -17,6 +17,10 @@ class Augmentation(hyperparams.Config):
   crop_side_range: list[int] = dataclasses.field(default_factory=list)
   short_edges: list[int] = dataclasses.field(default_factory=list)  # one is drawn; empty: no resize
   long_edge_limit: int = 0  # 0: none
+  color_jitter: bool = False  # SSD's brightness, contrast, saturation and hue (COLOR_AUG_SSD)
+  # Id maps are resized by PyTorch's older rule, source floor(i * in / out), as the official mapper does with semantic
+  # labels; else by the pixel under the half-pixel centre.
+  legacy_nearest: bool = False
   crop_to_output: bool = False  # cut a random output_size window where the picture is larger
 
 
@@ -24,6 +28,8 @@ class Augmentation(hyperparams.Config):
 class Parser(hyperparams.Config):
   """From a record to a padded example."""
   output_size: list[int] = dataclasses.field(default_factory=list)  # [height, width]; empty: largest of the batch
+  # What fills a picture up to output_size: a byte (0 .. 255, before normalisation), or -1: zeros after it.
+  padding_byte: int = -1
   max_segments: int = 128  # slots for target segments; the smallest that do not fit are dropped and counted
   max_layers: int = 1  # id-map layers (1 where segments never overlap)
   drop_vanished_segments: bool = False  # official: a segment that the crop removed stays as an empty mask

@@ -50,7 +50,12 @@ class DataSet:
 
 # name: (train pictures, validation pictures); classes are in label_maps/<name>.json.
 _ROWS = {
+    'ade20k': (20210, 2000),
+    'ade20k_full': (25574, 2000),
+    'cityscapes': (2975, 500),
     'coco_panoptic': (118287, 5000),
+    'coco_stuff10k': (9000, 1000),
+    'mapillary': (18000, 2000),
     'shapes_panoptic': (0, 0),
 }
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from configs import errors
 from configs.data import DataConfig
 from configs.task import Experiment
+from configs.task import PerPixel
 
 _TRUE_FALSE = {'true': True, '1': True, 'false': False, '0': False}
 
@@ -187,6 +188,8 @@ def _scale_sizes(data: DataConfig, factor: float) -> None:
 
 def _no_object_weight(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
+  if isinstance(experiment.task, PerPixel):
+    raise errors.UserError(f'{name}={text} has no effect on a per-pixel model; unset it')
   experiment.task.losses.no_object_weight = _number(name, text)
   return 'weight of no-object in the class loss'
 

@@ -7,7 +7,9 @@ from official.modeling import hyperparams
 
 @dataclasses.dataclass
 class Evaluation(hyperparams.Config):
-  """Panoptic inference (thresholds of the recipe) and its report."""
+  """Which answers are scored, panoptic inference's thresholds, and the report."""
+  panoptic: bool = True  # PQ; masks are then brought to original size before any inference, semantic too
+  semantic: bool = False  # mIoU
   object_mask_threshold: float = 0.8  # queries with a lower class score are dropped
   overlap_threshold: float = 0.8  # a mask that keeps a smaller share of itself is dropped
   report_per_class: bool = True

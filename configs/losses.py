@@ -22,3 +22,9 @@ class Losses(hyperparams.Config):
   # What the weighted mean of the class loss divides by: 'global' (all replicas; the result does not
   # depend on their number) or 'replica' (each its own, as the official code with several GPUs).
   class_normalizer: str = 'global'
+
+
+@dataclasses.dataclass
+class PerPixelLosses(hyperparams.Config):
+  """Cross entropy of every pixel that is not void, for every prediction of the per-pixel baselines."""
+  weight: float = 1.0

@@ -34,8 +34,11 @@ class TransformerDecoder(hyperparams.Config):
 
 @dataclasses.dataclass
 class MaskFormer(hyperparams.Config):
-  """MaskFormer (arXiv 2107.06278): per-pixel embeddings times mask embeddings of queries."""
+  """MaskFormer (arXiv 2107.06278): per-pixel embeddings times mask embeddings of queries; and its baselines."""
   num_classes: int = 133  # without no-object
+  # 'maskformer'; 'per_pixel' (PerPixelBaseline: a 1x1 convolution on the mask features) or 'per_pixel_plus'
+  # (PerPixelBaseline+: a query for each class, no class head).
+  which_predictor: str = 'maskformer'
   num_queries: int = 100
   backbone: backbones.Backbone = dataclasses.field(default_factory=backbones.Backbone)
   which_pixel_decoder: str = 'transformer_fpn'  # 'transformer_fpn' or 'fpn'

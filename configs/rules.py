@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from configs import datasets
 from configs import errors
 from configs.task import Experiment
+from configs.task import PerPixel
 
 # Fields that hold one of a few values.
 _CHOICES = {
     'task.data_set': datasets.names(),
     'task.model.which_pixel_decoder': ['transformer_fpn', 'fpn'],
+    'task.model.which_predictor': ['maskformer', 'per_pixel', 'per_pixel_plus'],
+    'task.model.backbone.resnet.stem_type': ['basic', 'deeplab'],
     'task.model.backbone.resnet.norm': ['frozen', 'batch', 'sync', 'group'],
     'task.model.backbone.resnet.depth': [14, 26, 50, 101, 152],
     'task.model.backbone.resnet.res5_dilation': [1, 2],
@@ -28,13 +31,13 @@ _CHOICES = {
 # are at least 0.
 _SHARES = (
     'flip_probability', 'crop_probability', '*dropout', '*_threshold', 'focal_alpha', 'warmup_factor',
-    'beta_1', 'beta_2')
+    'beta_1', 'beta_2', 'drop_path')
 _AT_LEAST_ONE = (
     'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels',
     'steps_per_loop', 'train_steps', '*_interval', 'max_to_keep', 'global_batch_size', 'max_segments',
     'shuffle_buffer_size', 'num_packs', 'num_cores_per_replica')
 _MAY_BE_NEGATIVE = (
-    'validation_steps', 'task_index', 'default_shard_dim', 'recovery_max_trials')
+    'validation_steps', 'task_index', 'default_shard_dim', 'recovery_max_trials', 'padding_byte')
 
 # Keys (fnmatch patterns) of the Model Garden's fields that the loop and the reader of this project do not read.
 _DATA = 'task.*_data.'
@@ -93,6 +96,8 @@ def validate(experiment: Experiment) -> None:
   Raises:
     UserError: with the keys that contradict each other.
   """
+  _validate_predictor(experiment)
+  _validate_backbone(experiment.task.model.backbone)
   _validate_model(experiment.task)
   for name in ('train_data', 'validation_data'):
     _validate_parser(getattr(experiment.task, name).parser, f'task.{name}.parser')
@@ -133,6 +138,42 @@ def _require(holds: bool, message: str) -> None:
     raise errors.UserError(message)
 
 
+def _validate_predictor(experiment: Experiment) -> None:
+  task = experiment.task
+  predictor, per_pixel = task.model.which_predictor, isinstance(task, PerPixel)
+  _require(
+      per_pixel == predictor.startswith('per_pixel'),
+      f'task.model.which_predictor is {predictor}, which is no model of this experiment; choose one of '
+      f'{"per_pixel_*" if per_pixel else "maskformer_*"} (scripts/list_experiments.py)')
+  if predictor == 'per_pixel_plus':
+    _require(
+        task.model.num_queries == task.model.num_classes,
+        f'task.model.num_queries is {task.model.num_queries}; per_pixel_plus has a query for each class: set it to '
+        f'{task.model.num_classes}')
+  evaluation = task.evaluation
+  _require(
+      evaluation.panoptic or evaluation.semantic,
+      'task.evaluation.panoptic and task.evaluation.semantic are both False; set one')
+  _require(
+      not (per_pixel and evaluation.panoptic),
+      'task.evaluation.panoptic is True, but a per-pixel model has no panoptic answer; set it to False')
+
+
+def _validate_backbone(backbone) -> None:
+  if backbone.type == 'swin':
+    c, where = backbone.swin, 'task.model.backbone.swin'
+    _require(
+        len(c.depths) == 4 and len(c.heads) == 4,
+        f'{where}.depths and {where}.heads have {len(c.depths)} and {len(c.heads)} numbers; both need four')
+    _require(
+        all((c.embed_dim << i) % heads == 0 for i, heads in enumerate(c.heads)),
+        f'{where}.embed_dim is {c.embed_dim}; the heads {c.heads} do not divide the channels of their stages')
+  else:
+    grid = backbone.resnet.res5_multi_grid
+    _require(
+        len(grid) == 3, f'task.model.backbone.resnet.res5_multi_grid has {len(grid)} numbers; it needs three')
+
+
 def _validate_model(task) -> None:
   model, decoder, transformer = task.model, task.model.pixel_decoder, task.model.transformer_decoder
   data_set = datasets.get(task.data_set)
@@ -163,6 +204,7 @@ def _validate_parser(parser, where: str) -> None:
   _require(
       len(parser.output_size) in (0, 2),
       f'{where}.output_size has {len(parser.output_size)} numbers; it is [height, width] or []')
+  _require(parser.padding_byte <= 255, f'{where}.padding_byte is {parser.padding_byte}; a byte is at most 255')
   if augmentation.crop_to_output:
     _require(bool(parser.output_size), f'{where}.augmentation.crop_to_output needs {where}.output_size')
   side_range = augmentation.crop_side_range
@@ -197,7 +239,7 @@ def _validate_compilation(experiment: Experiment) -> None:
   if runtime.jit_compile or on_tpu:
     reason = "runtime.distribution_strategy is 'tpu'" if on_tpu else 'runtime.jit_compile is set'
     _require(
-        task.losses.matcher != 'host',
+        isinstance(task, PerPixel) or task.losses.matcher != 'host',
         f"{reason}, so the matching is compiled too; set task.losses.matcher to 'auto' or 'graph'")
     _require(
         bool(task.train_data.parser.output_size),

@@ -7,21 +7,35 @@ from official.core import config_definitions as cfg
 from configs.data import DataConfig
 from configs.evaluation import Evaluation
 from configs.losses import Losses
+from configs.losses import PerPixelLosses
 from configs.model import MaskFormer
 from configs.optimization import Optimization
 
 
 @dataclasses.dataclass
-class MaskClassification(cfg.TaskConfig):
-  """Trains and evaluates a mask classification model."""
+class Segmentation(cfg.TaskConfig):
+  """What every task has: a model, records, what is scored, what it starts from."""
   data_set: str = 'coco_panoptic'  # a row of configs/datasets.py: classes, names, things, colours
   model: MaskFormer = dataclasses.field(default_factory=MaskFormer)
-  losses: Losses = dataclasses.field(default_factory=Losses)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
   validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))
   evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
-  init_checkpoint: str = ''  # checkpoint, folder with checkpoints, or Keras .h5; empty: from scratch
+  # A checkpoint or folder with checkpoints of this project, or a file of others (.pkl, .pth, .bin, .safetensors,
+  # .h5, see docs/checkpoints.md); empty: from scratch
+  init_checkpoint: str = ''
   init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts with commas between
+
+
+@dataclasses.dataclass
+class MaskClassification(Segmentation):
+  """Trains and evaluates a mask classification model."""
+  losses: Losses = dataclasses.field(default_factory=Losses)
+
+
+@dataclasses.dataclass
+class PerPixel(Segmentation):
+  """Trains and evaluates a per-pixel classification baseline."""
+  losses: PerPixelLosses = dataclasses.field(default_factory=PerPixelLosses)
 
 
 @dataclasses.dataclass
@@ -49,6 +63,6 @@ class Trainer(cfg.TrainerConfig):
 @dataclasses.dataclass
 class Experiment(cfg.ExperimentConfig):
   """A registered experiment: everything that a run needs to know."""
-  task: MaskClassification = dataclasses.field(default_factory=MaskClassification)
+  task: Segmentation = dataclasses.field(default_factory=MaskClassification)
   trainer: Trainer = dataclasses.field(default_factory=Trainer)
   runtime: Runtime = dataclasses.field(default_factory=Runtime)

@@ -1,12 +1,14 @@
 """Random changes of a picture together with its id maps; every draw is a function of a seed.
 
 Pictures are resized as Pillow does (bilinear, antialiased when shrinking, rounded to bytes), id maps by the
-nearest pixel under the half-pixel centre. Sources: detectron2's transforms and MaskFormer's detr_panoptic mapper.
+nearest pixel under the half-pixel centre or by PyTorch's older rule. Sources: detectron2's transforms and
+MaskFormer's mappers.
 """
 
 import tensorflow as tf
 
 from configs.data import Augmentation
+from dataloaders import color
 
 Pair = tuple[tf.Tensor, tf.Tensor]  # image uint8 [height, width, 3], id_maps [height, width, layers]
 
@@ -24,14 +26,26 @@ def _choice(seed: tf.Tensor, values: list[int]) -> tf.Tensor:
   return tf.constant(values, tf.int32)[_whole(seed, 0, len(values) - 1)]
 
 
-def resize(pair: Pair, size: tf.Tensor) -> Pair:
-  """Resizes both to int32 `size` [2]."""
+def _legacy_nearest(id_maps: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+  """Nearest by source index floor(i * (in / out)) in float64, as PyTorch does with float64 label maps."""
+  for axis in (0, 1):
+    old = tf.shape(id_maps)[axis]
+    scale = tf.cast(old, tf.float64) / tf.cast(size[axis], tf.float64)
+    index = tf.cast(tf.floor(tf.range(size[axis], dtype=tf.float64) * scale), tf.int32)
+    id_maps = tf.gather(id_maps, tf.minimum(index, old - 1), axis=axis)
+  return id_maps
+
+
+def resize(pair: Pair, size: tf.Tensor, legacy_nearest: bool = False) -> Pair:
+  """Resizes both to int32 `size` [2]; `legacy_nearest`: see `configs.data.Augmentation`."""
   image, id_maps = pair
   shrinks = tf.reduce_any(size < tf.shape(image)[:2])
   # Antialiasing changes nothing when enlarging, where the plain kernel is three times as fast.
   resized = tf.cond(shrinks, lambda: tf.image.resize(image, size, antialias=True),
                     lambda: tf.image.resize(image, size))
   resized = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+  if legacy_nearest:
+    return resized, _legacy_nearest(id_maps, size)
   return resized, tf.image.resize(id_maps, size, method='nearest')
 
 
@@ -82,7 +96,9 @@ def detr_crop(pair: Pair, config: Augmentation, seed: tf.Tensor) -> Pair:
 
 
 def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.Tensor) -> Pair:
-  """Flip, DETR crop, shortest-edge resize and crop to the output, as far as configured.
+  """Flip, DETR crop, shortest-edge resize, crop to the output and colour, as far as configured.
+
+  Official mappers flip last where they change colours: the order of independent changes does not matter.
 
   Args:
     pair: image uint8 [height, width, 3] and id_maps [height, width, layers].
@@ -93,14 +109,17 @@ def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.T
   Returns:
     The changed pair.
   """
-  seeds = tf.random.split(seed, 5)
+  seeds = tf.random.split(seed, 6)
   pair = flip(pair, config.flip_probability, seeds[0])
   if config.crop_probability:
     pair = tf.cond(_uniform(seeds[1]) < config.crop_probability,
                    lambda: detr_crop(pair, config, seeds[2]), lambda: pair)
   if config.short_edges:
     short_edge = _choice(seeds[3], config.short_edges)
-    pair = resize(pair, shortest_edge_size(tf.shape(pair[0])[:2], short_edge, config.long_edge_limit))
+    size = shortest_edge_size(tf.shape(pair[0])[:2], short_edge, config.long_edge_limit)
+    pair = resize(pair, size, config.legacy_nearest)
   if config.crop_to_output and output_size:
     pair = crop(pair, tf.minimum(tf.shape(pair[0])[:2], output_size), seeds[4])
+  if config.color_jitter:
+    pair = color.jitter(pair[0], seeds[5]), pair[1]
   return pair

@@ -38,9 +38,12 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
         size, config.output_size, message='a picture is larger than parser.output_size; set '
         'parser.augmentation.short_edges and long_edge_limit so that it fits, or crop_to_output')
     with tf.control_dependencies([check]):
-      image = tf.pad(image, [[0, height - size[0]], [0, width - size[1]], [0, 0]])
+      image = tf.pad(image, [[0, height - size[0]], [0, width - size[1]], [0, 0]],
+                     constant_values=max(config.padding_byte, 0))
     maps = tf.pad(labels['id_maps'], [[0, 0], [0, height - size[0]], [0, width - size[1]]])
     image = tf.ensure_shape(image, [height, width, 3])
+    if config.padding_byte >= 0:
+      size = tf.constant([height, width])  # the padding is part of the picture
     labels['id_maps'] = tf.ensure_shape(maps, [config.max_layers, height, width])
   labels['valid'] &= is_real
   labels['id_maps'] *= tf.cast(is_real, labels['id_maps'].dtype)

@@ -1,15 +1,17 @@
-"""Panoptic quality as flat metrics and as a table."""
+"""Results as flat metrics and as a table: panoptic quality and semantic scores."""
 
 GROUPS = ('all', 'things', 'stuff')
 MEASURES = ('pq', 'sq', 'rq')
+SEMANTIC = ('miou', 'fwiou', 'macc', 'pacc')
 
 
-def names() -> list[str]:
-  """Returns the names of the metrics that every evaluation has."""
-  return [f'{measure}_{group}' for group in GROUPS for measure in MEASURES]
+def names(panoptic: bool, semantic: bool) -> list[str]:
+  """Returns the names of the metrics that every such evaluation has."""
+  return ([f'{measure}_{group}' for group in GROUPS for measure in MEASURES] if panoptic else []) + (
+      list(SEMANTIC) if semantic else [])
 
 
-def flat(result: dict, classes, per_class: bool = True) -> dict[str, float]:
+def flat_panoptic(result: dict, classes, per_class: bool = True) -> dict[str, float]:
   """Returns `PanopticQuality.result` as {'pq_all': …, 'pq_class/<name>': …}.
 
   Args:
@@ -23,7 +25,15 @@ def flat(result: dict, classes, per_class: bool = True) -> dict[str, float]:
   return metrics
 
 
-def table(result: dict, classes, per_class: bool = True) -> str:
+def flat_semantic(result: dict, classes, per_class: bool = True) -> dict[str, float]:
+  """Returns `MeanIoU.result` as {'miou': …, 'iou_class/<name>': …}; arguments as `flat_panoptic`."""
+  metrics = {name: result[name] for name in SEMANTIC}
+  if per_class:
+    metrics.update({f'iou_class/{classes[c].name}': row['iou'] for c, row in result['per_class'].items()})
+  return metrics
+
+
+def panoptic_table(result: dict, classes, per_class: bool = True) -> str:
   """Returns the result as aligned text, x100."""
   lines = [f'{"":<24}{"PQ":>7}{"SQ":>7}{"RQ":>7}{"classes":>9}']
   for group in GROUPS:
@@ -34,4 +44,14 @@ def table(result: dict, classes, per_class: bool = True) -> str:
     for c, row in result['per_class'].items():
       lines.append(f'{classes[c].name:<24}' + ''.join(f'{row[m]:7.1f}' for m in MEASURES)
                    + ''.join(f'{row[n]:7d}' for n in ('tp', 'fp', 'fn')))
+  return '\n'.join(lines)
+
+
+def semantic_table(result: dict, classes, per_class: bool = True) -> str:
+  """Returns the result as aligned text, x100."""
+  lines = [f'{"":<24}{"mIoU":>7}{"fwIoU":>7}{"mACC":>7}{"pACC":>7}{"classes":>9}',
+           f'{"all":<24}' + ''.join(f'{result[m]:7.1f}' for m in SEMANTIC) + f'{result["num_classes"]:9d}']
+  if per_class:
+    lines.append(f'{"class":<24}{"IoU":>7}{"ACC":>7}')
+    lines += [f'{classes[c].name[:24]:<24}{row["iou"]:7.1f}{row["acc"]:7.1f}' for c, row in result['per_class'].items()]
   return '\n'.join(lines)

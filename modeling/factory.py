@@ -8,11 +8,14 @@ from configs.model import MaskFormer
 from modeling.backbones.resnet import ResNet
 from modeling.backbones.swin import Swin
 from modeling.mask_classification import MaskClassificationModel
+from modeling.per_pixel_baseline import PerPixelPredictor
 from modeling.pixel_decoders.fpn import FPN
 from modeling.pixel_decoders.fpn import TransformerFPN
 from modeling.transformer_decoders.standard import StandardPredictor
 
 BACKBONES = {'resnet': ResNet, 'swin': Swin}
+PREDICTORS = {
+    'maskformer': StandardPredictor, 'per_pixel': PerPixelPredictor, 'per_pixel_plus': StandardPredictor}
 PIXEL_DECODERS = {'fpn': FPN, 'transformer_fpn': TransformerFPN}
 
 
@@ -35,9 +38,11 @@ def build_model(config: MaskFormer, seed: int | None = None) -> MaskClassificati
   """
   if config.which_pixel_decoder not in PIXEL_DECODERS:
     raise errors.unknown('pixel decoder', config.which_pixel_decoder, PIXEL_DECODERS)
+  if config.which_predictor not in PREDICTORS:
+    raise errors.unknown('predictor', config.which_predictor, PREDICTORS)
   if seed is not None:
     tf_keras.utils.set_random_seed(seed)
   backbone = build_backbone(config.backbone)
   pixel_decoder = PIXEL_DECODERS[config.which_pixel_decoder](config.pixel_decoder, backbone.channels)
-  predictor = StandardPredictor(config, pixel_decoder.memory_width)
+  predictor = PREDICTORS[config.which_predictor](config, pixel_decoder.memory_width)
   return MaskClassificationModel(backbone, pixel_decoder, predictor)

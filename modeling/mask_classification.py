@@ -15,7 +15,7 @@ class MaskClassificationModel(tf_keras.Model):
   returns:
     class_logits: float32 [layers, batch, queries, classes + 1], the last class is no-object.
     mask_logits: float32 [layers, batch, queries, height / 4, width / 4], sizes rounded up.
-    Layers in order; the last is the prediction.
+    Layers in order; the last is the prediction. A per-pixel model has no class_logits, and its queries are the classes.
   """
 
   def __init__(self, backbone: tf_keras.layers.Layer, pixel_decoder: tf_keras.layers.Layer,

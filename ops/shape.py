@@ -7,3 +7,8 @@ def spatial_size(features: tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]
   """Returns (height, width) of [batch, height, width, channels]: integers, or scalars where dynamic."""
   dynamic = tf.shape(features)
   return tuple(dynamic[i] if features.shape[i] is None else features.shape[i] for i in (1, 2))
+
+
+def with_static_size(maps: tf.Tensor, size) -> tf.Tensor:
+  """Returns [n, height, width] knowing its (height, width) where they are integers."""
+  return tf.ensure_shape(maps, [None, *(s if isinstance(s, int) else None for s in size)])

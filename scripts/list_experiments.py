@@ -12,13 +12,13 @@ from collections.abc import Sequence
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from configs import errors
-from configs.experiments import names
+from configs.experiments import table
 from training import cli
 
 COLUMNS = ('experiment', 'model', 'data_set', 'task', 'backbone', 'schedule', 'expected', 'source')
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
   """Returns rows of text as lines with aligned columns."""
   widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
   return '\n'.join('  '.join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows)
@@ -28,11 +28,11 @@ def main(argv: Sequence[str]) -> None:
   parser = cli.Parser(__doc__)
   parser.add_argument('pattern', nargs='?', default='*', help='part of a name; * and ? as in file names')
   pattern = f'*{parser.parse(argv).pattern}*'
-  found = [name for name in names.NAMES if fnmatch.fnmatchcase(name, pattern)]
+  found = [name for name in table.ROWS if fnmatch.fnmatchcase(name, pattern)]
   if not found:
-    raise errors.unknown('experiment', pattern.strip('*'), names.NAMES)
-  rows = [(name, *(str(names.NAMES[name][column]) for column in COLUMNS[1:])) for name in found]
-  print(table([COLUMNS, *rows]))
+    raise errors.unknown('experiment', pattern.strip('*'), table.ROWS)
+  rows = [(name, *(getattr(table.ROWS[name], column) for column in COLUMNS[1:])) for name in found]
+  print(aligned([COLUMNS, *rows]))
   print("\nschedule: pictures a step x steps; expected: the source's published result")
 
 

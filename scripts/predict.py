@@ -1,4 +1,7 @@
-"""Predicts pictures: a panoptic PNG (id = R + 256 G + 65536 B) and an overlay for each, one predictions.json.
+"""Predicts pictures: a PNG and an overlay for each, one predictions.json.
+
+The PNG of a panoptic experiment holds segment ids (id = R + 256 G + 65536 B), that of a semantic one the class of
+every pixel, counted from 0 (8 bits, 16 with more than 256 classes).
 
     python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco \\
         --input pictures/ --output out/
@@ -66,6 +69,11 @@ def main(argv: Sequence[str]) -> int:
     Image.fromarray(array).save(output / f'.part-{name}')
     (output / f'.part-{name}').replace(output / name)
 
+  def encoded(id_map):
+    if not experiment.task.evaluation.panoptic:
+      return (id_map - 1).astype(np.uint8 if len(classes) <= 256 else np.uint16)
+    return np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], -1).astype(np.uint8)
+
   rows, refused = [], []
   for path in tqdm(pictures, unit='pictures'):
     try:
@@ -74,11 +82,11 @@ def main(argv: Sequence[str]) -> int:
       refused.append(f'{path}: {e}')
       continue
     id_map, segments = predictor.predict(picture)
-    save(np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], -1).astype(np.uint8), f'{path.stem}.png')
+    save(encoded(id_map), f'{path.stem}.png')
     save(drawing.draw_panoptic(picture, id_map, segments, classes), f'{path.stem}_overlay.png')
     rows.append({'image_id': path.stem, 'file_name': f'{path.stem}.png', 'segments_info': [
-        {'id': s['id'], 'category_id': classes[s['category_id']].id, 'score': round(s['score'], 4),
-         'area': int((id_map == s['id']).sum())} for s in segments]})
+        {'id': s['id'], 'category_id': classes[s['category_id']].id, 'area': int((id_map == s['id']).sum()),
+         **({'score': round(s['score'], 4)} if 'score' in s else {})} for s in segments]})
   temporary = output / 'predictions.json.part'
   temporary.write_text(json.dumps({'annotations': rows}))
   temporary.replace(output / 'predictions.json')

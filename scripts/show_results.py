@@ -15,16 +15,20 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from configs.errors import UserError
 from training import cli
 
+# Metrics of the results table, those that an evaluation has.
+COLUMNS = {'pq_all': 'PQ', 'sq_all': 'SQ', 'rq_all': 'RQ', 'pq_things': 'PQ things', 'pq_stuff': 'PQ stuff',
+           'miou': 'mIoU', 'fwiou': 'fwIoU', 'macc': 'mACC', 'pacc': 'pACC'}
+
 
 def write_table(folder: pathlib.Path) -> None:
   """Writes results.md: the last evaluation's groups, and the history."""
   rows = [json.loads(p.read_text()) for p in sorted((folder / 'evaluations').glob('step_*.json'))]
   if not rows:
     raise UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')
-  lines = ['| step | PQ | SQ | RQ | PQ things | PQ stuff | pictures |', '|---|---|---|---|---|---|---|']
+  known = {key: title for key, title in COLUMNS.items() if key in rows[-1]['metrics']}
+  lines = [f'| step | {" | ".join(known.values())} | pictures |', '|---|' + '---|' * len(known) + '---|']
   for row in rows:
-    m = row['metrics']
-    numbers = [m[k] for k in ('pq_all', 'sq_all', 'rq_all', 'pq_things', 'pq_stuff')]
+    numbers = [row['metrics'].get(key, float('nan')) for key in known]
     lines.append(f'| {row["step"]} | ' + ' | '.join(f'{n:.1f}' for n in numbers) + f' | {row["pictures"]} |')
   temporary = folder / 'results.md.part'
   temporary.write_text('\n'.join(lines) + '\n')
@@ -53,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
   from dataloaders import reader
   from evaluation import drawing
   from modeling.factory import build_model
-  from modeling.postprocessing.panoptic import panoptic
+  from modeling.postprocessing import answers
   from ops import image as image_ops
   from tasks import initialization
 
@@ -63,7 +67,14 @@ def main(argv: Sequence[str]) -> None:
   task = experiment.task
   model = build_model(task.model)
   initialization.restore(model, str(folder), initialization.MODULES)
-  predict = tf.function(lambda image, size: model(image_ops.normalize(image, size), last_layer_only=True))
+
+
+  @tf.function
+  def predict(picture, size):
+    images = image_ops.pad_to_multiple(image_ops.normalize(picture, size), task.model.size_divisibility)
+    outputs = model(images, last_layer_only=True)
+    return {name: logits[-1, 0] for name, logits in outputs.items()}, tf.shape(images)[1:3]
+
   data_set = datasets.get(task.data_set)
   truth = ground_truth.GroundTruth(task.validation_data.input_path, task.data_set)
   task.validation_data.global_batch_size = 1
@@ -71,12 +82,11 @@ def main(argv: Sequence[str]) -> None:
   target.mkdir(exist_ok=True)
   batches = reader.build(task.validation_data, task.data_set, seed=0).take(args.pictures)
   for features, targets in batches.as_numpy_iterator():
-    outputs = predict(features['image'], features['image_size'])
+    outputs, padded_size = predict(features['image'], features['image_size'])
     example_id = int(targets['example_id'][0])
-    id_map, segments = panoptic(
-        outputs['class_logits'][-1, 0].numpy(), outputs['mask_logits'][-1, 0].numpy(), features['image'].shape[1:3],
-        features['image_size'][0], targets['original_size'][0], data_set.thing_classes,
-        task.evaluation.object_mask_threshold, task.evaluation.overlap_threshold)
+    id_map, segments = answers.answer(
+        {name: logits.numpy() for name, logits in outputs.items()}, padded_size.numpy(), features['image_size'][0],
+        targets['original_size'][0], data_set.thing_classes, task.evaluation)
     true_map, true_segments = truth[example_id]
     picture = truth.picture(example_id)
     drawn = drawing.side_by_side(

@@ -1,20 +1,20 @@
-"""From pictures of any size to panoptic maps at their own size."""
+"""From pictures of any size to panoptic or semantic maps at their own size."""
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from configs import datasets
-from configs.task import MaskClassification
+from configs.task import Segmentation
 from dataloaders import augment
-from modeling.postprocessing.panoptic import panoptic
+from modeling.postprocessing import answers
 from ops import image as image_ops
 
 
 class Predictor:
-  """Resizes as in validation, runs the model, and gives every pixel to a segment."""
+  """Resizes as in validation, runs the model, and gives every pixel to a segment or class."""
 
-  def __init__(self, model: tf_keras.Model, task: MaskClassification):
+  def __init__(self, model: tf_keras.Model, task: Segmentation):
     """Makes the predictor.
 
     Args:
@@ -26,12 +26,12 @@ class Predictor:
     self._run = tf.function(self._logits, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
   def _logits(self, picture):
-    """Class and mask logits of one resized picture, and the size that the model saw."""
+    """The last layer's logits of one resized picture, and the size that the model saw."""
     size = tf.shape(picture)[None, :2]
     images = image_ops.normalize(picture[None], size)
     images = image_ops.pad_to_multiple(images, self._task.model.size_divisibility)
     outputs = self._model(images, last_layer_only=True)
-    return outputs['class_logits'][-1, 0], outputs['mask_logits'][-1, 0], tf.shape(images)[1:3]
+    return {name: logits[-1, 0] for name, logits in outputs.items()}, tf.shape(images)[1:3]
 
   def predict(self, picture: np.ndarray) -> tuple[np.ndarray, list[dict]]:
     """Predicts one picture.
@@ -40,7 +40,8 @@ class Predictor:
       picture: uint8 [height, width, 3], RGB.
 
     Returns:
-      id_map int32 [height, width] and its segments, see `postprocessing.panoptic`.
+      id_map int32 [height, width] and its segments, see `postprocessing.panoptic`; of a semantic task one segment
+      for each class in the picture, with id = class + 1.
     """
     settings = self._task.validation_data.parser.augmentation
     resized = tf.constant(picture)
@@ -48,8 +49,7 @@ class Predictor:
       size = augment.shortest_edge_size(
           tf.constant(picture.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
       resized, _ = augment.resize((resized, resized[..., :1]), size)
-    class_logits, mask_logits, padded_size = self._run(resized)
-    evaluation = self._task.evaluation
-    return panoptic(
-        class_logits.numpy(), mask_logits.numpy(), padded_size.numpy(), resized.shape[:2], picture.shape[:2],
-        self._things, evaluation.object_mask_threshold, evaluation.overlap_threshold)
+    outputs, padded_size = self._run(resized)
+    return answers.answer(
+        {name: logits.numpy() for name, logits in outputs.items()}, padded_size.numpy(), resized.shape[:2],
+        picture.shape[:2], self._things, self._task.evaluation)

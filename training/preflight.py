@@ -10,8 +10,8 @@ from configs import environment
 from configs import errors
 from configs.data import DataConfig
 from configs.task import Experiment
-from configs.task import MaskClassification
 from configs.task import Runtime
+from configs.task import Segmentation
 
 _PARTS = {
     'train': ('train_data',),
@@ -63,7 +63,7 @@ def check_model_dir(model_dir: str) -> None:
 
 
 def check_inputs(
-    task: MaskClassification, mode: str, read_one: Callable[[DataConfig, str, int, str], None]) -> None:
+    task: Segmentation, mode: str, read_one: Callable[[DataConfig, str, int, str], None]) -> None:
   """Checks that what `mode` reads is named, is there and parses.
 
   Args:
@@ -86,7 +86,7 @@ def check_inputs(
     read_one(data, task.data_set, task.model.num_classes, f'task.{part}.input_path')
 
 
-def check_init_checkpoint(task: MaskClassification) -> None:
+def check_init_checkpoint(task: Segmentation) -> None:
   """Checks that something lies where `task.init_checkpoint` points.
 
   Raises:

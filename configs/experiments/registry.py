@@ -1,29 +1,30 @@
 """Registers experiments with the Model Garden's factory and looks them up."""
 
+import functools
 from collections.abc import Callable
 
 from official.core import exp_factory
 
 from configs import environment
 from configs import errors
-from configs.experiments import names
+from configs.experiments import published
+from configs.experiments import shapes
+from configs.experiments import table
 from configs.task import Experiment
 
 
-def register(name: str) -> Callable[[Callable[[], Experiment]], Callable[[], Experiment]]:
-  """Returns a decorator that registers a function as experiment `name`.
+def _register(name: str, make: Callable[[], Experiment]) -> None:
+  """Registers what `make` returns as experiment `name`; environment variables are applied at each look-up."""
+  def lookup() -> Experiment:
+    experiment = make()
+    environment.apply(experiment)
+    return experiment
+  exp_factory.register_config_factory(name)(lookup)
 
-  When the experiment is looked up, the environment variables of `configs/environment.py` are applied to what
-  the function returns.
-  """
-  def decorate(make: Callable[[], Experiment]) -> Callable[[], Experiment]:
-    def lookup() -> Experiment:
-      experiment = make()
-      environment.apply(experiment)
-      return experiment
-    exp_factory.register_config_factory(name)(lookup)
-    return make
-  return decorate
+
+for _name in table.PUBLISHED:
+  _register(_name, functools.partial(published.build, _name))
+_register('maskformer_shapes_panoptic', shapes.shapes_panoptic)
 
 
 def get(name: str) -> Experiment:
@@ -32,8 +33,6 @@ def get(name: str) -> Experiment:
   Raises:
     UserError: the name is unknown; the nearest right ones are in the message.
   """
-  if name not in names.NAMES:
-    raise errors.unknown('experiment', name, names.NAMES)
-  from configs.experiments import maskformer  # pylint: disable=unused-import, import-outside-toplevel
-  del maskformer
+  if name not in table.ROWS:
+    raise errors.unknown('experiment', name, table.ROWS)
   return exp_factory.get_exp_config(name)

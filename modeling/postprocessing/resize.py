@@ -20,7 +20,7 @@ def _axis(size: int, padded: int, cropped: int, original: int) -> np.ndarray:
   return (interpolation(cropped, original) @ interpolation(size, padded)[:cropped]).astype(np.float32)
 
 
-def to_original(maps: np.ndarray, padded_size, image_size, original_size) -> np.ndarray:
+def to_original(maps: np.ndarray, padded_size, image_size, original_size, band: slice = slice(None)) -> np.ndarray:
   """Resizes to the padded batch, crops the padding, resizes to the original size (MaskFormer, 3 official steps).
 
   Args:
@@ -28,11 +28,12 @@ def to_original(maps: np.ndarray, padded_size, image_size, original_size) -> np.
     padded_size: (height, width) of the batch that the model saw.
     image_size: (height, width) of the picture in it.
     original_size: (height, width) of the result.
+    band: rows of the result that are wanted; default: all.
 
   Returns:
-    float32 [n, *original_size].
+    float32 [n, *original_size], or only the rows of `band`.
   """
-  rows = _axis(maps.shape[1], padded_size[0], image_size[0], original_size[0])
+  rows = _axis(maps.shape[1], padded_size[0], image_size[0], original_size[0])[band]
   columns = _axis(maps.shape[2], padded_size[1], image_size[1], original_size[1])
   return np.matmul(np.matmul(rows, maps), columns.T)
 

@@ -53,7 +53,10 @@ class Transformer(tf_keras.layers.Layer):
 
 
 class StandardPredictor(tf_keras.layers.Layer):
-  """Queries in, class and mask logits out; the heads are shared by all layers."""
+  """Queries in, class and mask logits out; the heads are shared by all layers.
+
+  PerPixelBaseline+ has no class head: its queries are the classes and their mask logits those of the pixels.
+  """
 
   def __init__(self, config: MaskFormer, memory_width: int, name: str | None = None):
     super().__init__(name=name)
@@ -64,7 +67,9 @@ class StandardPredictor(tf_keras.layers.Layer):
     self.input_proj = None
     if memory_width != hidden or config.transformer_decoder.input_projection:
       self.input_proj = Conv2D(memory_width, hidden, 1)
-    self.class_embed = Linear(hidden, config.num_classes + 1)
+    self.class_embed = None
+    if config.which_predictor == 'maskformer':
+      self.class_embed = Linear(hidden, config.num_classes + 1)
     self.mask_embed = MLP(hidden, hidden, config.pixel_decoder.mask_width, 3)
 
   def call(self, memory, mask_features, seed=None, last_layer_only=False):
@@ -84,11 +89,10 @@ class StandardPredictor(tf_keras.layers.Layer):
     embeddings = self.transformer(memory, self.query_embed.table(), seed=seed)
     if last_layer_only or not self._deep_supervision:
       embeddings = embeddings[-1:]
-    class_logits = tf.cast(self.class_embed(embeddings), tf.float32)
-    return {
-        'class_logits': class_logits,
-        'mask_logits': mask_logits(self.mask_embed(embeddings), mask_features),
-    }
+    outputs = {'mask_logits': mask_logits(self.mask_embed(embeddings), mask_features)}
+    if self.class_embed is not None:
+      outputs['class_logits'] = tf.cast(self.class_embed(embeddings), tf.float32)
+    return outputs
 
 
 def mask_logits(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tensor:

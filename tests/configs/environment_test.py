@@ -5,18 +5,19 @@ import pytest
 from configs import environment
 from configs import rules
 from configs.errors import UserError
-from configs.experiments import maskformer
+from configs.experiments import published
+from configs.experiments import shapes
 
 
 def _coco(**variables):
-  experiment = maskformer.coco_panoptic()
+  experiment = published.build('maskformer_coco_panoptic')
   lines = environment.apply(experiment, variables)
   return experiment, lines
 
 
 def test_nothing_set_changes_nothing(capsys):
   experiment, lines = _coco(TRAIN_BATCH_SIZE='', BASE_LR=' ')
-  assert experiment.as_dict() == maskformer.coco_panoptic().as_dict()
+  assert experiment.as_dict() == published.build('maskformer_coco_panoptic').as_dict()
   assert lines == [] and capsys.readouterr().out == ''
 
 
@@ -46,14 +47,14 @@ def test_schedule_follows_the_batch():
 
 
 def test_warm_up_follows_the_batch():
-  experiment = maskformer.shapes_panoptic()
+  experiment = shapes.shapes_panoptic()
   environment.apply(experiment, {'TRAIN_BATCH_SIZE': '8'})
   assert experiment.trainer.optimizer_config.learning_rate.warmup_steps == 200
 
 
 def test_same_batch_changes_nothing():
   experiment, lines = _coco(TRAIN_BATCH_SIZE='64')
-  assert experiment.as_dict() == maskformer.coco_panoptic().as_dict() and 'as registered' in lines[0]
+  assert experiment.as_dict() == published.build('maskformer_coco_panoptic').as_dict() and 'as registered' in lines[0]
 
 
 def test_base_rate_wins_over_the_scaled_one():
@@ -85,7 +86,7 @@ def test_picture_size_scales_the_recipe():
 
 
 def test_picture_size_of_records_that_are_not_resized():
-  experiment = maskformer.shapes_panoptic()
+  experiment = shapes.shapes_panoptic()
   environment.apply(experiment, {'IMG_SIZE': '64'})
   for data in (experiment.task.train_data, experiment.task.validation_data):
     assert data.parser.augmentation.short_edges == [64] and data.parser.output_size == [64, 64]

@@ -9,14 +9,15 @@ from official.modeling import hyperparams
 
 from configs import overrides
 from configs.errors import UserError
-from configs.experiments import maskformer
+from configs.experiments import published
+from configs.experiments import shapes
 from configs.override_syntax import Bare
 
 RATE = 'trainer.optimizer_config.learning_rate'
 
 
 def _coco():
-  return maskformer.coco_panoptic()
+  return published.build('maskformer_coco_panoptic')
 
 
 def _error(text, experiment=None):
@@ -118,7 +119,7 @@ def test_every_field_takes_its_own_value_back(tmp_path):
   experiment = _coco()
   path = tmp_path / 'params.yaml'
   path.write_text(yaml.safe_dump(experiment.as_dict()))
-  again = maskformer.shapes_panoptic()
+  again = shapes.shapes_panoptic()
   overrides.apply_file(again, str(path))
   assert again.as_dict() == experiment.as_dict()
 

@@ -5,12 +5,14 @@ import pytest
 from configs import overrides
 from configs import rules
 from configs.errors import UserError
-from configs.experiments import maskformer
+from configs.experiments import published
+from configs.experiments import registry
+from configs.experiments import table
 
 
-@pytest.mark.parametrize('make', [maskformer.coco_panoptic, maskformer.shapes_panoptic])
-def test_registered_experiments_are_valid(make):
-  rules.validate(make())
+@pytest.mark.parametrize('name', table.ROWS)
+def test_registered_experiments_are_valid(name):
+  rules.validate(registry.get(name))
 
 
 PARSER = 'task.train_data.parser'
@@ -33,7 +35,7 @@ PARSER = 'task.train_data.parser'
     ('runtime.distribution_strategy=tpu', ["'tpu'", 'output_size']),
 ])
 def test_contradictions(text, parts):
-  experiment = maskformer.coco_panoptic()
+  experiment = published.build('maskformer_coco_panoptic')
   overrides.apply(experiment, text)
   with pytest.raises(UserError) as error:
     rules.validate(experiment)
@@ -42,7 +44,7 @@ def test_contradictions(text, parts):
 
 
 def test_what_another_choice_does_not_need_is_not_asked_for():
-  experiment = maskformer.coco_panoptic()
+  experiment = published.build('maskformer_coco_panoptic')
   overrides.apply(experiment, (
       'task.model.which_pixel_decoder=fpn,task.model.pixel_decoder.encoder_heads=7,'
       "task.model.pixel_decoder.norm='',task.model.pixel_decoder.width=40,"
@@ -52,5 +54,5 @@ def test_what_another_choice_does_not_need_is_not_asked_for():
 
 
 def test_every_choice_belongs_to_a_field():
-  known = set(overrides.keys(maskformer.coco_panoptic()))
+  known = set(overrides.keys(published.build('maskformer_coco_panoptic')))
   assert set(rules.choices()) <= known

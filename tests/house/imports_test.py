@@ -25,7 +25,7 @@ ALLOWED = {
 # Read without TensorFlow: what is checked before it is loaded, and what runs on saved files.
 WITHOUT_TENSORFLOW = [
     'train.py', 'configs/errors.py', 'configs/datasets.py', 'configs/override_syntax.py',
-    'configs/experiments/names.py', 'training/cli.py', 'scripts/list_experiments.py',
+    'configs/experiments/table.py', 'training/cli.py', 'scripts/list_experiments.py',
     *map(str, sources.files('evaluation'))]
 TENSORFLOW = ('tensorflow', 'tf_keras', 'official', 'orbit')
 

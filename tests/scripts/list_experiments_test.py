@@ -1,9 +1,11 @@
 """The list of experiments, with and without a pattern."""
 
+import dataclasses
+
 import pytest
 
 from configs.errors import UserError
-from configs.experiments import names
+from configs.experiments import table
 from scripts import list_experiments
 
 
@@ -15,9 +17,9 @@ def _printed(capsys, *argv):
 def test_prints_every_experiment_with_its_row(capsys):
   lines = _printed(capsys).splitlines()
   assert lines[0].split()[0] == 'experiment'
-  for name, row in names.NAMES.items():
+  for name, row in table.ROWS.items():
     line = next(line for line in lines if line.startswith(f'{name} '))
-    assert all(str(value) in line for value in row.values())
+    assert all(str(value) in line for value in dataclasses.astuple(row))
 
 
 @pytest.mark.parametrize('pattern', ['shapes', 'shapes*tic', 'maskformer_shapes_panoptic'])
@@ -32,4 +34,4 @@ def test_pattern_without_a_match():
 
 
 def test_table_aligns():
-  assert list_experiments.table([('a', 'bb'), ('ccc', 'd')]) == 'a    bb\nccc  d'
+  assert list_experiments.aligned([('a', 'bb'), ('ccc', 'd')]) == 'a    bb\nccc  d'

@@ -5,12 +5,12 @@ import os
 import pytest
 
 from configs.errors import UserError
-from configs.experiments import maskformer
+from configs.experiments import shapes
 from training import preflight
 
 
 def _shapes():
-  experiment = maskformer.shapes_panoptic()
+  experiment = shapes.shapes_panoptic()
   experiment.task.train_data.input_path = 'train*'
   experiment.task.validation_data.input_path = 'val*'
   return experiment

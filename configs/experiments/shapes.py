@@ -1,4 +1,4 @@
-"""MaskFormer's experiments. Each function states what is different from the base configuration."""
+"""The experiments on the embedded data set: what is different from the base configuration."""
 
 from configs import datasets
 from configs.backbones import Backbone
@@ -7,7 +7,6 @@ from configs.data import Augmentation
 from configs.data import DataConfig
 from configs.data import Parser
 from configs.evaluation import Evaluation
-from configs.experiments import registry
 from configs.model import MaskFormer
 from configs.model import PixelDecoder
 from configs.model import TransformerDecoder
@@ -18,37 +17,7 @@ from configs.task import Experiment
 from configs.task import MaskClassification
 from configs.task import Trainer
 
-_DETR_SHORT_EDGES = [480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800]
 
-
-@registry.register('maskformer_coco_panoptic')
-def coco_panoptic() -> Experiment:
-  """The published ResNet-50 configuration: 300 epochs of 64 pictures a step, PQ 46.5."""
-  data_set = datasets.get('coco_panoptic')
-  train_steps = 554400
-  train_data = DataConfig(
-      is_training=True, global_batch_size=64, shuffle_buffer_size=10000,
-      parser=Parser(augmentation=Augmentation(
-          crop_probability=0.5, crop_pre_short_edges=[400, 500, 600], crop_side_range=[384, 600],
-          short_edges=_DETR_SHORT_EDGES, long_edge_limit=1333)))
-  validation_data = DataConfig(
-      is_training=False, global_batch_size=8, drop_remainder=False,
-      parser=Parser(augmentation=Augmentation(flip_probability=0.0, short_edges=[800], long_edge_limit=1333)))
-  return Experiment(
-      task=MaskClassification(
-          data_set=data_set.name,
-          model=MaskFormer(num_classes=data_set.num_classes),
-          train_data=train_data,
-          validation_data=validation_data,
-          init_checkpoint_modules='backbone'),
-      trainer=Trainer(
-          train_steps=train_steps,
-          checkpoint_interval=5000,
-          validation_interval=train_steps,
-          optimizer_config=Optimization(learning_rate=LearningRate(boundaries=[369600]))))
-
-
-@registry.register('maskformer_shapes_panoptic')
 def shapes_panoptic() -> Experiment:
   """The embedded data set with a thin network: minutes on two cores, from scratch."""
   data_set = datasets.get('shapes_panoptic')

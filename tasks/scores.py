@@ -1,0 +1,65 @@
+"""What an evaluation gathers: predictions against the truth of the records, at original size."""
+
+from typing import Any
+
+import numpy as np
+
+from configs.datasets import DataSet
+from configs.evaluation import Evaluation
+from dataloaders.ground_truth import GroundTruth
+from evaluation import drawing
+from evaluation import mean_iou
+from evaluation import panoptic_quality
+from evaluation import report
+from modeling.postprocessing import answers
+
+
+class Scores:
+  """Adds pictures one by one; the result is that of the whole set, whatever the batches were."""
+
+  def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth):
+    self._evaluation, self._data_set, self._truth = evaluation, data_set, truth
+    self._quality = panoptic_quality.PanopticQuality(data_set.num_classes, data_set.thing_classes)
+    self._iou = mean_iou.MeanIoU(data_set.num_classes)
+    self._loss, self._scored, self._drawn = 0.0, [], []
+
+  def add(self, output: dict[str, np.ndarray]) -> None:
+    """Scores one picture: its row of what a task's `validation_step` returned."""
+    example_id, sizes = int(output['example_id']), [
+        tuple(output[name]) for name in ('padded_size', 'image_size', 'original_size')]
+    true_map, true_segments = self._truth[example_id]
+    drawn = None
+    if self._evaluation.panoptic:
+      drawn = id_map, segments = answers.panoptic_of(output, *sizes, self._data_set.thing_classes, self._evaluation)
+      self._quality.update(true_map, true_segments, id_map, segments)
+    if self._evaluation.semantic:
+      labels = answers.labels_of(output, *sizes, resize_first=self._evaluation.panoptic)
+      table = np.array([-1] + [s['category_id'] for s in true_segments])
+      self._iou.update(table[true_map], labels)
+      drawn = drawn or answers.as_segments(labels)
+    self._loss += float(output['loss'])
+    self._scored.append(example_id)
+    if len(self._drawn) < self._evaluation.num_pictures:
+      self._drawn.append(self._draw(example_id, (true_map, true_segments), drawn))
+
+  def _draw(self, example_id, truth, predicted) -> np.ndarray:
+    picture, classes = self._truth.picture(example_id), self._data_set.classes
+    return drawing.side_by_side(
+        [picture, drawing.draw_panoptic(picture, *truth, classes), drawing.draw_panoptic(picture, *predicted, classes)],
+        ['picture', 'truth', 'prediction'])
+
+  def result(self) -> dict[str, Any]:
+    """Returns the metrics by name, 'scored' (ids), 'table' (text) and 'images' (name: uint8 [1, height, width, 3])."""
+    evaluation, classes = self._evaluation, self._data_set.classes
+    metrics, tables = {}, []
+    if evaluation.panoptic:
+      result = self._quality.result()
+      metrics.update(report.flat_panoptic(result, classes, evaluation.report_per_class))
+      tables.append(report.panoptic_table(result, classes, evaluation.report_per_class))
+    if evaluation.semantic:
+      result = self._iou.result()
+      metrics.update(report.flat_semantic(result, classes, evaluation.report_per_class))
+      tables.append(report.semantic_table(result, classes, evaluation.report_per_class))
+    metrics['validation_loss'] = self._loss / max(len(self._scored), 1)
+    return {**metrics, 'scored': self._scored, 'table': '\n'.join(tables),
+            'images': {f'prediction_{i}': image[None] for i, image in enumerate(self._drawn)}}

@@ -1,0 +1,181 @@
+"""What the tasks share: model, data, the training step, and the wiring of validation."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import base_task
+
+from configs import datasets
+from configs.data import DataConfig
+from configs.task import Runtime
+from configs.task import Segmentation
+from dataloaders import ground_truth
+from dataloaders import reader
+from evaluation import report
+from modeling import factory
+from modeling import parameter_groups
+from ops import image as image_ops
+from tasks import initialization
+from tasks.scores import Scores
+
+
+class SegmentationTask(base_task.Task):
+  """A model on records; what its loss is, a subclass says in `losses` and `losses_of_pictures`."""
+
+  def __init__(self, params: Segmentation, runtime: Runtime | None = None, logging_dir: str | None = None,
+               name: str | None = None):
+    """Makes the task.
+
+    Args:
+      params: the task's configuration.
+      runtime: seed, and whether the step is compiled; defaults to Runtime().
+      logging_dir: the model's folder.
+      name: the task's name.
+    """
+    super().__init__(params, logging_dir=logging_dir, name=name)
+    self._runtime = runtime or Runtime()
+    self._data_set = datasets.get(params.data_set)
+    self._ground_truth: ground_truth.GroundTruth | None = None
+
+  # Of the subclass.
+
+  def losses(self, outputs, targets) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Returns the weighted total of this replica and what is logged, by name."""
+    raise NotImplementedError
+
+  def losses_of_pictures(self, outputs, targets) -> tf.Tensor:
+    """Returns the weighted total of every picture, float32 [batch], as if it were a batch of its own."""
+    raise NotImplementedError
+
+  def loss_names(self) -> list[str]:
+    """Returns the names under which `losses` logs."""
+    raise NotImplementedError
+
+  # Model and optimiser.
+
+  def build_model(self) -> tf_keras.Model:
+    return factory.build_model(self.task_config.model, seed=self._runtime.seed)
+
+  def initialize(self, model: tf_keras.Model) -> initialization.Report | None:
+    """Restores `init_checkpoint`, if one is given, prints what was and was not restored, and returns that report."""
+    return initialization.initialize(model, self.task_config)
+
+  def parameter_groups(self, model: tf_keras.Model) -> dict[str, list[tf.Variable]]:
+    """Returns the variables with a backbone's learning rate and those without weight decay."""
+    return {
+        'backbone': parameter_groups.backbone_variables(model),
+        'undecayed': parameter_groups.undecayed_variables(model),
+    }
+
+  # Data.
+
+  def build_inputs(self, params: DataConfig, input_context: tf.distribute.InputContext | None = None,
+                   start_step: int = 0) -> tf.data.Dataset:
+    """Returns the batches of one input pipeline; training goes on as if `start_step` steps had been run."""
+    return reader.build(params, self.task_config.data_set, self._runtime.seed, start_step, input_context)
+
+  # Steps.
+
+  def _prepare(self, features, targets):
+    """Normalises the pictures and pads pictures and id maps to what the model asks for."""
+    divisor = self.task_config.model.size_divisibility
+    images = image_ops.normalize(features['image'], features['image_size'])
+    images = image_ops.pad_to_multiple(images, divisor)
+    id_maps = image_ops.pad_to_multiple(tf.transpose(targets['id_maps'], [0, 2, 3, 1]), divisor)
+    return images, {**targets, 'id_maps': tf.transpose(id_maps, [0, 3, 1, 2])}
+
+  def train_step(self, inputs, model: tf_keras.Model, optimizer: tf_keras.optimizers.Optimizer,
+                 metrics: list[tf_keras.metrics.Metric] | None = None) -> dict[str, tf.Tensor]:
+    """One update on a batch (features, targets); returns the losses by name."""
+    features, targets = inputs
+    images, targets = self._prepare(features, targets)
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    step = tf.cast(optimizer.iterations, tf.int32)
+    seed = tf.stack([step + 1000003 * self._runtime.seed, tf.cast(replica, tf.int32)])
+    with tf.GradientTape() as tape:
+      outputs = model(images, training=True, seed=seed)
+      total, logs = self.losses(outputs, targets)
+      logs = {'loss': total, **logs}
+      logs['dropped_segments'] = tf.cast(tf.reduce_sum(targets['dropped_segments']), tf.float32)
+      # Gradients are summed over replicas.
+      scaled = total / replicas
+      if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        scaled = optimizer.get_scaled_loss(scaled)
+    gradients = tape.gradient(scaled, model.trainable_variables)
+    if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+      gradients = optimizer.get_unscaled_gradients(gradients)
+    optimizer.apply_gradients(list(zip(gradients, model.trainable_variables)))
+    for metric in metrics or []:
+      metric.update_state(logs[metric.name])
+    return {**logs, 'example_id': targets['example_id']}
+
+  def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+    if not training:
+      return []
+    return [tf_keras.metrics.Mean(name) for name in [*self.loss_names(), 'dropped_segments']]
+
+  def num_predictions(self) -> int:
+    """Returns the number of predictions of the model that have a loss."""
+    model = self.task_config.model
+    supervised = model.deep_supervision and model.which_predictor != 'per_pixel'
+    return model.transformer_decoder.layers if supervised else 1
+
+  def validation_step(self, inputs, model: tf_keras.Model, metrics=None) -> dict[str, tf.Tensor]:
+    """Returns the last layer's logits and what the host needs to score them at original size."""
+    del metrics
+    features, targets = inputs
+    images, targets = self._prepare(features, targets)
+    outputs = model(images, training=False)
+    batch = tf.shape(images)[0]
+    return {
+        **{name: logits[-1] for name, logits in outputs.items()},
+        'loss': self.losses_of_pictures(outputs, targets),
+        'padded_size': tf.tile(tf.shape(images)[None, 1:3], [batch, 1]),
+        'image_size': features['image_size'],
+        'original_size': targets['original_size'],
+        'example_id': targets['example_id'],
+        'is_real': targets['is_real'],
+    }
+
+  # Scoring, on the host.
+
+  def expected_examples(self) -> int:
+    """Returns the number of pictures in the validation records; each must be scored exactly once."""
+    return len(self._truth())
+
+  def aggregate_logs(self, state: Scores | None = None, step_outputs: Any = None) -> Scores:
+    """Scores one step's pictures on the host.
+
+    Args:
+      state: what the earlier steps gathered; None at first.
+      step_outputs: what `validation_step` returned, a tuple of one value a replica under each name.
+
+    Returns:
+      The state with these pictures in it.
+    """
+    if state is None:
+      state = Scores(self.task_config.evaluation, self._data_set, self._truth())
+    for replica in range(len(step_outputs['loss'])):
+      outputs = {name: values[replica].numpy() for name, values in step_outputs.items()}
+      for i in np.flatnonzero(outputs['is_real']):
+        state.add({name: value[i] for name, value in outputs.items()})
+    return state
+
+  def reduce_aggregated_logs(self, aggregated_logs: Scores, global_step: tf.Tensor | None = None) -> dict[str, Any]:
+    """Returns the metrics of the whole set, {'pq_all': …}, their table, the ids scored, and pictures."""
+    del global_step
+    return aggregated_logs.result()
+
+  def metric_names(self) -> list[str]:
+    """Returns the metrics that may choose the best checkpoint."""
+    evaluation = self.task_config.evaluation
+    return [*report.names(evaluation.panoptic, evaluation.semantic), 'validation_loss']
+
+  def _truth(self) -> ground_truth.GroundTruth:
+    if self._ground_truth is None:
+      self._ground_truth = ground_truth.GroundTruth(
+          self.task_config.validation_data.input_path, self.task_config.data_set)
+    return self._ground_truth
