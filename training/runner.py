@@ -95,7 +95,7 @@ class Run:
     return self._train(step, evaluates=mode == 'train_and_eval')
 
   def _build(self, trains: bool, step: int) -> None:
-    c = self._experiment
+    c, self._trains = self._experiment, trains
     with self._strategy.scope():
       self._task = self._make_task(c.task, c.runtime)
       model = self._task.build_model()
@@ -133,7 +133,10 @@ class Run:
         print(f'  task.init_checkpoint={self._experiment.task.init_checkpoint} is not used: the folder has a '
               'checkpoint of its own', flush=True)
     else:
-      self._task.initialize(self._trainer.model)
+      report = self._task.initialize(self._trainer.model)
+      if report and report.new_classes and not self._trains:
+        raise UserError(f'{report.path} was trained with another number of classes than the experiment has '
+                        f'({", ".join(report.new_classes)}); evaluate it with its own experiment')
       print(f'weights: {self._experiment.task.init_checkpoint or "drawn anew"} (step 0)', flush=True)
 
   def _train(self, step: int, evaluates: bool) -> int:

@@ -1,17 +1,23 @@
 """Reads checkpoint files of every accepted kind into arrays under the official names."""
 
 import dataclasses
+import io
 import pathlib
 import re
 
 import h5py
+import ml_dtypes
 import numpy as np
+import safetensors
+import safetensors.numpy
 import tensorflow as tf
 
 from configs.errors import UserError
 from modeling.backbones.resnet import BLOCKS
 from modeling.conversion import names
+from modeling.conversion import pickles
 from modeling.conversion import resnet
+from modeling.conversion import spellings
 
 _VALUE = '/.ATTRIBUTES/VARIABLE_VALUE'
 
@@ -24,10 +30,14 @@ class Source:
     kind: which format it was recognised as.
     arrays: by official name, in the official layout.
     ignored: names in the file that are no weights of a model (optimiser, counters, classifier).
+    lacks: patterns of official names that such a file does not hold.
+    reshaped: official names whose arrays were put together from several, or changed their type.
   """
   kind: str
   arrays: dict[str, np.ndarray]
   ignored: list[str]
+  lacks: tuple[str, ...] = ()
+  reshaped: list[str] = dataclasses.field(default_factory=list)
 
 
 def find(path: str) -> str:
@@ -54,25 +64,95 @@ def read(path: str) -> Source:
   """Reads a checkpoint.
 
   Args:
-    path: TensorFlow checkpoint prefix or folder (of this project, or of Model Garden's ResNet), or a Keras
-      Applications ResNet `.h5`.
+    path: TensorFlow checkpoint prefix or folder (of this project, or of Model Garden's ResNet), a Keras Applications
+      ResNet `.h5`, or a `.pkl`, `.pth`, `.pt`, `.bin` or `.safetensors` file of detectron2, PyTorch or Hugging Face,
+      see `spellings`.
 
   Raises:
-    UserError: the file is missing, damaged or of no known kind.
+    UserError: the file is missing, damaged, refused or of no known kind.
   """
   path = find(path)
-  if pathlib.PurePath(path).suffix in ('.h5', '.hdf5'):
+  suffix = pathlib.PurePath(path).suffix.lower()
+  if suffix in ('.h5', '.hdf5'):
     return _read_keras(path)
+  if suffix in ('.pkl', '.pth', '.pt', '.bin'):
+    return _respelled(path, _tensors_of_pickle(path))
+  if suffix == '.safetensors':
+    return _respelled(path, _tensors_of_safetensors(path))
   return _read_tensorflow(path)
+
+
+def _tensors_of_pickle(path: str) -> dict[str, np.ndarray]:
+  """Returns the state dictionary of a pickled file, which may lie under 'model' or 'state_dict'."""
+  with (tf.io.gfile.GFile(path, 'rb') if '://' in path else open(path, 'rb')) as file:
+    found = pickles.load(path, io.BytesIO(file.read()) if '://' in path else file)
+  for key in ('model', 'state_dict'):
+    if isinstance(found, dict) and isinstance(found.get(key), dict):
+      found = found[key]
+      break
+  if not isinstance(found, dict) or not any(isinstance(value, np.ndarray) for value in found.values()):
+    raise UserError(f'init_checkpoint: {path} holds no dictionary of tensors; is it a checkpoint?')
+  return {str(name): value for name, value in found.items() if isinstance(value, (np.ndarray, np.generic))}
+
+
+def _tensors_of_safetensors(path: str) -> dict[str, np.ndarray]:
+  try:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+      return safetensors.numpy.load(file.read())
+  except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as e:
+    raise UserError(f'init_checkpoint: {path} cannot be read as safetensors ({e}); is it damaged or cut off?') from e
+
+
+def _respelled(path: str, tensors: dict[str, np.ndarray]) -> Source:
+  """Renames all tensors of a file; every one is used once, or known to be no weight."""
+  tensors = {name.removeprefix('module.'): value for name, value in tensors.items()}
+  spelling = spellings.recognize(list(tensors))
+  if spelling is None:
+    raise UserError(f'init_checkpoint: {path} holds no model that is known here; its first names: '
+                    f'{", ".join(list(tensors)[:3])}; known: {", ".join(s.kind for s in spellings.SPELLINGS)}')
+  arrays, thirds, ignored, unknown, changed = {}, {}, [], [], []
+  for name, value in tensors.items():
+    if spellings.is_ignored(spelling, name):
+      ignored.append(name)
+      continue
+    target = spellings.official(spelling, name)
+    if target is None:
+      unknown.append(name)
+      continue
+    target, _, third = target.partition('#')
+    place = thirds.setdefault(target, {}) if third else arrays
+    key = int(third) if third else target
+    if key in place or (third and target in arrays):
+      raise UserError(f'init_checkpoint: {path} holds {target} twice (the second time as {name})')
+    place[key] = _as_float32(path, name, value)
+    if third or value.dtype != np.float32:
+      changed.append(target)
+  if unknown:
+    raise UserError(f'init_checkpoint: {path} ({spelling.kind}) holds {len(unknown)} tensors of unknown name: '
+                    f'{", ".join(unknown[:10])}')
+  for target, parts in thirds.items():
+    if sorted(parts) != [0, 1, 2]:
+      raise UserError(f'init_checkpoint: {path} lacks a part of query, key and value of {target}')
+    arrays[target] = np.concatenate([parts[i] for i in range(3)])
+  return Source(spelling.kind, spelling.finish(arrays), ignored, spelling.lacks, sorted(set(changed)))
+
+
+def _as_float32(path: str, name: str, value: np.ndarray) -> np.ndarray:
+  if value.dtype.kind != 'f' and value.dtype != ml_dtypes.bfloat16:
+    raise UserError(f'init_checkpoint: {path}: {name} has type {value.dtype}; weights must be floating-point numbers')
+  return np.asarray(value, np.float32)
 
 
 def _read_keras(path: str) -> Source:
   arrays = {}
+  size = tf.io.gfile.stat(path).length
   try:
     with h5py.File(path, 'r') as file:
       root = file['model_weights'] if 'model_weights' in file else file
       def visit(name, item):
         if isinstance(item, h5py.Dataset):
+          if item.nbytes > size:
+            raise OSError(f'{name} announces {item.nbytes} bytes, the file has {size}')
           parts = name.split('/')
           arrays[f'{parts[-2]}/{parts[-1].split(":")[0]}'] = np.asarray(item)
       root.visititems(visit)

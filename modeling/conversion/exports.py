@@ -1,0 +1,58 @@
+"""A model's variables as a file of the official (PyTorch) code."""
+
+import os
+import pickle
+import re
+
+import numpy as np
+import safetensors.numpy
+import tf_keras
+
+from configs.errors import UserError
+from modeling.backbones import swin
+from modeling.conversion import names
+
+ENDINGS = ('.pkl', '.safetensors')
+
+
+def official_state(model: tf_keras.Model, no_object_weight: float | None) -> dict[str, np.ndarray]:
+  """Returns every tensor of the official model's state by name, the constants that it saves too.
+
+  Args:
+    model: the model.
+    no_object_weight: of the class loss; None: a model without a criterion.
+  """
+  state = {name: np.ascontiguousarray(entry.to_official()) for name, entry in names.entries(model).items()}
+  for name in [n for n in state if n.endswith('.relative_position_bias_table')]:
+    window = (round(len(state[name]) ** 0.5) + 1) // 2
+    index = swin.relative_position_index(window).astype(np.int64)
+    state[name.replace('bias_table', 'index')] = index
+  if no_object_weight is not None:
+    num_classes = len(state['sem_seg_head.predictor.class_embed.bias']) - 1
+    state['criterion.empty_weight'] = np.array([1] * num_classes + [no_object_weight], np.float32)
+  return state
+
+
+def write(state: dict[str, np.ndarray], path: str) -> None:
+  """Writes a file that the official code reads; whole or not at all.
+
+  A `.pkl` has the names of the released files, in which the pixel decoder has no name of its own: detectron2's reader
+  inserts it into whatever a plain pickle holds. A `.safetensors` file has today's names.
+
+  Args:
+    state: from `official_state`.
+    path: ends in .pkl or .safetensors.
+
+  Raises:
+    UserError: another ending.
+  """
+  temporary = f'{path}.part'
+  if path.endswith('.safetensors'):
+    safetensors.numpy.save_file(state, temporary)
+  elif path.endswith('.pkl'):
+    released = {re.sub(r'^sem_seg_head\.pixel_decoder\.', 'sem_seg_head.', name): a for name, a in state.items()}
+    with open(temporary, 'wb') as file:
+      pickle.dump({'model': released, '__author__': 'converted from TensorFlow'}, file, protocol=4)
+  else:
+    raise UserError(f'{path}: official files end in {" or ".join(ENDINGS)}; choose one')
+  os.replace(temporary, path)

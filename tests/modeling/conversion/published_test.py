@@ -1,0 +1,133 @@
+"""Names and shapes of the published models: every tensor of every list has its place, and every place its tensor."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs.experiments import published
+from configs.experiments import table
+from modeling.conversion import names
+from modeling.conversion import sources
+from modeling.factory import build_model
+from tests import support
+
+FOLDER = 'reference/checkpoint_names'
+DATA = {'coco_panoptic': 'coco', 'ade20k': 'ade20k150', 'ade20k_full': 'ade20kfull847', 'cityscapes': 'cityscapes19',
+        'coco_stuff10k': 'cocostuff10k171', 'mapillary': 'mapillary65'}
+BACKBONES = {'swin_base': 'swin_base_in21k_384', 'swin_large': 'swin_large_in21k_384'}
+
+
+def list_of(name):
+  """The file of an experiment's names; None where there is none."""
+  row = table.PUBLISHED[name]
+  if row.model != 'maskformer':
+    model = {'per_pixel': 'per_pixel_baseline', 'per_pixel_plus': 'per_pixel_baseline_plus'}[row.model]
+    return f'{model}_{DATA[row.data_set]}_{row.backbone}'
+  backbone = BACKBONES.get(row.backbone, row.backbone)
+  return f'maskformer_{DATA[row.data_set]}_{row.task}_{backbone}'.replace('coco_panoptic_panoptic', 'coco_panoptic')
+
+
+def read(file):
+  rows = [line.split('\t') for line in support.shared(f'{FOLDER}/{file}.txt').read_text().splitlines()]
+  return {n: (() if shape == 'scalar' else tuple(map(int, shape.split('x'))), dtype) for n, shape, dtype in rows}
+
+
+def filled(entries):
+  """Arrays of random numbers for a list."""
+  rng = np.random.default_rng(0)
+  return {n: rng.normal(size=shape).astype(dtype) if dtype == 'float32' else np.zeros(shape, dtype)
+          for n, (shape, dtype) in entries.items()}
+
+
+def variables_of(name):
+  """Official name -> (shape, whether trained), of a model built without its memory."""
+  with tf.Graph().as_default():
+    model = build_model(published.build(name).task.model)
+    trained = {v.ref() for v in model.trainable_variables}
+    return {n: (e.official_shape, e.variable.ref() in trained) for n, e in names.entries(model).items()}
+
+
+WITH_LIST = [n for n in table.PUBLISHED if (table.PUBLISHED[n].model == 'maskformer'
+                                            or table.PUBLISHED[n].data_set == 'ade20k')]
+
+
+@pytest.mark.parametrize('name', WITH_LIST)
+def test_every_name_and_shape(name):
+  listed = read(list_of(name))
+  found = variables_of(name)
+  constants = {n for n in listed if n == 'criterion.empty_weight' or n.endswith('.relative_position_index')}
+  assert {n: shape for n, (shape, _) in found.items()} == {
+      n: shape for n, (shape, _) in listed.items() if n not in constants}
+
+
+@pytest.mark.parametrize('name', table.PUBLISHED)
+def test_number_of_trained_parameters(name):
+  rows = json.loads(support.shared('reference/recipes.json').read_text())
+  wanted = {row['experiment_name']: row['trainable_parameters'] for row in rows}[name]
+  assert sum(math.prod(shape) for shape, trained in variables_of(name).values() if trained) == wanted
+
+
+def thin(listed):
+  """The names of a list with arrays of one number a row, so that files of full-size models stay small."""
+  return {n: np.full(shape[:1] + (1,) * (len(shape) - 1), i, np.float32) if dtype == 'float32' else
+          np.zeros(shape[:1] and (1,), dtype) for i, (n, (shape, dtype)) in enumerate(listed.items())}
+
+
+@pytest.mark.parametrize('older', [
+    'maskformer_coco_panoptic_r50', 'maskformer_ade20k150_semantic_swin_tiny', 'per_pixel_baseline_ade20k150_r50',
+    'per_pixel_baseline_plus_ade20k150_r50', 'maskformer_cityscapes19_semantic_r101c',
+    'maskformer_coco_panoptic_swin_tiny'])
+def test_both_spellings_and_the_doubled_one_are_the_same(older):
+  current = thin(read(older))
+  respelled = sources._respelled  # pylint: disable=protected-access
+  wanted = respelled('file', current)
+  by_older = dict(zip(read(f'{older}.older_spelling'), current.values()))
+  doubled = {re.sub(r'^sem_seg_head\.pixel_decoder', 'sem_seg_head.pixel_decoder.pixel_decoder', n): a
+             for n, a in current.items()}
+  wrapped = {f'module.{n}': a for n, a in current.items()}
+  for other in (by_older, doubled, wrapped):
+    found = respelled('file', other)
+    assert set(found.arrays) == set(wanted.arrays)
+    for name, array in wanted.arrays.items():
+      np.testing.assert_array_equal(found.arrays[name], array)
+    assert len(found.arrays) + len(found.ignored) == len(current)
+
+
+@pytest.mark.parametrize('file, name, missing', [
+    ('backbone_torchvision_resnet50', 'maskformer_coco_panoptic', 0),
+    ('backbone_torchvision_resnet101', 'maskformer_coco_panoptic_r101', 0),
+    ('backbone_detectron2_torchvision_R-50_pkl', 'maskformer_coco_panoptic', 0),
+    ('backbone_detectron2_torchvision_R-101_pkl', 'maskformer_coco_panoptic_r101', 0),
+    ('backbone_detectron_msra_R-50_pkl', 'maskformer_coco_panoptic', 0),
+    ('backbone_detectron_msra_R-101_pkl', 'maskformer_coco_panoptic_r101', 0),
+    ('backbone_detectron2_deeplab_R-103_pkl', 'maskformer_cityscapes_semantic_r101c', 0),
+    ('backbone_swin_official_swin_tiny_patch4_window7_224', 'maskformer_coco_panoptic_swin_tiny', 8),
+    ('backbone_swin_official_swin_small_patch4_window7_224', 'maskformer_coco_panoptic_swin_small', 8),
+    ('backbone_swin_official_swin_base_patch4_window12_384_22k', 'maskformer_coco_panoptic_swin_base', 8),
+    ('backbone_swin_official_swin_large_patch4_window12_384_22k', 'maskformer_coco_panoptic_swin_large', 8)])
+def test_backbone_files(file, name, missing):
+  listed = read(file)
+  source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
+  wanted = {n: shape for n, (shape, _) in variables_of(name).items() if n.startswith('backbone.')}
+  found = {n: a.shape for n, a in source.arrays.items()}
+  assert found.items() <= wanted.items()
+  absent = set(wanted) - set(found)
+  assert len(absent) == missing
+  assert all(any(re.fullmatch(p, n) for p in source.lacks) for n in absent)
+
+
+@pytest.mark.parametrize('file, name', [
+    ('hf_maskformer_swin_tiny_ade', 'maskformer_ade20k_semantic_swin_tiny'),
+    ('hf_maskformer_swin_base_coco', 'maskformer_coco_panoptic_swin_base'),
+    ('hf_maskformer_resnet50_ade', 'maskformer_ade20k_semantic'),
+    ('hf_maskformer_resnet101_cityscapes', 'maskformer_cityscapes_semantic_r101')])
+def test_hugging_face_files(file, name):
+  listed = read(file)
+  source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
+  assert {n: a.shape for n, a in source.arrays.items()} == {n: shape for n, (shape, _) in variables_of(name).items()}
+  merged = 2 * len([n for n in listed if re.search(r'(\.key|k_proj)\.', n)])
+  assert len(source.arrays) + merged + len(source.ignored) == len(listed)
