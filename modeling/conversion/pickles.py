@@ -142,6 +142,8 @@ def _from_bytes(data):
 _KNOWN = {
     'collections.OrderedDict': collections.OrderedDict,
     '_codecs.encode': _encode,
+    '__builtin__.bytes': lambda: b'',  # of an empty array; with a length it would be a way to memory
+    'builtins.bytes': lambda: b'',
     'numpy.ndarray': _Marker,
     'numpy.dtype': _Dtype,
     'torch._utils._rebuild_tensor': _Tensor,

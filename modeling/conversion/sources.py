@@ -9,7 +9,6 @@ import h5py
 import ml_dtypes
 import numpy as np
 import safetensors
-import safetensors.numpy
 import tensorflow as tf
 
 from configs.errors import UserError
@@ -20,6 +19,10 @@ from modeling.conversion import resnet
 from modeling.conversion import spellings
 
 _VALUE = '/.ATTRIBUTES/VARIABLE_VALUE'
+# The types that checkpoints use; safetensors' own NumPy reader knows no bfloat16.
+_SAFETENSORS_TYPES = {
+    'F64': np.float64, 'F32': np.float32, 'F16': np.float16, 'BF16': ml_dtypes.bfloat16, 'I64': np.int64, 'I32': np.int32,
+    'I16': np.int16, 'I8': np.int8, 'U8': np.uint8, 'BOOL': np.bool_}
 
 
 @dataclasses.dataclass
@@ -98,8 +101,10 @@ def _tensors_of_pickle(path: str) -> dict[str, np.ndarray]:
 def _tensors_of_safetensors(path: str) -> dict[str, np.ndarray]:
   try:
     with tf.io.gfile.GFile(path, 'rb') as file:
-      return safetensors.numpy.load(file.read())
-  except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as e:
+      found = safetensors.deserialize(file.read())
+    return {name: np.frombuffer(tensor['data'], _SAFETENSORS_TYPES[tensor['dtype']]).reshape(tensor['shape'])
+            for name, tensor in found}
+  except (safetensors.SafetensorError, ValueError, KeyError) as e:
     raise UserError(f'init_checkpoint: {path} cannot be read as safetensors ({e}); is it damaged or cut off?') from e
 
 

@@ -1,6 +1,7 @@
 """Mask logits from stride 4 to the original picture, on the host."""
 
 import numpy as np
+import scipy.special
 
 
 def interpolation(size: int, target: int) -> np.ndarray:
@@ -39,8 +40,8 @@ def to_original(maps: np.ndarray, padded_size, image_size, original_size, band: 
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-  """Logistic function in x's precision; large magnitudes saturate without a warning."""
-  return (0.5 * (1 + np.tanh(0.5 * x))).astype(x.dtype)
+  """Logistic function in x's precision, small values too: they decide who owns a pixel that no mask is sure of."""
+  return scipy.special.expit(x)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,61 @@
+"""The converter as a user calls it: in, out, and what it refuses."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from configs import overrides
+from configs.errors import UserError
+from configs.experiments import registry
+from modeling.conversion import exports
+from modeling.conversion import names
+from modeling.factory import build_model
+from scripts import convert_checkpoint
+from tasks import initialization
+
+NAME = 'maskformer_shapes_panoptic'
+SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=32,'
+         'task.model.transformer_decoder.layers=1')
+
+
+def model_of(seed):
+  experiment = registry.get(NAME)
+  overrides.apply(experiment, SMALL)
+  return build_model(experiment.task.model, seed=seed)
+
+
+def convert(checkpoint, output, *more):
+  convert_checkpoint.main([f'--experiment={NAME}', f'--checkpoint={checkpoint}', f'--output={output}',
+                           f'--params_override={SMALL}', *more])
+
+
+def test_there_and_back(tmp_path, capsys):
+  model = model_of(1)
+  exports.write(exports.official_state(model, 0.1), str(tmp_path / 'theirs.pkl'))
+  convert(tmp_path / 'theirs.pkl', tmp_path / 'folder')
+  assert f'{len(names.entries(model))} tensors restored, 0 kept' in capsys.readouterr().out
+  again = model_of(2)
+  initialization.restore(again, str(tmp_path / 'folder'), initialization.MODULES)
+  convert(tmp_path / 'folder', tmp_path / 'back.pkl')
+  first, second = (pickle.loads((tmp_path / f).read_bytes())['model'] for f in ('theirs.pkl', 'back.pkl'))
+  assert set(first) == set(second)
+  for name, value in first.items():
+    assert value.tobytes() == second[name].tobytes()
+  assert sorted(os.listdir(tmp_path)) == ['back.pkl', 'folder', 'theirs.pkl']
+
+
+def test_refusals_leave_nothing(tmp_path):
+  class Evil:
+    def __reduce__(self):
+      return os.system, (f'touch {tmp_path}/ran',)
+  (tmp_path / 'evil.pkl').write_bytes(pickle.dumps({'model': Evil()}))
+  (tmp_path / 'list.pkl').write_bytes(pickle.dumps([np.zeros(3)]))
+  for checkpoint, output, words in (
+      ('evil.pkl', 'out', 'is refused'), ('list.pkl', 'out', 'no dictionary of tensors'),
+      ('none.pkl', 'out', 'not exist'),
+      ('evil.pkl', 'list.pkl', 'exists; remove it')):
+    with pytest.raises(UserError, match=words):
+      convert(tmp_path / checkpoint, tmp_path / output)
+  assert sorted(os.listdir(tmp_path)) == ['evil.pkl', 'list.pkl']

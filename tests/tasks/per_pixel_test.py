@@ -1,0 +1,103 @@
+"""The per-pixel and the semantic task through the whole trainer, on the embedded data set."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs import rules
+from configs.errors import UserError
+from configs.experiments import registry
+from configs.task import PerPixel
+from dataloaders import shapes
+from dataloaders.converters import coco_panoptic
+from tasks.factory import build_task
+from training import runner
+
+NAME = 'maskformer_shapes_panoptic'
+
+
+@pytest.fixture(scope='module', name='records')
+def convert(tmp_path_factory):
+  root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
+  shapes.write(str(root), shapes.Options(train=6, validation=3, size=64))
+  for split, source in coco_panoptic.coco_splits(str(root), 'shapes_panoptic').items():
+    coco_panoptic.convert(source, str(output), split, 2, 1)
+  return output
+
+
+def experiment(records, predictor):
+  e = registry.get(NAME)
+  if predictor != 'maskformer':
+    settings = e.task.as_dict()
+    settings.pop('losses')
+    e.task = PerPixel(settings)
+  e.task.model.which_predictor = predictor
+  if predictor == 'per_pixel_plus':
+    e.task.model.num_queries = 7
+  e.task.evaluation.panoptic, e.task.evaluation.semantic = False, True
+  e.trainer.best_checkpoint_eval_metric = 'miou'
+  for data, split in ((e.task.train_data, 'train'), (e.task.validation_data, 'val')):
+    data.input_path, data.global_batch_size = f'{records}/{split}*', 2
+    data.parser.output_size = [64, 64]
+  e.task.train_data.parser.padding_byte = 128
+  augmentation = e.task.train_data.parser.augmentation
+  augmentation.short_edges, augmentation.crop_to_output = [48, 80], True
+  augmentation.color_jitter = augmentation.legacy_nearest = True
+  e.task.model.pixel_decoder.width = e.task.model.pixel_decoder.mask_width = 32
+  e.task.model.transformer_decoder.layers = 2
+  e.trainer.train_steps = e.trainer.steps_per_loop = e.trainer.checkpoint_interval = 3
+  rules.validate(e)
+  return e
+
+
+@pytest.mark.parametrize('predictor', ['maskformer', 'per_pixel', 'per_pixel_plus'])
+def test_train_and_evaluate(records, predictor, tmp_path, capsys):
+  assert runner.run(experiment(records, predictor), NAME, 'train_and_eval', str(tmp_path), build_task) == 0
+  scores = json.loads((tmp_path / 'evaluations/step_00000003.json').read_text())
+  assert scores['pictures'] == 3 and 0 <= scores['metrics']['miou'] <= 100
+  assert np.isfinite(scores['metrics']['validation_loss']) and 'pq_all' not in scores['metrics']
+  printed = capsys.readouterr().out
+  assert 'mIoU' in printed and ('class_loss' in printed) == (predictor == 'maskformer')
+
+
+def test_the_score_and_loss_do_not_depend_on_the_batch(records, tmp_path):
+  found = []
+  for batch in (1, 3):
+    e = experiment(records, 'per_pixel')
+    e.task.validation_data.global_batch_size = batch
+    (tmp_path / str(batch)).mkdir()
+    runner.run(e, NAME, 'eval', str(tmp_path / str(batch)), build_task, allow_random_weights=True)
+    found.append(json.loads((tmp_path / f'{batch}/evaluations/step_00000000.json').read_text())['metrics'])
+  for key, value in found[0].items():
+    np.testing.assert_allclose(found[1][key], value, rtol=1e-4, err_msg=key)
+
+
+def test_the_loss_is_a_mean_over_pixels(records):
+  task = build_task(experiment(records, 'per_pixel').task)
+  rng = np.random.default_rng(0)
+  outputs = {'mask_logits': tf.constant(rng.normal(size=[1, 2, 7, 8, 8]).astype(np.float32))}
+  id_maps = rng.integers(0, 3, [2, 1, 32, 32]).astype(np.uint8)
+  targets = {'id_maps': tf.constant(id_maps), 'classes': tf.constant([[1, 5], [0, 6]]),
+             'valid': tf.ones([2, 2], tf.bool)}
+  total, logs = task.losses(outputs, targets)
+  of_pictures = task.losses_of_pictures(outputs, targets)
+  counts = (id_maps > 0).sum((1, 2, 3))
+  np.testing.assert_allclose(total, (of_pictures * counts).numpy().sum() / counts.sum(), rtol=1e-5)
+  assert set(logs) == set(task.loss_names())
+
+
+def test_contradictions(records):
+  e = experiment(records, 'per_pixel')
+  e.task.model.which_predictor = 'maskformer'
+  with pytest.raises(UserError, match='no model of this experiment'):
+    rules.validate(e)
+  e = experiment(records, 'per_pixel')
+  e.task.evaluation.panoptic = True
+  with pytest.raises(UserError, match='no panoptic answer'):
+    rules.validate(e)
+  e = experiment(records, 'per_pixel_plus')
+  e.task.model.num_queries = 9
+  with pytest.raises(UserError, match='a query for each class'):
+    rules.validate(e)
