@@ -28,11 +28,15 @@ class DataSet:
     classes: in contiguous order, index = the model's class.
     train_examples: pictures in the published training split; 0 where it varies.
     validation_examples: pictures in the published validation split; 0 where it varies.
+    label_rule: what a pixel of a semantic label is: 'index' of the class, 'index + 1', or its 'id'.
+    void_labels: values of pixels that belong to no class.
   """
   name: str
   classes: tuple[Class, ...]
   train_examples: int = 0
   validation_examples: int = 0
+  label_rule: str = 'index'
+  void_labels: tuple[int, ...] = (255,)
 
   @property
   def num_classes(self) -> int:
@@ -43,19 +47,25 @@ class DataSet:
     return frozenset(i for i, c in enumerate(self.classes) if c.isthing)
 
   @functools.cached_property
+  def class_of_label(self) -> dict[int, int]:
+    """From a pixel of a semantic label to the model's class, -1 where it is void."""
+    value = {'index': lambda i, c: i, 'index + 1': lambda i, c: i + 1, 'id': lambda i, c: c.id}[self.label_rule]
+    return dict.fromkeys(self.void_labels, -1) | {value(i, c): i for i, c in enumerate(self.classes)}
+
+  @functools.cached_property
   def contiguous_ids(self) -> dict[int, int]:
     """From a category id of the annotation files to the model's class."""
     return {c.id: i for i, c in enumerate(self.classes)}
 
 
-# name: (train pictures, validation pictures); classes are in label_maps/<name>.json.
+# name: (train pictures, validation pictures, label rule, void labels); classes are in label_maps/<name>.json.
 _ROWS = {
-    'ade20k': (20210, 2000),
-    'ade20k_full': (25574, 2000),
-    'cityscapes': (2975, 500),
+    'ade20k': (20210, 2000, 'index + 1', (0,)),  # annotations/ as published
+    'ade20k_full': (25574, 2000, 'index', (65535,)),  # as MaskFormer's preparation writes them
+    'cityscapes': (2975, 500, 'id', (*range(34), 255)),  # *_labelIds.png; what is no class is void
     'coco_panoptic': (118287, 5000),
-    'coco_stuff10k': (9000, 1000),
-    'mapillary': (18000, 2000),
+    'coco_stuff10k': (9000, 1000),  # as MaskFormer's preparation writes them
+    'mapillary': (18000, 2000, 'index', (65,)),  # labels/ as published
     'shapes_panoptic': (0, 0),
 }
 

@@ -3,6 +3,8 @@
     python scripts/prepare_data.py coco_panoptic --coco_root /data/coco --output /data/coco_records
     python scripts/prepare_data.py coco_panoptic --images pictures/ --annotations panoptic.json \
         --panoptic pngs/ --split train --output records/
+    python scripts/prepare_data.py semantic --data_set ade20k --images ADEChallengeData2016/images/training \
+        --labels ADEChallengeData2016/annotations/training --split train --output records/
 """
 
 import argparse
@@ -21,35 +23,51 @@ from training import cli
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser = cli.Parser(__doc__)
-  parser.add_argument('layout', choices=['coco_panoptic'], help='how the data set lies on disk')
+  parser.add_argument('layout', choices=['coco_panoptic', 'semantic'], help='how the data set lies on disk')
   parser.add_argument('--output', required=True, help='folder for the records')
-  parser.add_argument('--coco_root', help='folder with train2017, val2017 and annotations; does both splits')
+  parser.add_argument('--coco_root', help='coco_panoptic: folder with train2017, val2017 and annotations; both splits')
   parser.add_argument('--images', help='folder of pictures (one split)')
-  parser.add_argument('--annotations', help='panoptic JSON (one split)')
-  parser.add_argument('--panoptic', help='folder of panoptic PNGs (one split)')
+  parser.add_argument('--annotations', help='coco_panoptic: panoptic JSON (one split)')
+  parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
+  parser.add_argument('--labels', help='semantic: folder of label pictures (one split)')
+  parser.add_argument('--image_suffix', default='.jpg', help="semantic: end of the pictures' names")
+  parser.add_argument('--label_suffix', default='.png', help="semantic: what stands in its place in the labels' names")
   parser.add_argument('--split', help="first part of the records' names, e.g. train (one split)")
-  parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets.py: the classes')
+  parser.add_argument('--data_set', help='row of configs/datasets.py: the classes; default for COCO: coco_panoptic')
   parser.add_argument('--shards', type=int, default=0, help='files a split; default: pictures / 1000, at least 8')
   parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
   return parser.parse(argv)
 
 
-def main(argv: Sequence[str]) -> None:
-  args = parse(argv)
-  datasets.get(args.data_set)
+def sources_of(args: argparse.Namespace) -> dict:
+  """Returns the splits that the flags name, each with its source."""
+  from dataloaders.converters import coco_panoptic
+  from dataloaders.converters import semantic
+  if args.layout == 'semantic':
+    if not (args.images and args.labels and args.split and args.data_set):
+      raise UserError('semantic needs --images, --labels, --split and --data_set')
+    return {args.split: semantic.Source(
+        args.images, args.labels, args.data_set, args.image_suffix, args.label_suffix)}
+  data_set = args.data_set or 'coco_panoptic'
   one_split = (args.images, args.annotations, args.panoptic, args.split)
   if bool(args.coco_root) == bool(any(one_split)) or (any(one_split) and not all(one_split)):
     raise UserError('give either --coco_root or all of --images, --annotations, --panoptic and --split')
+  if args.coco_root:
+    return coco_panoptic.coco_splits(args.coco_root, data_set)
+  return {args.split: coco_panoptic.Source(args.images, args.annotations, args.panoptic, data_set)}
+
+
+def main(argv: Sequence[str]) -> None:
+  args = parse(argv)
+  if args.data_set:
+    datasets.get(args.data_set)
   if args.shards < 0 or args.workers < 1:
     raise UserError('--shards must be 0 or more and --workers 1 or more')
-  from dataloaders.converters import coco_panoptic
-  if args.coco_root:
-    sources = coco_panoptic.coco_splits(args.coco_root, args.data_set)
-  else:
-    sources = {args.split: coco_panoptic.Source(args.images, args.annotations, args.panoptic, args.data_set)}
+  from dataloaders.converters import shards
+  sources = sources_of(args)
   for split, source in sources.items():
-    shards = args.shards or max(8, len(coco_panoptic.read_annotations(source)) // 1000)
-    report = coco_panoptic.convert(source, args.output, split, shards, args.workers)
+    num_shards = args.shards or max(8, len(source.rows()) // 1000)
+    report = shards.convert(source, args.output, split, num_shards, args.workers)
     kept = f', {report.shards_kept} shards were finished already' if report.shards_kept else ''
     print(f'{split}: {report.written} pictures in {args.output}{kept}; {len(report.refused)} refused, '
           f'{len(report.remarks)} with remarks')

@@ -21,8 +21,8 @@ from modeling.conversion import spellings
 _VALUE = '/.ATTRIBUTES/VARIABLE_VALUE'
 # The types that checkpoints use; safetensors' own NumPy reader knows no bfloat16.
 _SAFETENSORS_TYPES = {
-    'F64': np.float64, 'F32': np.float32, 'F16': np.float16, 'BF16': ml_dtypes.bfloat16, 'I64': np.int64, 'I32': np.int32,
-    'I16': np.int16, 'I8': np.int8, 'U8': np.uint8, 'BOOL': np.bool_}
+    'F64': np.float64, 'F32': np.float32, 'F16': np.float16, 'BF16': ml_dtypes.bfloat16, 'I64': np.int64,
+    'I32': np.int32, 'I16': np.int16, 'I8': np.int8, 'U8': np.uint8, 'BOOL': np.bool_}
 
 
 @dataclasses.dataclass

@@ -18,6 +18,7 @@ from dataloaders import reader
 from dataloaders import shapes
 from dataloaders import targets as target_ops
 from dataloaders.converters import coco_panoptic
+from dataloaders.converters import shards
 
 DATA_SET = 'shapes_panoptic'
 
@@ -33,7 +34,7 @@ def draw(tmp_path_factory):
 def convert(drawn, tmp_path_factory):
   output = tmp_path_factory.mktemp('records')
   for split, source in coco_panoptic.coco_splits(str(drawn), DATA_SET).items():
-    coco_panoptic.convert(source, str(output), split, 3, 2)
+    shards.convert(source, str(output), split, 3, 2)
   return output
 
 
@@ -123,7 +124,7 @@ def test_finished_shards_are_kept_and_broken_ones_redone(drawn, records, tmp_pat
   shutil.copytree(records, output)
   source = coco_panoptic.coco_splits(str(drawn), DATA_SET)['train']
   (output / 'train-00001-of-00003.tfrecord').unlink()
-  report = coco_panoptic.convert(source, str(output), 'train', 3, 1)
+  report = shards.convert(source, str(output), 'train', 3, 1)
   assert (report.written, report.shards_kept) == (12, 2)
   for name in ('train-00000-of-00003.tfrecord', 'train-00001-of-00003.tfrecord'):
     assert (output / name).read_bytes() == (records / name).read_bytes()
@@ -142,7 +143,7 @@ def test_what_contradicts_the_json_is_refused_by_name(drawn, tmp_path):
   rows[4]['segments_info'][0]['category_id'] = 99
   path.write_text(json.dumps(content))
   source = coco_panoptic.coco_splits(str(root), DATA_SET)['train']
-  report = coco_panoptic.convert(source, str(tmp_path / 'out'), 'train', 2, 1)
+  report = shards.convert(source, str(tmp_path / 'out'), 'train', 2, 1)
   assert report.written == 7
   for name, words in ((1, 'does not exist'), (2, 'cannot be decoded'), (3, 'the JSON says'), (4, 'not in the JSON'),
                       (5, 'unknown category ids [99]')):

@@ -63,7 +63,8 @@ def targets():
   return masks, [rng.integers(0, 100, len(m)) for m in masks]
 
 
-@pytest.mark.parametrize('experiment', ['maskformer_ade20k_semantic_swin_tiny', 'maskformer_ade20k_semantic'])
+@pytest.mark.parametrize('experiment', [
+    'maskformer_ade20k_semantic_swin_tiny', 'maskformer_ade20k_semantic', 'maskformer_ade20k_semantic_swin_base'])
 def test_logits_and_losses(experiment, tmp_path):
   theirs = make(experiment)
   torch = pytest.importorskip('torch')

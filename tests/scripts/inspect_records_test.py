@@ -7,6 +7,7 @@ from PIL import Image
 from configs.errors import UserError
 from dataloaders import shapes
 from dataloaders.converters import coco_panoptic
+from dataloaders.converters import shards
 from scripts import inspect_records
 
 
@@ -15,7 +16,7 @@ def make_records(tmp_path_factory):
   root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
   shapes.write(str(root), shapes.Options(train=4, validation=2, size=64))
   source = coco_panoptic.coco_splits(str(root), 'shapes_panoptic')['train']
-  coco_panoptic.convert(source, str(output), 'train', 1, 1)
+  shards.convert(source, str(output), 'train', 1, 1)
   return output
 
 

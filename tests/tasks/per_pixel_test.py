@@ -12,6 +12,7 @@ from configs.experiments import registry
 from configs.task import PerPixel
 from dataloaders import shapes
 from dataloaders.converters import coco_panoptic
+from dataloaders.converters import shards
 from tasks.factory import build_task
 from training import runner
 
@@ -23,7 +24,7 @@ def convert(tmp_path_factory):
   root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
   shapes.write(str(root), shapes.Options(train=6, validation=3, size=64))
   for split, source in coco_panoptic.coco_splits(str(root), 'shapes_panoptic').items():
-    coco_panoptic.convert(source, str(output), split, 2, 1)
+    shards.convert(source, str(output), split, 2, 1)
   return output
 
 

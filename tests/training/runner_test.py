@@ -16,6 +16,7 @@ from configs.errors import UserError
 from configs.experiments import registry
 from dataloaders import shapes
 from dataloaders.converters import coco_panoptic
+from dataloaders.converters import shards
 from tasks.mask_classification import MaskClassificationTask
 from tests import support
 from training import checkpoints
@@ -29,7 +30,7 @@ def make_records(tmp_path_factory):
   root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
   shapes.write(str(root), shapes.Options(train=10, validation=5, size=64))
   for split, source in coco_panoptic.coco_splits(str(root), 'shapes_panoptic').items():
-    coco_panoptic.convert(source, str(output), split, 2, 1)
+    shards.convert(source, str(output), split, 2, 1)
   return output
 
 

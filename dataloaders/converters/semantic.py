@@ -1,0 +1,82 @@
+"""Semantic layout: a folder of pictures and one of label pictures, whose pixels are classes."""
+
+import dataclasses
+import posixpath
+
+import numpy as np
+import tensorflow as tf
+
+from configs import datasets
+from configs.errors import UserError
+from dataloaders import schema
+from dataloaders.converters import shards
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """One split.
+
+  Attributes:
+    images: folder of pictures, looked through with all folders below it.
+    labels: folder of label pictures at the same relative paths.
+    data_set: row of configs/datasets.py; its `label_rule` says what the pixels of a label mean.
+    image_suffix: end of the pictures' names.
+    label_suffix: what stands in its place in the labels' names.
+  """
+  images: str
+  labels: str
+  data_set: str
+  image_suffix: str = '.jpg'
+  label_suffix: str = '.png'
+
+  def rows(self) -> list[dict]:
+    """Returns a dict for each picture: 'id' (relative path without the suffix), 'file_name', 'label'; sorted.
+
+    Raises:
+      UserError: a folder is missing or holds no such picture.
+    """
+    for folder in (self.images, self.labels):
+      if not tf.io.gfile.isdir(folder):
+        raise UserError(f'{folder} is no folder; give the folder of the pictures and that of the labels')
+    found = []
+    for folder, _, files in tf.io.gfile.walk(self.images):
+      below = folder[len(self.images):].strip('/')
+      found += [posixpath.join(below, name) for name in files if name.endswith(self.image_suffix)]
+    if not found:
+      raise UserError(f'{self.images} holds no picture that ends in {self.image_suffix}; set --image_suffix')
+    stems = sorted(name.removesuffix(self.image_suffix) for name in found)
+    return [{'id': s, 'file_name': s + self.image_suffix, 'label': s + self.label_suffix} for s in stems]
+
+  def convert_picture(self, row: dict) -> tuple[bytes, str]:
+    """Checks one picture against its label and returns (record, remark or '').
+
+    Raises:
+      Refused: it cannot be used.
+    """
+    picture_path = posixpath.join(self.images, row['file_name'])
+    label_path = posixpath.join(self.labels, row['label'])
+    image, data, kind, remarks = shards.picture(picture_path)
+    label = np.asarray(shards.decode(shards.load(label_path), label_path))
+    if label.ndim != 2:
+      raise shards.Refused(f'{label_path} has colours; a label is one channel of classes')
+    if label.shape != image.size[::-1]:
+      raise shards.Refused(f'{label_path} is {label.shape[0]}x{label.shape[1]}, its picture '
+                           f'{image.height}x{image.width}')
+    class_of = datasets.get(self.data_set).class_of_label
+    values, inverse = np.unique(label, return_inverse=True)
+    strange = [int(v) for v in values if int(v) not in class_of]
+    if strange:
+      raise shards.Refused(f'{label_path} has values that are neither class nor void in {self.data_set}: {strange[:5]}')
+    classes = np.array([class_of[int(v)] for v in values])
+    present = np.unique(classes[classes >= 0])
+    ids = np.where(classes >= 0, np.searchsorted(present, classes) + 1, 0)
+    id_map = ids[inverse].reshape(label.shape)
+    areas = np.bincount(id_map.ravel(), minlength=len(present) + 1)[1:]
+    segments = [schema.Segment(int(c), False, 0, int(n), k + 1) for k, (c, n) in enumerate(zip(present, areas))]
+    if not segments:
+      remarks.append('nothing but void')
+    record = schema.write(data, kind, label.shape, row['id'], row['file_name'], [id_map], segments)
+    return record, '; '.join(remarks)
+
+  def annotations_state(self) -> list:
+    return []
