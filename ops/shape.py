@@ -3,6 +3,11 @@
 import tensorflow as tf
 
 
+def batch_size(x: tf.Tensor) -> int | tf.Tensor:
+  """Returns the first axis' size: an integer, or a scalar where dynamic."""
+  return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+
+
 def spatial_size(features: tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:
   """Returns (height, width) of [batch, height, width, channels]: integers, or scalars where dynamic."""
   dynamic = tf.shape(features)

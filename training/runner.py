@@ -87,7 +87,7 @@ class Run:
     if mode == 'continuous_eval':
       return self._follow()
     self._build('train' in mode, step)
-    self._restore(path, step)
+    self._restore(path, step, allow_random_weights)
     parameters.write(self._experiment, self._name, self._folder, step)
     if mode == 'eval':
       self._evaluate()
@@ -124,7 +124,7 @@ class Run:
     self._best = checkpoints.Best(self._folder, self._trainer.checkpoint, c.trainer.best_checkpoint_eval_metric,
                                   c.trainer.best_checkpoint_metric_comp == 'higher')
 
-  def _restore(self, path: str | None, step: int) -> None:
+  def _restore(self, path: str | None, step: int, allow_random_weights: bool = False) -> None:
     """Restores the folder's checkpoint, or else what the task starts from, and says which."""
     if path:
       self._trainer.checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
@@ -134,9 +134,10 @@ class Run:
               'checkpoint of its own', flush=True)
     else:
       report = self._task.initialize(self._trainer.model)
-      if report and report.new_classes and not self._trains:
-        raise UserError(f'{report.path} was trained with another number of classes than the experiment has '
-                        f'({", ".join(report.new_classes)}); evaluate it with its own experiment')
+      if report and report.missing and not self._trains and not allow_random_weights:
+        raise UserError(f'{report.path} fills only {len(report.restored)} of {len(report.restored + report.missing)} '
+                        f'tensors, {report.missing[0]} and others would be random; evaluate with the experiment of '
+                        'the checkpoint and task.init_checkpoint_modules=all, or insist with --allow_random_weights')
       print(f'weights: {self._experiment.task.init_checkpoint or "drawn anew"} (step 0)', flush=True)
 
   def _train(self, step: int, evaluates: bool) -> int:

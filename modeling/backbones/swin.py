@@ -56,11 +56,11 @@ def _to_windows(x, window: int):
   return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, window * window, channels])
 
 
-def _from_windows(x, height, width, window: int):
+def _from_windows(x, batch, height, width, window: int):
   """The inverse of `_to_windows`."""
   channels = x.shape[-1]
-  x = tf.reshape(x, [-1, height // window, width // window, window, window, channels])
-  return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, height, width, channels])
+  x = tf.reshape(x, [batch, height // window, width // window, window, window, channels])
+  return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), [batch, height, width, channels])
 
 
 class WindowAttention(tf_keras.layers.Layer):
@@ -140,7 +140,8 @@ class Block(tf_keras.layers.Layer):
     if shift:
       x = tf.roll(x, [-shift, -shift], [1, 2])
       mask = shift_mask(padded_height, padded_width, window, shift)
-    x = _from_windows(self.attn(_to_windows(x, window), mask), padded_height, padded_width, window)
+    batch = shape_ops.batch_size(x)
+    x = _from_windows(self.attn(_to_windows(x, window), mask), batch, padded_height, padded_width, window)
     if shift:
       x = tf.roll(x, [shift, shift], [1, 2])
     return x[:, :height, :width]

@@ -86,3 +86,20 @@ def test_mistakes(checkpoint, tmp_path):
   with pytest.raises(UserError, match=f'did you mean {NAME}'):
     predict.main(other)
   assert not (tmp_path / 'out').exists()
+
+
+def test_semantic_answer(checkpoint, tmp_path):
+  pictures, output = tmp_path / 'in', tmp_path / 'out'
+  pictures.mkdir()
+  draw(pictures)
+  semantic = 'task.evaluation.panoptic=False,task.evaluation.semantic=True'
+  predict.main([*flags(checkpoint, pictures, output), f'--params_override={semantic}'])
+  rows = json.loads((output / 'predictions.json').read_text())['annotations']
+  classes = datasets.get('shapes_panoptic').classes
+  assert len(rows) == 3
+  for row in rows:
+    labels = np.asarray(Image.open(output / row['file_name']))
+    assert labels.ndim == 2 and labels.max() < len(classes)
+    assert {s['category_id']: s['area'] for s in row['segments_info']} == {
+        classes[c].id: int((labels == c).sum()) for c in np.unique(labels)}
+    assert (output / f'{row["image_id"]}_overlay.png').exists()

@@ -125,6 +125,17 @@ def test_evaluating_nothing_is_refused(records, tmp_path):
     run(misspelt, 'train', tmp_path)
 
 
+def test_evaluating_half_a_checkpoint_is_refused(records, tmp_path, capsys):
+  run(experiment(records, 2), 'train', tmp_path / 'run')
+  e = experiment(records, 2)
+  e.task.init_checkpoint, e.task.init_checkpoint_modules = str(tmp_path / 'run'), 'backbone'
+  with pytest.raises(UserError, match='fills only .* would be random; .* init_checkpoint_modules=all'):
+    run(e, 'eval', tmp_path / 'half')
+  e.task.init_checkpoint_modules = 'all'
+  assert run(e, 'eval', tmp_path / 'whole') == 0
+  assert '0 kept their initial values' in capsys.readouterr().out
+
+
 def test_non_finite_updates_are_skipped_named_and_stop(records, tmp_path, capsys):
   e = experiment(records, 6)
   e.task.losses.mask_weight = float('nan')

@@ -150,6 +150,12 @@ def test_parameter_groups_are_the_official_ones(model):
   assert undecayed == {n for n, row in groups.items() if row['weight_decay'] == 0}
 
 
+def test_a_known_batch_stays_known(model):
+  run = tf.function(model, input_signature=[tf.TensorSpec([2, None, None, 3])]).get_concrete_function()
+  for logits in run.structured_outputs.values():
+    assert logits.shape[1] == 2
+
+
 def test_relative_position_index_of_window_7():
   index = swin.relative_position_index(7)
   assert (index[0, 0], index[0, 48], index[48, 0]) == (84, 0, 168)
