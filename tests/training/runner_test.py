@@ -129,7 +129,7 @@ def test_evaluating_half_a_checkpoint_is_refused(records, tmp_path, capsys):
   run(experiment(records, 2), 'train', tmp_path / 'run')
   e = experiment(records, 2)
   e.task.init_checkpoint, e.task.init_checkpoint_modules = str(tmp_path / 'run'), 'backbone'
-  with pytest.raises(UserError, match='fills only .* would be random; .* init_checkpoint_modules=all'):
+  with pytest.raises(UserError, match='fills only .* would be random; .*init_checkpoint_modules=all'):
     run(e, 'eval', tmp_path / 'half')
   e.task.init_checkpoint_modules = 'all'
   assert run(e, 'eval', tmp_path / 'whole') == 0
