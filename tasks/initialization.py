@@ -13,6 +13,7 @@ from modeling.conversion import sources
 
 MODULES = ('backbone', 'pixel_decoder', 'predictor')
 _PREDICTOR = 'sem_seg_head.predictor.'
+_LISTED = 40  # names in an error
 
 
 @dataclasses.dataclass
@@ -83,24 +84,30 @@ def restore(model: tf_keras.Model, path: str, modules: tuple[str, ...], new_clas
            for n, a in given.items() if tuple(a.shape) != entries[n].official_shape]
   if wrong:
     raise UserError(f'init_checkpoint: {path} does not fit the model ({len(wrong)} shapes differ: '
-                    f'{"; ".join(wrong[:3])}); take the matching experiment or '
+                    f'{listed(wrong, "; ")}); take the matching experiment or '
                     'restore fewer parts with task.init_checkpoint_modules')
   missing = sorted(n for n in set(entries) - set(given) - set(anew)
                    if not any(re.fullmatch(pattern, n) for pattern in source.lacks))
   if missing:
     raise UserError(f'init_checkpoint: {path} lacks {len(missing)} of the {len(entries)} tensors of '
-                    f'{", ".join(modules)} (first: {missing[0]}); restore fewer parts with '
+                    f'{", ".join(modules)} ({listed(missing)}); restore fewer parts with '
                     'task.init_checkpoint_modules or take the matching experiment')
   unused = sorted(n for n in source.arrays if n not in entries)
   unknown = [n for n in unused if _module(n) in modules]
   if unknown:
     raise UserError(f'init_checkpoint: {path} holds {len(unknown)} tensors of {", ".join(modules)} that the model '
-                    f'has no place for (first: {unknown[0]}); take the matching experiment')
+                    f'has no place for ({listed(unknown)}); take the matching experiment')
   for name, array in given.items():
     entries[name].assign_official(array)
   return Report(
       path, source.kind, sorted(given), sorted(set(everything) - set(given)), unused + source.ignored,
       [n for n in source.reshaped if n in given], sorted(anew))
+
+
+def listed(rows: list[str], separator: str = ', ') -> str:
+  """Returns rows as text; of very many, the first."""
+  more = f'{separator}and {len(rows) - _LISTED} more' if len(rows) > _LISTED else ''
+  return separator.join(rows[:_LISTED]) + more
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -15,6 +15,20 @@ from modeling.conversion import names
 ENDINGS = ('.pkl', '.safetensors')
 
 
+class _Pickler(pickle._Pickler):  # pylint: disable=protected-access
+  """Names NumPy's functions as NumPy 1 does; NumPy 2 knows these names too, the other way round it does not."""
+
+  def save_global(self, obj, name=None):
+    module = getattr(obj, '__module__', '') or ''
+    if not module.startswith('numpy._core'):
+      super().save_global(obj, name)
+      return
+    self.save(module.replace('numpy._core', 'numpy.core'))
+    self.save(name or obj.__name__)
+    self.write(pickle.STACK_GLOBAL)
+    self.memoize(obj)
+
+
 def official_state(model: tf_keras.Model, no_object_weight: float | None) -> dict[str, np.ndarray]:
   """Returns every tensor of the official model's state by name, the constants that it saves too.
 
@@ -52,7 +66,7 @@ def write(state: dict[str, np.ndarray], path: str) -> None:
   elif path.endswith('.pkl'):
     released = {re.sub(r'^sem_seg_head\.pixel_decoder\.', 'sem_seg_head.', name): a for name, a in state.items()}
     with open(temporary, 'wb') as file:
-      pickle.dump({'model': released, '__author__': 'converted from TensorFlow'}, file, protocol=4)
+      _Pickler(file, protocol=4).dump({'model': released, '__author__': 'converted from TensorFlow'})
   else:
     raise UserError(f'{path}: official files end in {" or ".join(ENDINGS)}; choose one')
   os.replace(temporary, path)

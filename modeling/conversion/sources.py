@@ -134,7 +134,7 @@ def _respelled(path: str, tensors: dict[str, np.ndarray]) -> Source:
       changed.append(target)
   if unknown:
     raise UserError(f'init_checkpoint: {path} ({spelling.kind}) holds {len(unknown)} tensors of unknown name: '
-                    f'{", ".join(unknown[:10])}')
+                    f'{", ".join(unknown)}')
   for target, parts in thirds.items():
     if sorted(parts) != [0, 1, 2]:
       raise UserError(f'init_checkpoint: {path} lacks a part of query, key and value of {target}')

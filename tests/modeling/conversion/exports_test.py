@@ -1,5 +1,6 @@
 """From TensorFlow to the official names and back, bit by bit."""
 
+import json
 import pickle
 
 import numpy as np
@@ -46,6 +47,7 @@ def test_back_and_forth_from_the_recorded_files(tmp_path):
   exports.write(exports.official_state(model, 0.1), str(tmp_path / 'x.pkl'))
   with open(tmp_path / 'x.pkl', 'rb') as file:
     written = pickle.load(file)  # plain pickle, as detectron2 reads it
+  assert b'numpy._core' not in (tmp_path / 'x.pkl').read_bytes()  # NumPy 1, under which the official code runs
   assert '__author__' in written and set(written['model']) == set(recorded)
   for name, value in recorded.items():
     np.testing.assert_array_equal(written['model'][name], value, err_msg=name)
@@ -118,6 +120,18 @@ def test_msra_file_is_turned_to_rgb_and_divided(tmp_path):
 def write(path, tensors):
   safetensors.numpy.save_file(tensors, path)
   return str(path)
+
+
+def test_swin_in_released_spelling(tmp_path):
+  released = json.loads(support.shared('golden/mf_swin_tiny/released_names.json').read_text())['map']
+  back = {ours: theirs for theirs, ours in released.items()}
+  weights = dict(np.load(support.shared('golden/mf_swin_tiny/weights.npz')))
+  file = {'model': {back.get(name, name): value for name, value in weights.items()}, '__author__': 'x'}
+  (tmp_path / 'x.pkl').write_bytes(pickle.dumps(file))
+  model = build_model(tiny_swin.config(), seed=3)
+  assert not initialization.restore(model, str(tmp_path / 'x.pkl'), initialization.MODULES).missing
+  for name, value in tiny_swin.model()(tiny_swin.batch()).items():
+    np.testing.assert_array_equal(model(tiny_swin.batch())[name], value)
 
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path):
