@@ -25,6 +25,20 @@ class Losses(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class PointLosses(Losses):
+  """Mask2Former's set loss: class + cross entropy + dice, masks looked at in points instead of everywhere."""
+  class_weight: float = 2.0
+  mask_weight: float = 5.0  # of the sigmoid cross entropy
+  dice_weight: float = 5.0
+  cost_class: float = 2.0
+  cost_mask: float = 5.0
+  cost_dice: float = 5.0
+  points: int = 12544  # of each mask, in the matching and in the losses (TRAIN_NUM_POINTS)
+  oversample_ratio: float = 3.0  # candidates a point of the losses, of which the uncertain ones are chosen
+  importance_ratio: float = 0.75  # share of the points that are chosen so; the others are fresh
+
+
+@dataclasses.dataclass
 class PerPixelLosses(hyperparams.Config):
   """Cross entropy of every pixel that is not void, for every prediction of the per-pixel baselines."""
   weight: float = 1.0

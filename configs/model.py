@@ -13,11 +13,12 @@ class PixelDecoder(hyperparams.Config):
   width: int = 256  # channels of the pyramid
   mask_width: int = 256  # channels of the mask features
   norm: str = 'group'  # 'group' (32 groups) or '' (none; the convolutions get a bias)
-  # Of the transformer encoder on res5 ('transformer_fpn' only):
+  # Of the encoder, on res5 ('transformer_fpn') or on res3 to res5 ('deformable'):
   encoder_layers: int = 6
   encoder_heads: int = 8
   encoder_feedforward: int = 2048
-  encoder_dropout: float = 0.1
+  encoder_dropout: float = 0.1  # 'transformer_fpn' only
+  encoder_points: int = 4  # places that a head looks at in each level; 'deformable' only
 
 
 @dataclasses.dataclass
@@ -36,12 +37,12 @@ class TransformerDecoder(hyperparams.Config):
 class MaskFormer(hyperparams.Config):
   """MaskFormer (arXiv 2107.06278): per-pixel embeddings times mask embeddings of queries; and its baselines."""
   num_classes: int = 133  # without no-object
-  # 'maskformer'; 'per_pixel' (PerPixelBaseline: a 1x1 convolution on the mask features) or 'per_pixel_plus'
+  # 'maskformer'; 'mask2former' (masked attention, arXiv 2112.01527); 'per_pixel' (PerPixelBaseline: a 1x1 convolution on the mask features) or 'per_pixel_plus'
   # (PerPixelBaseline+: a query for each class, no class head).
   which_predictor: str = 'maskformer'
   num_queries: int = 100
   backbone: backbones.Backbone = dataclasses.field(default_factory=backbones.Backbone)
-  which_pixel_decoder: str = 'transformer_fpn'  # 'transformer_fpn' or 'fpn'
+  which_pixel_decoder: str = 'transformer_fpn'  # 'transformer_fpn', 'fpn' or 'deformable' (Mask2Former)
   pixel_decoder: PixelDecoder = dataclasses.field(default_factory=PixelDecoder)
   transformer_decoder: TransformerDecoder = dataclasses.field(default_factory=TransformerDecoder)
   deep_supervision: bool = True  # a prediction after every decoder layer, or after the last only

@@ -12,8 +12,8 @@ from configs.task import PerPixel
 # Fields that hold one of a few values.
 _CHOICES = {
     'task.data_set': datasets.names(),
-    'task.model.which_pixel_decoder': ['transformer_fpn', 'fpn'],
-    'task.model.which_predictor': ['maskformer', 'per_pixel', 'per_pixel_plus'],
+    'task.model.which_pixel_decoder': ['transformer_fpn', 'fpn', 'deformable'],
+    'task.model.which_predictor': ['maskformer', 'mask2former', 'per_pixel', 'per_pixel_plus'],
     'task.model.backbone.resnet.stem_type': ['basic', 'deeplab'],
     'task.model.backbone.resnet.norm': ['frozen', 'batch', 'sync', 'group'],
     'task.model.backbone.resnet.depth': [14, 26, 50, 101, 152],
@@ -33,7 +33,7 @@ _SHARES = (
     'flip_probability', 'crop_probability', '*dropout', '*_threshold', 'focal_alpha', 'warmup_factor',
     'beta_1', 'beta_2', 'drop_path')
 _AT_LEAST_ONE = (
-    'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels',
+    'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels', '*_points',
     'steps_per_loop', 'train_steps', '*_interval', 'max_to_keep', 'global_batch_size', 'max_segments',
     'shuffle_buffer_size', 'num_packs', 'num_cores_per_replica')
 _MAY_BE_NEGATIVE = (
@@ -188,7 +188,7 @@ def _validate_model(task) -> None:
   _require(
       transformer.hidden % 2 == 0,
       f'task.model.transformer_decoder.hidden is {transformer.hidden}; it must be even')
-  if model.which_pixel_decoder == 'transformer_fpn':
+  if model.which_pixel_decoder in ('transformer_fpn', 'deformable'):
     _require(
         decoder.width % decoder.encoder_heads == 0,
         f'task.model.pixel_decoder.width is {decoder.width}, which encoder_heads '

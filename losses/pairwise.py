@@ -44,6 +44,26 @@ def mask_costs(mask_logits: tf.Tensor, masks: tf.Tensor, alpha: float, gamma: fl
   return focal, 1 - (2 * overlap + 1) / (total + 1)
 
 
+def point_costs(logits: tf.Tensor, masks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  """Cross entropy and dice costs in points (Mask2Former); linear in the targets too, which may be soft.
+
+  Args:
+    logits: float32 [batch, queries, points].
+    masks: float32 [batch, segments, points] in [0, 1].
+
+  Returns:
+    Sigmoid cross entropy (mean over points, >= 0) and dice (in [0, 1]) cost, float32 [batch, queries, segments].
+  """
+  background = tf.nn.softplus(logits)
+  # softplus(-x) - softplus(x) = -x.
+  product = -tf.matmul(logits, masks, transpose_b=True)
+  entropy = (product + tf.reduce_sum(background, axis=2, keepdims=True)) / tf.cast(tf.shape(logits)[2], tf.float32)
+  probability = tf.sigmoid(logits)
+  overlap = tf.matmul(probability, masks, transpose_b=True)
+  total = tf.reduce_sum(probability, axis=2)[:, :, None] + tf.reduce_sum(masks, axis=2)[:, None]
+  return entropy, 1 - (2 * overlap + 1) / (total + 1)
+
+
 def _power(x: tf.Tensor, gamma: float) -> tf.Tensor:
   return tf.square(x) if gamma == 2 else tf.pow(x, gamma)
 

@@ -41,8 +41,10 @@ class SetLoss:
     self._in_graph = in_graph
     self.weights = {'class': config.class_weight, 'mask': config.mask_weight, 'dice': config.dice_weight}
 
-  def cost(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Returns the matching costs, float32 [layers, batch, queries, segments]; no gradient."""
+  def cost(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor], seed: tf.Tensor | None = None
+           ) -> tf.Tensor:
+    """Returns the matching costs, float32 [layers, batch, queries, segments]; no gradient, nothing random."""
+    del seed
     mask_logits = tf.stop_gradient(outputs['mask_logits'])
     dynamic = tf.shape(mask_logits)
     size = [dynamic[i] if mask_logits.shape[i] is None else mask_logits.shape[i] for i in (3, 4)]
@@ -50,20 +52,27 @@ class SetLoss:
     return pairwise.total_cost(
         tf.stop_gradient(outputs['class_logits']), mask_logits, targets['classes'], masks, self._config)
 
-  def match(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Returns the query of each target, int32 [layers, batch, segments]; -1 where there is none."""
+  def match(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor], seed: tf.Tensor | None = None
+            ) -> tf.Tensor:
+    """Returns the query of each target, int32 [layers, batch, segments]; -1 where there is none.
+
+    Args:
+      outputs: the model's.
+      targets: the batch's.
+      seed: int32 [2], of the points of `PointSetLoss`.
+    """
     segments = tf.shape(targets['valid'])[1]
     if not self._in_graph:
       # Slots are filled from the first: the empty ones need no costs.
       used = tf.reduce_max(tf.reduce_sum(tf.cast(targets['valid'], tf.int32), axis=1))
       targets = {**targets, **{k: targets[k][:, :used] for k in ('classes', 'layer', 'valid')}}
-    query_index = assignment.assign(self.cost(outputs, targets), targets['valid'], self._in_graph)
+    query_index = assignment.assign(self.cost(outputs, targets, seed), targets['valid'], self._in_graph)
     if not self._in_graph:
       query_index = tf.pad(query_index, [[0, 0], [0, 0], [0, segments - used]], constant_values=-1)
     return tf.stop_gradient(query_index)
 
   def terms(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor], query_index: tf.Tensor,
-            num_masks: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+            num_masks: tf.Tensor | None = None, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
     """Computes the unweighted terms of this replica.
 
     Args:
@@ -71,6 +80,7 @@ class SetLoss:
       targets: the batch's.
       query_index: from `match`.
       num_masks: what the mask terms are divided by; default: targets per replica, at least 1.
+      seed: int32 [2], of the points of `PointSetLoss`.
 
     Returns:
       {'class', 'mask', 'dice'}: float32 [layers] each.
@@ -78,7 +88,7 @@ class SetLoss:
     if num_masks is None:
       count = tf.reduce_sum(tf.cast(targets['valid'], tf.float32))
       num_masks = tf.maximum(mean_over_replicas(count), 1.0)
-    masks = self._mask_terms(outputs['mask_logits'], targets, query_index) / num_masks
+    masks = self._mask_terms(outputs['mask_logits'], targets, query_index, seed) / num_masks
     return {
         'class': self._class_term(outputs['class_logits'], targets, query_index),
         'mask': masks[:, 0],
@@ -106,8 +116,9 @@ class SetLoss:
       normalizer = mean_over_replicas(normalizer)
     return tf.math.divide_no_nan(-tf.reduce_sum(weights * picked, axis=[1, 2]), normalizer)
 
-  def _mask_terms(self, mask_logits, targets, query_index):
+  def _mask_terms(self, mask_logits, targets, query_index, seed=None):
     """Sums of focal and dice losses over matched masks, float32 [layers, 2]."""
+    del seed
     shape = tf.shape(query_index)
     layers = mask_logits.shape[0]
     matched = query_index >= 0

@@ -9,14 +9,16 @@ from modeling.backbones.resnet import ResNet
 from modeling.backbones.swin import Swin
 from modeling.mask_classification import MaskClassificationModel
 from modeling.per_pixel_baseline import PerPixelPredictor
+from modeling.pixel_decoders.deformable import DeformableDecoder
 from modeling.pixel_decoders.fpn import FPN
 from modeling.pixel_decoders.fpn import TransformerFPN
+from modeling.transformer_decoders.masked import MaskedPredictor
 from modeling.transformer_decoders.standard import StandardPredictor
 
 BACKBONES = {'resnet': ResNet, 'swin': Swin}
 PREDICTORS = {
-    'maskformer': StandardPredictor, 'per_pixel': PerPixelPredictor, 'per_pixel_plus': StandardPredictor}
-PIXEL_DECODERS = {'fpn': FPN, 'transformer_fpn': TransformerFPN}
+    'maskformer': StandardPredictor, 'mask2former': MaskedPredictor, 'per_pixel': PerPixelPredictor, 'per_pixel_plus': StandardPredictor}
+PIXEL_DECODERS = {'fpn': FPN, 'transformer_fpn': TransformerFPN, 'deformable': DeformableDecoder}
 
 
 def build_backbone(config: backbones.Backbone) -> tf_keras.layers.Layer:
@@ -44,5 +46,6 @@ def build_model(config: MaskFormer, seed: int | None = None) -> MaskClassificati
     tf_keras.utils.set_random_seed(seed)
   backbone = build_backbone(config.backbone)
   pixel_decoder = PIXEL_DECODERS[config.which_pixel_decoder](config.pixel_decoder, backbone.channels)
-  predictor = PREDICTORS[config.which_predictor](config, pixel_decoder.memory_width)
+  make_predictor = PREDICTORS[config.which_predictor]
+  predictor = make_predictor(config, pixel_decoder.widths[make_predictor.READS])
   return MaskClassificationModel(backbone, pixel_decoder, predictor)

@@ -29,5 +29,5 @@ class MaskClassificationModel(tf_keras.Model):
   def call(self, images, training=False, seed=None, last_layer_only=False):
     images = tf.cast(images, self.compute_dtype)
     features = self.backbone(images, training=training, seed=seed)
-    mask_features, memory = self.pixel_decoder(features, seed=seed)
-    return self.predictor(memory, mask_features, seed=seed, last_layer_only=last_layer_only)
+    pixel = self.pixel_decoder(features, seed=seed)
+    return self.predictor(pixel, seed=seed, last_layer_only=last_layer_only)

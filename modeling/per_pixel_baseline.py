@@ -8,13 +8,14 @@ from modeling.layers.convolution import Conv2D
 
 class PerPixelPredictor(Conv2D):
   """A 1x1 convolution from mask features to the classes."""
+  READS = 'memory'  # which it does not look at
 
   def __init__(self, config: MaskFormer, memory_width: int, name: str | None = None):
     del memory_width  # no transformer reads it
     super().__init__(config.pixel_decoder.mask_width, config.num_classes, 1, initializer='c2_msra', name=name)
 
-  def call(self, memory, mask_features, seed=None, last_layer_only=False):
+  def call(self, pixel, seed=None, last_layer_only=False):
     """Returns {'mask_logits': float32 [1, batch, classes, height / 4, width / 4]}; arguments as StandardPredictor."""
-    del memory, seed, last_layer_only
-    logits = tf.cast(super().call(mask_features), tf.float32)
+    del seed, last_layer_only
+    logits = tf.cast(super().call(pixel['mask_features']), tf.float32)
     return {'mask_logits': tf.transpose(logits, [0, 3, 1, 2])[None]}

@@ -119,6 +119,16 @@ def bilinear(maps: tf.Tensor, size) -> tf.Tensor:
   return tf.reshape(high, [-1, size[0], size[1]])
 
 
+def bilinear_features(features: tf.Tensor, size) -> tf.Tensor:
+  """The same resize of [batch, height, width, channels] to (height, width) `size`."""
+  height, width = _sizes(features, (1, 2))
+  batch, channels = _sizes(features, (0, 3))
+  # Two products with plain matrices; what is not touched lies to the right.
+  rows = _rows_product(bilinear_matrix(height, size[0]), tf.reshape(features, [batch, height, width * channels]))
+  rows = tf.reshape(rows, [batch * size[0], width, channels])
+  return tf.reshape(_rows_product(bilinear_matrix(width, size[1]), rows), [batch, size[0], size[1], channels])
+
+
 def bilinear_transposed(gradient: tf.Tensor, size) -> tf.Tensor:
   """The transposed map of `bilinear`, which is its gradient.
 

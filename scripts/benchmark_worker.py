@@ -128,8 +128,8 @@ class Ours:
       return timed(lambda: compiled()[-1].numpy(), self.args.repeats)['seconds']
     images = tf.cast(self.images, model.compute_dtype)
     features = tf.function(model.backbone)(images)
-    mask_features, memory = tf.function(model.pixel_decoder)(features)
-    outputs = tf.function(lambda: model.predictor(memory, mask_features))()
+    pixel = tf.function(model.pixel_decoder)(features)
+    outputs = tf.function(lambda: model.predictor(pixel))()
     seed = tf.constant([1, 2])
     set_loss = self.task.set_loss
     match = tf.function(set_loss.match)
@@ -141,16 +141,16 @@ class Ours:
     gradients = [tf.zeros_like(v) for v in model.trainable_variables]
     apply = tf.function(lambda: self.optimizer.apply_gradients(list(zip(gradients, model.trainable_variables))))
     inputs = {'features': {k: tf.Variable(v) for k, v in features.items()},
-              'predictor': [tf.Variable(memory), tf.Variable(mask_features)]}
+              'predictor': tf.nest.map_structure(tf.Variable, pixel)}
     read = lambda tree: tf.nest.map_structure(tf.convert_to_tensor, tree)
     parts = {
         'backbone': gradient_of(lambda: model.backbone(images), model.backbone.trainable_variables),
         'pixel decoder': gradient_of(
-            lambda: model.pixel_decoder(read(inputs['features']), seed=seed)[0],
+            lambda: model.pixel_decoder(read(inputs['features']), seed=seed)['mask_features'],
             [*model.pixel_decoder.trainable_variables, *inputs['features'].values()]),
         'transformer decoder and heads': gradient_of(
-            lambda: model.predictor(*read(inputs['predictor']), seed=seed),
-            [*model.predictor.trainable_variables, *inputs['predictor']]),
+            lambda: model.predictor(read(inputs['predictor']), seed=seed),
+            [*model.predictor.trainable_variables, *tf.nest.flatten(inputs['predictor'])]),
         'matching': timed(lambda: match(outputs, self.targets).numpy(), self.args.repeats)['seconds'],
         'losses': gradient_of(losses, list(logits.values())),
         'optimiser': timed(lambda: apply().numpy(), self.args.repeats)['seconds'],

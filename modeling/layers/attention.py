@@ -32,7 +32,7 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     y = tf.reshape(y, [shape[0], shape[1], count, self._heads, d // self._heads])
     return tf.unstack(tf.transpose(y, [2, 0, 3, 1, 4]), num=count)
 
-  def call(self, query, key, value, seed=None, salt=0):
+  def call(self, query, key, value, seed=None, salt=0, blocked=None):
     """Attends.
 
     Args:
@@ -41,6 +41,8 @@ class MultiHeadAttention(tf_keras.layers.Layer):
       value: [batch, tokens, features].
       seed: of the dropout on the probabilities, see `dropout`.
       salt: of the dropout.
+      blocked: bool [batch, queries, tokens], true where a query must not look, the same for all heads; never all of
+        a row. None: nowhere.
 
     Returns:
       [batch, queries, features].
@@ -51,7 +53,10 @@ class MultiHeadAttention(tf_keras.layers.Layer):
       (q,), (k,) = self._project(query, 0, 1), self._project(key, 1, 1)
     (v,) = self._project(value, 2, 1)
     q = q * (self._features // self._heads) ** -0.5
-    probabilities = tf.nn.softmax(tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32))
+    logits = tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32)
+    if blocked is not None:
+      logits = tf.where(blocked[:, None], logits.dtype.min, logits)
+    probabilities = tf.nn.softmax(logits)
     probabilities = dropout(tf.cast(probabilities, v.dtype), self._dropout_rate, seed, salt)
     heads = tf.transpose(tf.matmul(probabilities, v), [0, 2, 1, 3])
     shape = tf.shape(query)

@@ -29,13 +29,14 @@ class Conv2D(tf_keras.layers.Layer):
       norm: kind of norm after the convolution, see `norms.build`.
       use_bias: default: only without a norm.
       relu: whether a ReLU comes last.
-      initializer: 'c2_xavier' or 'c2_msra'; the bias starts at zero.
+      initializer: 'c2_xavier', 'c2_msra' or 'xavier'; the bias starts at zero.
       name: the layer's name.
     """
     super().__init__(name=name)
     fan = kernel_size * kernel_size
     draw = {'c2_xavier': initializers.c2_xavier(in_channels * fan),
-            'c2_msra': initializers.c2_msra(out_channels * fan)}[initializer]
+            'c2_msra': initializers.c2_msra(out_channels * fan),
+            'xavier': initializers.xavier(in_channels * fan, out_channels * fan)}[initializer]
     self._strides, self._dilation, self._relu = strides, dilation, relu
     self._padding = dilation * (kernel_size - 1) // 2
     self.weight = self.add_weight(

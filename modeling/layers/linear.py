@@ -31,14 +31,15 @@ class Linear(tf_keras.layers.Layer):
     Args:
       in_features: length of the last axis read.
       out_features: length of the last axis written.
-      initializer: of the weight: 'torch_default' or 'xavier'.
+      initializer: of the weight: 'torch_default', 'xavier' or 'zeros'.
       zero_bias: the bias starts at zero instead of PyTorch's uniform draw.
       use_bias: whether there is one.
       name: the layer's name.
     """
     super().__init__(name=name)
     draw = {'torch_default': initializers.torch_default(in_features),
-            'xavier': initializers.xavier(in_features, out_features)}[initializer]
+            'xavier': initializers.xavier(in_features, out_features),
+            'zeros': 'zeros'}[initializer]
     self.weight = self.add_weight('weight', [in_features, out_features], initializer=draw)
     self.bias = None
     if use_bias:

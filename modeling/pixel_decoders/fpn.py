@@ -18,7 +18,7 @@ class FPN(tf_keras.layers.Layer):
   convolution of level i + 1.
 
   Attributes:
-    memory_width: channels of the features that the transformer decoder reads.
+    widths: channels of what transformer decoders read, by name.
   """
 
   def __init__(self, config: PixelDecoder, channels: dict[str, int], name: str | None = None):
@@ -32,7 +32,7 @@ class FPN(tf_keras.layers.Layer):
     super().__init__(name=name)
     width = config.width
     options = dict(norm=config.norm, use_bias=not config.norm)
-    self.memory_width = channels['5']
+    self.widths = {'memory': self._top_width(config, channels), 'maps': width}
     self.layer_4 = Conv2D(self._top_width(config, channels), width, 3, relu=True, **options)
     for i, level in ((3, '4'), (2, '3'), (1, '2')):
       setattr(self, f'adapter_{i}', Conv2D(channels[level], width, 1, **options))
@@ -54,16 +54,18 @@ class FPN(tf_keras.layers.Layer):
       seed: of dropout; None at inference.
 
     Returns:
-      mask features [batch, height / 4, width / 4, mask_width] and the decoder's memory
-      [batch, height / 32, width / 32, memory_width].
+      'mask_features' [batch, height / 4, width / 4, mask_width] and what transformer decoders read, [batch, height,
+      width, channels]: 'memory' at stride 32, 'maps' at strides 32, 16 and 8.
     """
     memory = self._memory(features, seed)
     y = self.layer_4(memory)
+    maps = [y]
     for i, level in ((3, '4'), (2, '3'), (1, '2')):
       lateral = getattr(self, f'adapter_{i}')(features[level])
       size = shape_ops.spatial_size(lateral)
       y = getattr(self, f'layer_{i}')(lateral + resize.nearest(y, size))
-    return self.mask_features(y), memory
+      maps.append(y)
+    return {'mask_features': self.mask_features(y), 'memory': memory, 'maps': maps[:3]}
 
 
 class Encoder(tf_keras.layers.Layer):
@@ -102,7 +104,6 @@ class TransformerFPN(FPN):
 
   def __init__(self, config: PixelDecoder, channels: dict[str, int], name: str | None = None):
     super().__init__(config, channels, name=name)
-    self.memory_width = config.width
     self.input_proj = Conv2D(channels['5'], config.width, 1)
     self.transformer = TransformerEncoder(config)
 

@@ -57,6 +57,7 @@ class StandardPredictor(tf_keras.layers.Layer):
 
   PerPixelBaseline+ has no class head: its queries are the classes and their mask logits those of the pixels.
   """
+  READS = 'memory'  # of the pixel decoder
 
   def __init__(self, config: MaskFormer, memory_width: int, name: str | None = None):
     super().__init__(name=name)
@@ -72,18 +73,18 @@ class StandardPredictor(tf_keras.layers.Layer):
       self.class_embed = Linear(hidden, config.num_classes + 1)
     self.mask_embed = MLP(hidden, hidden, config.pixel_decoder.mask_width, 3)
 
-  def call(self, memory, mask_features, seed=None, last_layer_only=False):
+  def call(self, pixel, seed=None, last_layer_only=False):
     """Predicts.
 
     Args:
-      memory: [batch, height / 32, width / 32, memory_width].
-      mask_features: [batch, height / 4, width / 4, mask_width].
+      pixel: what the pixel decoder returned.
       seed: of dropout; None at inference.
       last_layer_only: predict from the last decoder layer only.
 
     Returns:
       The model's outputs, see `MaskClassificationModel`.
     """
+    memory, mask_features = pixel['memory'], pixel['mask_features']
     if self.input_proj is not None:
       memory = self.input_proj(memory)
     embeddings = self.transformer(memory, self.query_embed.table(), seed=seed)

@@ -26,3 +26,16 @@ def targets(run: str = 'mf_tiny') -> dict[str, tf.Tensor]:
   """Returns the targets of that run's `inputs.npz`."""
   arrays = np.load(support.shared(f'golden/{run}/inputs.npz'))
   return from_masks([arrays[f'padded_masks_{i}'] for i in range(2)], [arrays[f'labels_{i}'] for i in range(2)])
+
+
+def from_overlapping_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, tf.Tensor]:
+  """Returns targets of pictures with masks [n, height, width] that may overlap: one id-map layer for each mask."""
+  height, width = next(m.shape[1:] for m in masks if m.ndim == 3)
+  id_maps = np.zeros([len(masks), SLOTS, height, width], np.uint8)
+  classes, valid = np.zeros([len(masks), SLOTS], np.int32), np.zeros([len(masks), SLOTS], bool)
+  for b, (mask, label) in enumerate(zip(masks, labels)):
+    for k, one in enumerate(mask):
+      id_maps[b, k][one > 0] = k + 1
+    classes[b, :len(label)], valid[b, :len(label)] = label, True
+  return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes), 'valid': tf.constant(valid),
+          'layer': tf.repeat(tf.range(SLOTS)[None], len(masks), axis=0)}

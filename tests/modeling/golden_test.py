@@ -51,7 +51,8 @@ def test_every_recorded_feature(model, compiled):
   features = wrap(model.backbone)(images)
   for level in '2345':
     assert_close(nchw(features[level]), golden[f'backbone/res{level}'], section, 'backbone features')
-  mask_features, memory = wrap(model.pixel_decoder)(features)
+  pixel = wrap(model.pixel_decoder)(features)
+  mask_features, memory = pixel['mask_features'], pixel['memory']
   assert_close(nchw(memory), golden['pixel_decoder/transformer_encoder_features'], section, 'pixel decoder inner')
   assert_close(nchw(mask_features), golden['pixel_decoder/mask_features'], section, 'pixel decoder mask_features')
   embeddings = wrap(model.predictor.transformer)(memory, model.predictor.query_embed.table())

@@ -24,7 +24,7 @@ def test_baseline_is_a_convolution_on_the_mask_features():
   images = tf.random.stateless_normal([2, 50, 61, 3], [1, 2])
   outputs = model(images)
   assert list(outputs) == ['mask_logits'] and outputs['mask_logits'].shape == (1, 2, 7, 13, 16)
-  features, _ = model.pixel_decoder(model.backbone(images))
+  features = model.pixel_decoder(model.backbone(images))['mask_features']
   kernel, bias = model.predictor.weight[0, 0], model.predictor.bias
   np.testing.assert_allclose(outputs['mask_logits'][0], tf.einsum('bhwc,ck->bkhw', features, kernel)
                              + bias[:, None, None], atol=1e-5)

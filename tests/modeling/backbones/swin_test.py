@@ -62,7 +62,8 @@ def test_every_recorded_feature(model):
   features = model.backbone(images)
   for level in '2345':
     assert_close(nchw(features[level]), arrays[f'backbone/res{level}'], section, 'backbone features')
-  mask_features, memory = model.pixel_decoder(features)
+  pixel = model.pixel_decoder(features)
+  mask_features, memory = pixel['mask_features'], pixel['memory']
   assert_close(nchw(mask_features), arrays['pixel_decoder/mask_features'], section, 'pixel decoder mask_features')
   assert memory is features['5']
 

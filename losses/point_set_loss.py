@@ -1,0 +1,118 @@
+"""Mask2Former's set loss: masks are matched and compared in points (arXiv 2112.01527, 3.3; official criterion.py)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from configs.losses import PointLosses
+from losses import pairwise
+from losses.set_loss import SetLoss
+from ops import points as point_ops
+
+# (prediction, purpose, shape) -> float32 [*shape, 2] in [0, 1); purpose is 'match', 'candidates' or 'fresh'.
+Draw = Callable[[int, str, list], tf.Tensor]
+_PURPOSES = ('match', 'candidates', 'fresh')
+
+
+def uniform(seed: tf.Tensor) -> Draw:
+  """Returns draws that are a function of a seed, int32 [2]."""
+  def draw(prediction, purpose, shape):
+    own = tf.random.experimental.stateless_fold_in(seed, 3 * prediction + _PURPOSES.index(purpose))
+    return tf.random.stateless_uniform([*shape, 2], own)
+  return draw
+
+
+class PointSetLoss(SetLoss):
+  """The criterion; see `SetLoss` for its arguments. Mask logits are those at a quarter of the picture's size."""
+
+  def __init__(self, config: PointLosses, num_classes: int, in_graph: bool, draw: Draw | None = None):
+    """Makes the criterion.
+
+    Args:
+      config: weights and numbers of points.
+      num_classes: without no-object.
+      in_graph: static shapes and the assignment solver in the graph, so that it compiles under XLA.
+      draw: where points come from; default: `uniform` of the seed that the calls are given.
+    """
+    super().__init__(config, num_classes, in_graph)
+    self._draw = draw
+
+  def _draws(self, seed) -> Draw:
+    if self._draw is not None:
+      return self._draw
+    return uniform(tf.constant([0, 0]) if seed is None else seed)
+
+  def cost(self, outputs, targets, seed=None):
+    """Returns the matching costs, float32 [predictions, batch, queries, segments]; no gradient.
+
+    Every picture has its own points in every prediction, shared by its queries and targets.
+    """
+    mask_logits, draw = tf.stop_gradient(outputs['mask_logits']), self._draws(seed)
+    class_logits = tf.stop_gradient(outputs['class_logits'])
+    batch = tf.shape(mask_logits)[1] if mask_logits.shape[1] is None else mask_logits.shape[1]
+    c, costs = self._config, []
+    for i in range(mask_logits.shape[0]):
+      points = draw(i, 'match', [batch, c.points])
+      logits = tf.transpose(point_ops.sample_shared(mask_logits[i], points), [0, 2, 1])
+      masks = point_ops.sample_segments(targets['id_maps'], targets['layer'], points)
+      entropy, dice = pairwise.point_costs(logits, masks)
+      costs.append(c.cost_class * pairwise.class_cost(class_logits[i], targets['classes'])
+                   + c.cost_mask * entropy + c.cost_dice * dice)
+    return tf.stack(costs)
+
+  def _matched_losses(self, prediction, logits, targets, image, layer, slot, seed):
+    """Cross entropy and dice loss of matched masks [n, h, w] of one prediction, float32 [n, 2]."""
+    draw, n, c = self._draws(seed), tf.shape(logits)[0], self._config
+    if logits.shape[0] is not None:
+      n = logits.shape[0]
+    candidates = draw(prediction, 'candidates', [n, int(c.points * c.oversample_ratio)])
+    num_chosen = int(c.importance_ratio * c.points)
+    certainty = tf.abs(point_ops.sample(tf.stop_gradient(logits), candidates))
+    chosen = self._least(certainty, num_chosen)
+    points = tf.concat([
+        tf.gather(candidates, chosen, batch_dims=1), draw(prediction, 'fresh', [n, c.points - num_chosen])], axis=1)
+    x = point_ops.sample(logits, points)
+    m = tf.stop_gradient(point_ops.sample_masks_of(targets['id_maps'], image, layer, slot, points))
+    entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=m, logits=x), axis=1)
+    p = tf.sigmoid(x)
+    dice = 1 - (2 * tf.reduce_sum(p * m, 1) + 1) / (tf.reduce_sum(p, 1) + tf.reduce_sum(m, 1) + 1)
+    return tf.stack([entropy, dice], axis=1)
+
+  def _least(self, values, count: int):
+    """Places of the `count` least values of each row, in any order, int32 [n, count]."""
+    if self._in_graph:
+      return tf.math.top_k(-values, count, sorted=False).indices
+    # A partial sort on the host: TensorFlow's top_k of so many is some times slower on the CPU.
+    def least(x):
+      return np.argpartition(x, count - 1, axis=1)[:, :count].astype(np.int32)
+    result = tf.numpy_function(least, [values], tf.int32)
+    return tf.ensure_shape(result, [values.shape[0], count])
+
+  def _mask_terms(self, mask_logits, targets, query_index, seed=None):
+    """Sums of cross entropy and dice losses over matched masks, float32 [predictions, 2]."""
+    sums = []
+    for i in range(mask_logits.shape[0]):  # a prediction at a time: its points are the memory of this loss
+      logits, image, layer, slot, weight = self._matched(mask_logits[i], targets, query_index[i])
+      losses = self._matched_losses(i, logits, targets, image, layer, slot, seed)
+      sums.append(tf.reduce_sum(losses * weight[:, None], axis=0))
+    return tf.stack(sums)
+
+  def _matched(self, mask_logits, targets, query_index):
+    """Matched masks of one prediction: logits [n, h, w], image, layer, slot [n], and weight [n], 0 where there is none."""
+    shape = tf.shape(query_index)
+    matched = query_index >= 0
+    if self._in_graph:
+      batch, segments = (shape[i] if query_index.shape[i] is None else query_index.shape[i] for i in (0, 1))
+      image = tf.repeat(tf.range(batch), segments)
+      slot = tf.tile(tf.range(segments), [batch])
+      weight = tf.cast(tf.reshape(matched, [-1]), tf.float32)
+      image, slot = (tf.ensure_shape(v, [batch * segments if isinstance(batch, int) else None]) for v in (image, slot))
+    else:
+      image, slot = tf.unstack(tf.cast(tf.where(matched), tf.int32), axis=1)
+      weight = tf.ones([tf.shape(image)[0]])
+    where = tf.stack([image, slot], axis=1)
+    query = tf.maximum(tf.gather_nd(query_index, where), 0)
+    logits = tf.gather_nd(mask_logits, tf.stack([image, query], axis=1))
+    logits = tf.where(weight[:, None, None] > 0, logits, 0.0)
+    return logits, image, tf.gather_nd(targets['layer'], where), slot, weight

@@ -1,0 +1,58 @@
+"""Multi-scale deformable attention (Mask2Former's MSDeformAttn); to be made under `precision.float32`."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from modeling.layers.linear import Linear
+from ops import deformable
+
+
+def _first_offsets(heads: int, levels: int, points: int) -> np.ndarray:
+  """Bias of the offsets: point p of head m starts p + 1 pixels away in the direction 2 pi m / heads."""
+  angle = np.arange(heads) * (2 * math.pi / heads)
+  direction = np.stack([np.cos(angle), np.sin(angle)], -1)
+  direction /= np.abs(direction).max(axis=-1, keepdims=True)
+  steps = np.arange(1, points + 1)[None, None, :, None]
+  return np.broadcast_to(direction[:, None, None] * steps, [heads, levels, points, 2]).reshape(-1).astype(np.float32)
+
+
+class DeformableAttention(tf_keras.layers.Layer):
+  """Every token looks at a few places of every level, which it chooses itself."""
+
+  def __init__(self, features: int, heads: int, levels: int, points: int, name: str | None = None):
+    super().__init__(name=name)
+    self._heads, self._levels, self._points, self._features = heads, levels, points, features
+    count = heads * levels * points
+    self.sampling_offsets = Linear(features, 2 * count, initializer='zeros', zero_bias=True)
+    self.sampling_offsets.bias.assign(_first_offsets(heads, levels, points))
+    self.attention_weights = Linear(features, count, initializer='zeros', zero_bias=True)
+    self.value_proj = Linear(features, features, initializer='xavier', zero_bias=True)
+    self.output_proj = Linear(features, features, initializer='xavier', zero_bias=True)
+
+  def call(self, query, reference, value, sizes: Sequence[tuple]):
+    """Attends.
+
+    Args:
+      query: float32 [batch, queries, features].
+      reference: float32 [1, queries, 2], (x, y) of every query in units of the picture.
+      value: float32 [batch, tokens, features], all levels.
+      sizes: (height, width) of each level.
+
+    Returns:
+      float32 [batch, queries, features].
+    """
+    shape = tf.shape(query)
+    grid = [shape[0], shape[1], self._heads, self._levels, self._points]
+    offsets = tf.reshape(self.sampling_offsets(query), [*grid, 2])
+    weights = tf.reshape(self.attention_weights(query), [*grid[:3], self._levels * self._points])
+    weights = tf.reshape(tf.nn.softmax(weights), grid)
+    unit = tf.stack([tf.stack([tf.cast(width, tf.float32), tf.cast(height, tf.float32)]) for height, width in sizes])
+    locations = reference[:, :, None, None, None] + offsets / unit[None, None, None, :, None]
+    value = tf.reshape(self.value_proj(value), [shape[0], tf.shape(value)[1], self._heads, self._features // self._heads])
+    static = all(isinstance(size, int) for pair in sizes for size in pair)
+    sample = deformable.sample_compiled if static else deformable.sample
+    return self.output_proj(tf.reshape(sample(value, locations, weights, sizes), [shape[0], shape[1], self._features]))

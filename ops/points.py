@@ -1,0 +1,108 @@
+"""Bilinear samples of maps and of id maps at points, as PyTorch's grid_sample (align_corners False, zero outside)."""
+
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+
+def corners(points: tf.Tensor, height, width) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+  """Yields the four neighbours of every point: its place in a flattened map, and its bilinear weight.
+
+  Args:
+    points: float32 [..., 2], (x, y) in units of the map, pixel centres at (i + 0.5) / size.
+    height: of the map.
+    width: of the map.
+
+  Yields:
+    int32 [...] in 0 .. height * width - 1, and float32 [...], 0 where the neighbour lies outside.
+  """
+  h, w = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
+  x, y = points[..., 0] * w - 0.5, points[..., 1] * h - 0.5
+  left, top = tf.floor(x), tf.floor(y)
+  for dy, row_share in ((0, 1 - (y - top)), (1, y - top)):
+    for dx, column_share in ((0, 1 - (x - left)), (1, x - left)):
+      row, column = top + dy, left + dx
+      inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+      place = tf.clip_by_value(row, 0, h - 1) * w + tf.clip_by_value(column, 0, w - 1)
+      yield tf.cast(place, tf.int32), row_share * column_share * tf.cast(inside, tf.float32)
+
+
+def _size(maps, axes):
+  dynamic = tf.shape(maps)
+  return [dynamic[a] if maps.shape[a] is None else maps.shape[a] for a in axes]
+
+
+def sample(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+  """Samples each map at its own points.
+
+  Args:
+    maps: float32 [n, height, width].
+    points: float32 [n, points, 2].
+
+  Returns:
+    float32 [n, points].
+  """
+  n, height, width = _size(maps, (0, 1, 2))
+  flat = tf.reshape(maps, [n * height * width])
+  first = tf.range(n)[:, None] * (height * width)
+  return tf.add_n([weight * tf.gather(flat, first + place) for place, weight in corners(points, height, width)])
+
+
+def sample_shared(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+  """Samples all maps of a picture at the same points; no gradient is meant to go through it.
+
+  Args:
+    maps: float32 [batch, n, height, width].
+    points: float32 [batch, points, 2].
+
+  Returns:
+    float32 [batch, points, n].
+  """
+  batch, n, height, width = _size(maps, (0, 1, 2, 3))
+  pixels = tf.transpose(tf.reshape(maps, [batch, n, height * width]), [0, 2, 1])
+  return tf.add_n([weight[..., None] * tf.gather(pixels, place, batch_dims=1)
+                   for place, weight in corners(points, height, width)])
+
+
+def sample_segments(id_maps: tf.Tensor, layer: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+  """Samples the binary masks of all segments at the same points: the exact bilinear values, from four ids a point.
+
+  Args:
+    id_maps: integer [batch, layers, height, width], value slot + 1.
+    layer: int32 [batch, segments], the id map that holds each segment.
+    points: float32 [batch, points, 2].
+
+  Returns:
+    float32 [batch, segments, points] in [0, 1].
+  """
+  batch, layers, height, width = _size(id_maps, (0, 1, 2, 3))
+  flat = tf.reshape(id_maps, [batch, layers, height * width])
+  slots = tf.range(1, tf.shape(layer)[1] + 1)[None, :, None]
+  result = 0.0
+  for place, weight in corners(points, height, width):
+    ids = tf.gather(flat, tf.repeat(place[:, None], layers, axis=1), batch_dims=2)  # [batch, layers, points]
+    of_segment = tf.cast(ids if layers == 1 else tf.gather(ids, layer, batch_dims=1), tf.int32)
+    result += weight[:, None] * tf.cast(of_segment == slots, tf.float32)
+  return result
+
+
+def sample_masks_of(id_maps: tf.Tensor, image: tf.Tensor, layer: tf.Tensor, slot: tf.Tensor, points: tf.Tensor
+                    ) -> tf.Tensor:
+  """Samples chosen binary masks, each at its own points.
+
+  Args:
+    id_maps: integer [batch, layers, height, width].
+    image: int32 [n], index into the batch.
+    layer: int32 [n].
+    slot: int32 [n], the segment's slot.
+    points: float32 [n, points, 2].
+
+  Returns:
+    float32 [n, points] in [0, 1].
+  """
+  _, layers, height, width = _size(id_maps, (0, 1, 2, 3))
+  flat = tf.reshape(id_maps, [-1])
+  first = ((image * layers + layer) * (height * width))[:, None]
+  wanted = tf.cast(slot + 1, id_maps.dtype)[:, None]
+  return tf.add_n([weight * tf.cast(tf.gather(flat, first + place) == wanted, tf.float32)
+                   for place, weight in corners(points, height, width)])

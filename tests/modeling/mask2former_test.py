@@ -1,0 +1,110 @@
+"""Mask2Former against recorded numbers of the official code (`m2f_tiny`).
+
+The bound is ten times the recorded difference between the official float32 and float64 runs.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from modeling import parameter_groups
+from modeling.conversion import names
+from modeling.pixel_decoders import deformable
+from modeling.transformer_decoders import masked
+from tests import support
+from tests.modeling import tiny_m2f
+
+NOISE_FACTOR = 10
+STEP, ODD = 'training step', 'odd size forward, SIZE_DIVISIBILITY 0'
+
+
+def golden(file):
+  return np.load(support.shared(f'golden/m2f_tiny/{file}.npz'))
+
+
+def assert_close(actual, expected, section, group):
+  noise = json.loads(support.shared('golden/m2f_tiny/noise_floor.json').read_text())
+  bound = NOISE_FACTOR * noise[section][group]['max_rel_to_largest'] * np.abs(expected).max()
+  np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=bound)
+
+
+def nchw(x):
+  return np.transpose(x, [0, 3, 1, 2])
+
+
+@pytest.fixture(scope='module', name='model')
+def build():
+  return tiny_m2f.model()
+
+
+def test_pixel_decoder(model):
+  arrays, images = golden('forward'), tiny_m2f.batch()
+  features = model.backbone(images)
+  for level in '2345':
+    assert_close(nchw(features[level]), arrays[f'backbone/res{level}'], STEP, 'backbone features')
+  decoder = model.pixel_decoder
+  projected = [norm(conv(features[level])) for level, (conv, norm) in zip(deformable.LEVELS, decoder.input_proj)]
+  for i, x in enumerate(projected):
+    assert_close(nchw(x), arrays[f'pixel_decoder/input_proj_{i}'], STEP, 'pixel decoder inner')
+  sizes = [(3, 4), (6, 8), (12, 16)]
+  assert_close(deformable.reference_points(sizes), arrays['pixel_decoder/reference_points'][:, :, 0], STEP,
+               'reference points')
+  pixel = decoder(features)
+  for i, x in enumerate(pixel['maps']):
+    assert_close(nchw(x), arrays[f'pixel_decoder/multi_scale_{i}'], STEP, 'pixel decoder inner')
+  assert_close(nchw(pixel['mask_features']), arrays['pixel_decoder/mask_features'], STEP, 'pixel decoder mask_features')
+
+
+@pytest.mark.parametrize('how', ['eager', 'graph of any size', 'compiled'])
+def test_all_predictions(model, how):
+  arrays, images = golden('forward'), tiny_m2f.batch()
+  run = {'eager': model,
+         'graph of any size': tf.function(model, input_signature=[tf.TensorSpec([None, None, None, 3])]),
+         'compiled': tf.function(model, jit_compile=True)}[how]
+  outputs = run(images)
+  assert outputs['class_logits'].shape[0] == 6
+  for i in range(6):
+    assert_close(outputs['class_logits'][i], arrays[f'predictor/layer{i}/pred_logits'], STEP, 'predictor pred_logits')
+    assert_close(outputs['mask_logits'][i], arrays[f'predictor/layer{i}/pred_masks'], STEP, 'predictor pred_masks')
+  last = model(images, last_layer_only=True)
+  for name, value in last.items():
+    np.testing.assert_allclose(value[0], outputs[name][-1], atol=1e-3)
+
+
+def test_attention_masks_bit_by_bit(model, monkeypatch):
+  seen, of = [], masked.attention_mask
+  monkeypatch.setattr(masked, 'attention_mask', lambda *a: seen.append(of(*a)) or seen[-1])
+  for file, images in (('forward', tiny_m2f.batch()), ('odd_size', tiny_m2f.odd_batch())):
+    seen.clear()
+    model(images)
+    assert len(seen) == 5
+    for i, found in enumerate(seen):
+      before = golden(file)[f'predictor/attention_mask{i}/before'].astype(bool)
+      after = before & ~before.all(axis=-1, keepdims=True)
+      np.testing.assert_array_equal(found, after)
+      if file == 'forward':
+        np.testing.assert_array_equal(after, golden(file)[f'predictor/attention_mask{i}/after'])
+
+
+def test_odd_size(model):
+  arrays, images = golden('odd_size'), tiny_m2f.odd_batch()
+  pixel = model.pixel_decoder(model.backbone(images))
+  for i, x in enumerate(pixel['maps']):
+    assert_close(nchw(x), arrays[f'pixel_decoder/multi_scale_{i}'], ODD, 'pixel decoder inner')
+  outputs = model(images)
+  for i in range(6):
+    assert_close(outputs['class_logits'][i], arrays[f'predictor/layer{i}/pred_logits'], ODD, 'predictor pred_logits')
+  for i in (0, 5):
+    assert_close(outputs['mask_logits'][i], arrays[f'predictor/layer{i}/pred_masks'], ODD, 'predictor pred_masks')
+
+
+def test_parameter_groups_are_the_official_ones(model):
+  groups = json.loads(support.shared('golden/m2f_tiny/optimizer_groups.json').read_text())
+  official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
+  backbone = {official_names[v.ref()] for v in parameter_groups.backbone_variables(model)}
+  undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
+  assert {official_names[v.ref()] for v in model.trainable_variables} == set(groups)
+  assert backbone == {n for n, row in groups.items() if row['lr'] == pytest.approx(1e-5)}
+  assert undecayed == {n for n, row in groups.items() if row['weight_decay'] == 0}

@@ -1,0 +1,55 @@
+"""The model of the recorded official run `m2f_tiny` (Mask2Former) and its weights."""
+
+import numpy as np
+import tensorflow as tf
+
+from configs.backbones import Backbone
+from configs.backbones import ResNet
+from configs.model import MaskFormer
+from configs.model import PixelDecoder
+from configs.model import TransformerDecoder
+from modeling.conversion import names
+from modeling.factory import build_model
+from ops import image as image_ops
+from tests import support
+
+
+def config() -> MaskFormer:
+  """Returns the configuration that `m2f_tiny` was recorded with."""
+  return MaskFormer(
+      num_classes=7, num_queries=12,
+      backbone=Backbone(resnet=ResNet(stem_channels=8, res2_channels=16, bottleneck_channels=4)),
+      which_pixel_decoder='deformable', which_predictor='mask2former',
+      pixel_decoder=PixelDecoder(
+          width=64, mask_width=32, encoder_layers=2, encoder_heads=4, encoder_feedforward=1024, encoder_dropout=0.0),
+      transformer_decoder=TransformerDecoder(layers=5, hidden=64, heads=4, feedforward=96, dropout=0.0),
+      size_divisibility=32)
+
+
+def model():
+  """Returns the model with the recorded weights; every name on both sides is used once."""
+  result = build_model(config())
+  entries = names.entries(result)
+  weights = dict(np.load(support.shared('golden/m2f_tiny/weights.npz')))
+  weights.pop('criterion.empty_weight', None)
+  assert set(entries) == set(weights)
+  for name, value in weights.items():
+    entries[name].assign_official(value)
+  return result
+
+
+def batch() -> tf.Tensor:
+  """Returns the recorded pictures, normalised and padded, [batch, height, width, 3]."""
+  arrays = np.load(support.shared('golden/m2f_tiny/inputs.npz'))
+  return tf.constant(arrays['images_normalized_padded'].transpose(0, 2, 3, 1))
+
+
+def odd_batch() -> tf.Tensor:
+  """Returns the two pictures of `odd_size`, normalised and padded to the larger."""
+  arrays = np.load(support.shared('golden/m2f_tiny/odd_size.npz'))
+  pictures = [arrays[f'input/image_{i}'].transpose(1, 2, 0) for i in range(2)]
+  sizes = np.array([p.shape[:2] for p in pictures])
+  padded = np.zeros([2, *sizes.max(0), 3], np.uint8)
+  for row, picture in zip(padded, pictures):
+    row[:picture.shape[0], :picture.shape[1]] = picture
+  return image_ops.normalize(tf.constant(padded), tf.constant(sizes, tf.int32))
