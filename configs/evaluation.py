@@ -10,6 +10,9 @@ class Evaluation(hyperparams.Config):
   """Which answers are scored, panoptic inference's thresholds, and the report."""
   panoptic: bool = True  # PQ; masks are then brought to original size before any inference, semantic too
   semantic: bool = False  # mIoU
+  instance: bool = False  # AP of masks
+  confident_pixels_only: bool = False  # panoptic pixels whose own mask is below 0.5 stay void (Mask2Former)
+  instances_per_picture: int = 100  # best pairs of query and class
   object_mask_threshold: float = 0.8  # queries with a lower class score are dropped
   overlap_threshold: float = 0.8  # a mask that keeps a smaller share of itself is dropped
   report_per_class: bool = True

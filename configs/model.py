@@ -35,10 +35,10 @@ class TransformerDecoder(hyperparams.Config):
 
 @dataclasses.dataclass
 class MaskFormer(hyperparams.Config):
-  """MaskFormer (arXiv 2107.06278): per-pixel embeddings times mask embeddings of queries; and its baselines."""
+  """Backbone, pixel decoder and predictor: MaskFormer (arXiv 2107.06278), Mask2Former, and the per-pixel baselines."""
   num_classes: int = 133  # without no-object
-  # 'maskformer'; 'mask2former' (masked attention, arXiv 2112.01527); 'per_pixel' (PerPixelBaseline: a 1x1 convolution on the mask features) or 'per_pixel_plus'
-  # (PerPixelBaseline+: a query for each class, no class head).
+  # 'maskformer'; 'mask2former' (masked attention, arXiv 2112.01527); 'per_pixel' (PerPixelBaseline: a 1x1 convolution
+  # on the mask features) or 'per_pixel_plus' (PerPixelBaseline+: a query for each class, no class head).
   which_predictor: str = 'maskformer'
   num_queries: int = 100
   backbone: backbones.Backbone = dataclasses.field(default_factory=backbones.Backbone)

@@ -8,6 +8,7 @@ from configs.data import DataConfig
 from configs.evaluation import Evaluation
 from configs.losses import Losses
 from configs.losses import PerPixelLosses
+from configs.losses import PointLosses
 from configs.model import MaskFormer
 from configs.optimization import Optimization
 
@@ -30,6 +31,12 @@ class Segmentation(cfg.TaskConfig):
 class MaskClassification(Segmentation):
   """Trains and evaluates a mask classification model."""
   losses: Losses = dataclasses.field(default_factory=Losses)
+
+
+@dataclasses.dataclass
+class PointMaskClassification(Segmentation):
+  """Trains and evaluates a mask classification model whose masks are looked at in points (Mask2Former)."""
+  losses: PointLosses = dataclasses.field(default_factory=PointLosses)
 
 
 @dataclasses.dataclass

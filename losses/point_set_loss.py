@@ -99,7 +99,7 @@ class PointSetLoss(SetLoss):
     return tf.stack(sums)
 
   def _matched(self, mask_logits, targets, query_index):
-    """Matched masks of one prediction: logits [n, h, w], image, layer, slot [n], and weight [n], 0 where there is none."""
+    """Matched masks of one prediction: logits [n, h, w], image, layer, slot [n], weight [n] (0: an empty slot)."""
     shape = tf.shape(query_index)
     matched = query_index >= 0
     if self._in_graph:

@@ -17,7 +17,8 @@ from modeling.transformer_decoders.standard import StandardPredictor
 
 BACKBONES = {'resnet': ResNet, 'swin': Swin}
 PREDICTORS = {
-    'maskformer': StandardPredictor, 'mask2former': MaskedPredictor, 'per_pixel': PerPixelPredictor, 'per_pixel_plus': StandardPredictor}
+    'maskformer': StandardPredictor, 'mask2former': MaskedPredictor, 'per_pixel': PerPixelPredictor,
+    'per_pixel_plus': StandardPredictor}
 PIXEL_DECODERS = {'fpn': FPN, 'transformer_fpn': TransformerFPN, 'deformable': DeformableDecoder}
 
 

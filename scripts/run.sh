@@ -34,7 +34,7 @@ ensure_records() {
     return
   fi
   EXPERIMENT="${EXPERIMENT:-maskformer_shapes_panoptic}"
-  [ "$EXPERIMENT" = maskformer_shapes_panoptic ] ||
+  [[ "$EXPERIMENT" = *_shapes_* ]] ||
     fail 2 "TFRECORDS_DIR is not set, and $EXPERIMENT does not run on the embedded data set; set it to the folder of the records (scripts/prepare_data.py makes them)"
   say "data: TFRECORDS_DIR is not set, using the embedded data set in $pictures"
   "$PYTHON" "$ROOT/scripts/make_shapes.py" --output "$pictures"

@@ -2,13 +2,15 @@
 
 from configs.task import MaskClassification
 from configs.task import PerPixel
+from configs.task import PointMaskClassification
 from configs.task import Runtime
 from configs.task import Segmentation
 from tasks.mask_classification import MaskClassificationTask
 from tasks.per_pixel import PerPixelTask
 from tasks.segmentation import SegmentationTask
 
-TASKS = {MaskClassification: MaskClassificationTask, PerPixel: PerPixelTask}
+TASKS = {
+    MaskClassification: MaskClassificationTask, PointMaskClassification: MaskClassificationTask, PerPixel: PerPixelTask}
 
 
 def build_task(params: Segmentation, runtime: Runtime | None = None) -> SegmentationTask:

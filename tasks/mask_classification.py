@@ -2,31 +2,35 @@
 
 import tensorflow as tf
 
+from configs.losses import PointLosses
 from configs.task import MaskClassification
+from configs.task import PointMaskClassification
 from configs.task import Runtime
+from losses.point_set_loss import PointSetLoss
 from losses.set_loss import TERMS
 from losses.set_loss import SetLoss
 from tasks.segmentation import SegmentationTask
 
 
 class MaskClassificationTask(SegmentationTask):
-  """MaskFormer: queries are matched to targets; class, mask and dice terms of every decoder layer."""
+  """MaskFormer and Mask2Former: queries are matched to targets; class, mask and dice terms of every decoder layer."""
 
-  def __init__(self, params: MaskClassification, runtime: Runtime | None = None, logging_dir: str | None = None,
-               name: str | None = None):
+  def __init__(self, params: MaskClassification | PointMaskClassification, runtime: Runtime | None = None,
+               logging_dir: str | None = None, name: str | None = None):
     """Makes the task; see `SegmentationTask`."""
     super().__init__(params, runtime, logging_dir, name)
     in_graph = {'graph': True, 'host': False, 'auto': self._runtime.jit_compile
                 or self._runtime.distribution_strategy == 'tpu'}[params.losses.matcher]
-    self.set_loss = SetLoss(params.losses, params.model.num_classes, in_graph=in_graph)
+    make = PointSetLoss if isinstance(params.losses, PointLosses) else SetLoss
+    self.set_loss = make(params.losses, params.model.num_classes, in_graph=in_graph)
     # Of one picture, whatever else is in its batch and on other replicas.
     own = params.losses.replace(class_normalizer='replica')
-    self._picture_loss = SetLoss(own, params.model.num_classes, in_graph=in_graph)
+    self._picture_loss = make(own, params.model.num_classes, in_graph=in_graph)
 
-  def losses(self, outputs, targets) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+  def losses(self, outputs, targets, seed=None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns the weighted total and every term, unweighted and weighted, by name."""
-    query_index = self.set_loss.match(outputs, targets)
-    terms = self.set_loss.terms(outputs, targets, query_index)
+    query_index = self.set_loss.match(outputs, targets, seed)
+    terms = self.set_loss.terms(outputs, targets, query_index, seed=seed)
     logs = {}
     for term in TERMS:
       logs[f'{term}_loss'] = tf.reduce_sum(terms[term])
@@ -41,12 +45,12 @@ class MaskClassificationTask(SegmentationTask):
                     for layer in range(self.num_predictions())]
 
   def losses_of_pictures(self, outputs, targets) -> tf.Tensor:
-    query_index = self._picture_loss.match(outputs, targets)
     totals = []
-    for i in range(query_index.shape[1]):
+    for i in range(outputs['class_logits'].shape[1]):
       own_outputs = {name: value[:, i:i + 1] for name, value in outputs.items()}
       own_targets = {name: value[i:i + 1] for name, value in targets.items()}
       num_masks = tf.maximum(tf.reduce_sum(tf.cast(own_targets['valid'], tf.float32)), 1.0)
-      terms = self._picture_loss.terms(own_outputs, own_targets, query_index[:, i:i + 1], num_masks)
+      query_index = self._picture_loss.match(own_outputs, own_targets)
+      terms = self._picture_loss.terms(own_outputs, own_targets, query_index, num_masks)
       totals.append(self._picture_loss.weigh(terms))
     return tf.stack(totals)

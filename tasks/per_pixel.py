@@ -17,8 +17,9 @@ class PerPixelTask(SegmentationTask):
     predictions = tf.unstack(outputs['mask_logits'])
     return tf.stack([per_pixel.cross_entropy(logits, labels) for logits in predictions]), num_pixels
 
-  def losses(self, outputs, targets) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+  def losses(self, outputs, targets, seed=None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns the weighted sum over predictions and each one's unweighted loss."""
+    del seed  # nothing here is random
     sums, num_pixels = self._sums(outputs, targets)
     # Over all replicas, so that the result does not depend on their number.
     normalizer = tf.maximum(mean_over_replicas(tf.reduce_sum(num_pixels)), 1.0)

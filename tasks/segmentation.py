@@ -41,8 +41,8 @@ class SegmentationTask(base_task.Task):
 
   # Of the subclass.
 
-  def losses(self, outputs, targets) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Returns the weighted total of this replica and what is logged, by name."""
+  def losses(self, outputs, targets, seed=None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Returns the weighted total of this replica and what is logged, by name; what is random follows `seed`."""
     raise NotImplementedError
 
   def losses_of_pictures(self, outputs, targets) -> tf.Tensor:
@@ -97,7 +97,7 @@ class SegmentationTask(base_task.Task):
     seed = tf.stack([step + 1000003 * self._runtime.seed, tf.cast(replica, tf.int32)])
     with tf.GradientTape() as tape:
       outputs = model(images, training=True, seed=seed)
-      total, logs = self.losses(outputs, targets)
+      total, logs = self.losses(outputs, targets, seed)
       logs = {'loss': total, **logs}
       logs['dropped_segments'] = tf.cast(tf.reduce_sum(targets['dropped_segments']), tf.float32)
       # Gradients are summed over replicas.
@@ -120,8 +120,10 @@ class SegmentationTask(base_task.Task):
   def num_predictions(self) -> int:
     """Returns the number of predictions of the model that have a loss."""
     model = self.task_config.model
-    supervised = model.deep_supervision and model.which_predictor != 'per_pixel'
-    return model.transformer_decoder.layers if supervised else 1
+    if not model.deep_supervision or model.which_predictor == 'per_pixel':
+      return 1
+    before_the_first_layer = model.which_predictor == 'mask2former'
+    return model.transformer_decoder.layers + before_the_first_layer
 
   def validation_step(self, inputs, model: tf_keras.Model, metrics=None) -> dict[str, tf.Tensor]:
     """Returns the last layer's logits and what the host needs to score them at original size."""

@@ -25,6 +25,7 @@ def _register(name: str, make: Callable[[], Experiment]) -> None:
 for _name in table.PUBLISHED:
   _register(_name, functools.partial(published.build, _name))
 _register('maskformer_shapes_panoptic', shapes.shapes_panoptic)
+_register('mask2former_shapes_panoptic', shapes.shapes_mask2former)
 
 
 def get(name: str) -> Experiment:

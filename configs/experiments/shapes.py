@@ -7,6 +7,7 @@ from configs.data import Augmentation
 from configs.data import DataConfig
 from configs.data import Parser
 from configs.evaluation import Evaluation
+from configs.losses import PointLosses
 from configs.model import MaskFormer
 from configs.model import PixelDecoder
 from configs.model import TransformerDecoder
@@ -15,6 +16,7 @@ from configs.optimization import LearningRate
 from configs.optimization import Optimization
 from configs.task import Experiment
 from configs.task import MaskClassification
+from configs.task import PointMaskClassification
 from configs.task import Trainer
 
 
@@ -48,3 +50,16 @@ def shapes_panoptic() -> Experiment:
               optimizer=AdamW(backbone_multiplier=1.0, gradient_clip_norm=1.0),
               learning_rate=LearningRate(
                   base=1e-3, schedule='poly', warmup_steps=100, warmup_factor=0.01))))
+
+
+def shapes_mask2former() -> Experiment:
+  """Mask2Former of the same size on the same data; fewer steps, since each takes longer."""
+  experiment = shapes_panoptic()
+  task = experiment.task
+  task.model.which_predictor, task.model.which_pixel_decoder = 'mask2former', 'deformable'
+  experiment.task = PointMaskClassification(
+      data_set=task.data_set, model=task.model, train_data=task.train_data, validation_data=task.validation_data,
+      losses=PointLosses(points=1024),
+      evaluation=task.evaluation.replace(confident_pixels_only=True))
+  experiment.trainer.train_steps = experiment.trainer.validation_interval = 1500
+  return experiment

@@ -146,6 +146,8 @@ PUBLISHED = _published()
 ROWS = PUBLISHED | {
     'maskformer_shapes_panoptic': Row(
         'maskformer', 'shapes_panoptic', 'panoptic', 'r14 (thin)', '16 x 2000', '', 'embedded data set, see docs'),
+    'mask2former_shapes_panoptic': Row(
+        'mask2former', 'shapes_panoptic', 'panoptic', 'r14 (thin)', '16 x 1500', '', 'embedded data set, see docs'),
 }
 
 

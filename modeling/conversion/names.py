@@ -10,7 +10,8 @@ import tf_keras
 # tf_keras' names of batch norm variables.
 _NORM_NAMES = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean', 'moving_variance': 'running_var'}
 # Tables, which have no input and output side to transpose.
-_TABLES = ('query_embed.weight', 'query_feat.weight', 'level_embed', 'level_embed.weight', 'relative_position_bias_table')
+_TABLES = (
+    'query_embed.weight', 'query_feat.weight', 'level_embed', 'level_embed.weight', 'relative_position_bias_table')
 
 
 def _axes(name: str, rank: int) -> tuple[int, ...]:

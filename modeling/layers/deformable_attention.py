@@ -52,7 +52,8 @@ class DeformableAttention(tf_keras.layers.Layer):
     weights = tf.reshape(tf.nn.softmax(weights), grid)
     unit = tf.stack([tf.stack([tf.cast(width, tf.float32), tf.cast(height, tf.float32)]) for height, width in sizes])
     locations = reference[:, :, None, None, None] + offsets / unit[None, None, None, :, None]
-    value = tf.reshape(self.value_proj(value), [shape[0], tf.shape(value)[1], self._heads, self._features // self._heads])
+    width = self._features // self._heads
+    value = tf.reshape(self.value_proj(value), [shape[0], tf.shape(value)[1], self._heads, width])
     static = all(isinstance(size, int) for pair in sizes for size in pair)
     sample = deformable.sample_compiled if static else deformable.sample
     return self.output_proj(tf.reshape(sample(value, locations, weights, sizes), [shape[0], shape[1], self._features]))

@@ -16,7 +16,7 @@ def panoptic_of(output: Mapping[str, np.ndarray], padded_size, image_size, origi
   """Returns id map and segments, see `panoptic`; `output` holds class_logits and mask_logits of one picture."""
   return panoptic(
       output['class_logits'], output['mask_logits'], padded_size, image_size, original_size, thing_classes,
-      evaluation.object_mask_threshold, evaluation.overlap_threshold)
+      evaluation.object_mask_threshold, evaluation.overlap_threshold, evaluation.confident_pixels_only)
 
 
 def labels_of(output: Mapping[str, np.ndarray], padded_size, image_size, original_size,

@@ -1,4 +1,4 @@
-"""Panoptic inference of MaskFormer (paper 3.4, official `panoptic_inference`)."""
+"""Panoptic inference of MaskFormer (paper 3.4) and Mask2Former (official `panoptic_inference`)."""
 
 from collections.abc import Collection
 
@@ -10,8 +10,8 @@ from modeling.postprocessing.resize import to_original
 
 
 def panoptic(class_logits: np.ndarray, mask_logits: np.ndarray, padded_size, image_size, original_size,
-             thing_classes: Collection[int], object_mask_threshold: float, overlap_threshold: float
-             ) -> tuple[np.ndarray, list[dict]]:
+             thing_classes: Collection[int], object_mask_threshold: float, overlap_threshold: float,
+             confident_only: bool = False) -> tuple[np.ndarray, list[dict]]:
   """Gives every pixel to the query with the largest class score times mask probability.
 
   Args:
@@ -23,6 +23,7 @@ def panoptic(class_logits: np.ndarray, mask_logits: np.ndarray, padded_size, ima
     thing_classes: classes whose segments are not merged.
     object_mask_threshold: queries whose class score is not above it are left out.
     overlap_threshold: a mask that keeps a smaller share of its pixels (probability >= 0.5) is left out.
+    confident_only: pixels whose own mask is below 0.5 stay void (Mask2Former).
 
   Returns:
     id_map int32 [*original_size], 0 where no segment is, and the segments: dicts of id, category_id (class), isthing
@@ -42,9 +43,14 @@ def panoptic(class_logits: np.ndarray, mask_logits: np.ndarray, padded_size, ima
   for k, query in enumerate(kept):
     label = int(labels[query])
     owned = owner == k
-    area, whole = int(owned.sum()), int((masks[k] >= 0.5).sum())
+    inside = masks[k] >= 0.5
+    area, whole = int(owned.sum()), int(inside.sum())
     if not area or not whole or area / whole < overlap_threshold:
       continue
+    if confident_only:
+      owned &= inside
+      if not owned.any():
+        continue
     is_thing = label in thing_classes
     if not is_thing and label in id_of_stuff:
       id_map[owned] = id_of_stuff[label]

@@ -103,7 +103,8 @@ class MaskedPredictor(tf_keras.layers.Layer):
     maps, mask_features = pixel['maps'], tf.cast(pixel['mask_features'], tf.float32)
     levels = self._levels(maps)
     # Resizing and the product with the mask embedding are both linear: the small features give the small masks.
-    small = [_pixels(resize.bilinear_features(tf.stop_gradient(mask_features), shape_ops.spatial_size(m))) for m in maps]
+    fixed = tf.stop_gradient(mask_features)
+    small = [_pixels(resize.bilinear_features(fixed, shape_ops.spatial_size(m))) for m in maps]
     batch = shape_ops.batch_size(mask_features)
     query_position = self.query_embed.table()[None]
     x = tf.repeat(self.query_feat.table()[None], batch, axis=0)
