@@ -17,6 +17,8 @@ class Augmentation(hyperparams.Config):
   crop_side_range: list[int] = dataclasses.field(default_factory=list)
   short_edges: list[int] = dataclasses.field(default_factory=list)  # one is drawn; empty: no resize
   long_edge_limit: int = 0  # 0: none
+  # Large-scale jitter instead of short_edges: the picture is fitted into a share of output_size, drawn from this range.
+  scale_jitter: list[float] = dataclasses.field(default_factory=list)
   color_jitter: bool = False  # SSD's brightness, contrast, saturation and hue (COLOR_AUG_SSD)
   # Id maps are resized by PyTorch's older rule, source floor(i * in / out), as the official mapper does with semantic
   # labels; else by the pixel under the half-pixel centre.

@@ -58,15 +58,22 @@ class DataSet:
     return {c.id: i for i, c in enumerate(self.classes)}
 
 
-# name: (train pictures, validation pictures, label rule, void labels); classes are in label_maps/<name>.json.
+# Facts of each row, fields of `DataSet`; classes are in label_maps/<name>.json, or are the things of another row.
 _ROWS = {
-    'ade20k': (20210, 2000, 'index + 1', (0,)),  # annotations/ as published
-    'ade20k_full': (25574, 2000, 'index', (65535,)),  # as MaskFormer's preparation writes them
-    'cityscapes': (2975, 500, 'id', (*range(34), 255)),  # *_labelIds.png; what is no class is void
-    'coco_panoptic': (118287, 5000),
-    'coco_stuff10k': (9000, 1000),  # as MaskFormer's preparation writes them
-    'mapillary': (18000, 2000, 'index', (65,)),  # labels/ as published
-    'shapes_panoptic': (0, 0),
+    'ade20k': dict(  # annotations/ as published
+        train_examples=20210, validation_examples=2000, label_rule='index + 1', void_labels=(0,)),
+    'ade20k_full': dict(  # as MaskFormer's preparation writes them
+        train_examples=25574, validation_examples=2000, void_labels=(65535,)),
+    'ade20k_instance': dict(things_of='ade20k', train_examples=20210, validation_examples=2000),
+    'cityscapes': dict(  # *_labelIds.png; what is no class is void
+        train_examples=2975, validation_examples=500, label_rule='id', void_labels=(*range(34), 255)),
+    'cityscapes_instance': dict(things_of='cityscapes', train_examples=2975, validation_examples=500),
+    'coco_instance': dict(things_of='coco_panoptic', train_examples=118287, validation_examples=5000),
+    'coco_panoptic': dict(train_examples=118287, validation_examples=5000),
+    'coco_stuff10k': dict(train_examples=9000, validation_examples=1000),  # as MaskFormer's preparation writes them
+    'mapillary': dict(train_examples=18000, validation_examples=2000, void_labels=(65,)),  # labels/ as published
+    'shapes_instance': dict(things_of='shapes_panoptic'),
+    'shapes_panoptic': dict(),
 }
 
 
@@ -84,6 +91,10 @@ def get(name: str) -> DataSet:
   """
   if name not in _ROWS:
     raise errors.unknown('data set', name, _ROWS)
+  facts = dict(_ROWS[name])
+  whole = facts.pop('things_of', None)
+  if whole:
+    return DataSet(name, tuple(c for c in get(whole).classes if c.isthing), **facts)
   rows = json.loads((_LABEL_MAPS / f'{name}.json').read_text())
   classes = tuple(Class(r['id'], r['name'], bool(r['isthing']), tuple(r['color'])) for r in rows)
-  return DataSet(name, classes, *_ROWS[name])
+  return DataSet(name, classes, **facts)

@@ -126,7 +126,7 @@ def _check_range(name: str, number: float, in_list: bool, where: str) -> None:
   if _matches(name, _SHARES):
     if not 0 <= number <= 1:
       raise errors.UserError(f'{where} must lie in 0 .. 1, not {number}')
-  elif in_list or _matches(name, _AT_LEAST_ONE):
+  elif name != 'scale_jitter' and (in_list or _matches(name, _AT_LEAST_ONE)):
     if number < 1:
       raise errors.UserError(f'{where} must be at least 1, not {number}')
   elif number < 0:
@@ -152,11 +152,11 @@ def _validate_predictor(experiment: Experiment) -> None:
         f'{task.model.num_classes}')
   evaluation = task.evaluation
   _require(
-      evaluation.panoptic or evaluation.semantic,
-      'task.evaluation.panoptic and task.evaluation.semantic are both False; set one')
+      evaluation.panoptic or evaluation.semantic or evaluation.instance,
+      'task.evaluation.panoptic, semantic and instance are all False; set one')
   _require(
-      not (per_pixel and evaluation.panoptic),
-      'task.evaluation.panoptic is True, but a per-pixel model has no panoptic answer; set it to False')
+      not (per_pixel and (evaluation.panoptic or evaluation.instance)),
+      'task.evaluation.panoptic or instance is True, but a per-pixel model has no panoptic answer; set it to False')
 
 
 def _validate_backbone(backbone) -> None:
@@ -205,6 +205,11 @@ def _validate_parser(parser, where: str) -> None:
       len(parser.output_size) in (0, 2),
       f'{where}.output_size has {len(parser.output_size)} numbers; it is [height, width] or []')
   _require(parser.padding_byte <= 255, f'{where}.padding_byte is {parser.padding_byte}; a byte is at most 255')
+  if augmentation.scale_jitter:
+    low_high = augmentation.scale_jitter
+    _require(
+        len(low_high) == 2 and 0 < low_high[0] <= low_high[1] and bool(parser.output_size),
+        f'{where}.augmentation.scale_jitter is {low_high}; it is [smallest,largest] above 0 and needs output_size')
   if augmentation.crop_to_output:
     _require(bool(parser.output_size), f'{where}.augmentation.crop_to_output needs {where}.output_size')
   side_range = augmentation.crop_side_range

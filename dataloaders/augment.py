@@ -95,8 +95,22 @@ def detr_crop(pair: Pair, config: Augmentation, seed: tf.Tensor) -> Pair:
   return crop((image, id_maps), tf.stack(sides), seeds[3])
 
 
+def _jittered(pair: Pair, config: Augmentation, output_size: list[int], seeds) -> Pair:
+  """Large-scale jitter (detectron2's ResizeScale, FixedSizeCrop): resize, then a window at one share of both axes."""
+  low, high = config.scale_jitter
+  scale = tf.cast(_uniform(seeds[0]), tf.float64) * (high - low) + low
+  size = tf.cast(tf.shape(pair[0])[:2], tf.float64)
+  factor = tf.reduce_min(scale * tf.constant(output_size, tf.float64) / size)
+  pair = resize(pair, tf.maximum(tf.cast(tf.round(size * factor), tf.int32), 1), config.legacy_nearest)
+  size = tf.shape(pair[0])[:2]
+  room = tf.cast(tf.maximum(size - output_size, 0), tf.float64)
+  first = tf.cast(tf.round(room * tf.cast(_uniform(seeds[1]), tf.float64)), tf.int32)
+  last = first + tf.minimum(size, output_size)
+  return tuple(x[first[0]:last[0], first[1]:last[1]] for x in pair)
+
+
 def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.Tensor) -> Pair:
-  """Flip, DETR crop, shortest-edge resize, crop to the output and colour, as far as configured.
+  """Flip, DETR crop, shortest-edge resize, crop to the output and colour, or scale jitter, as far as configured.
 
   Official mappers flip last where they change colours: the order of independent changes does not matter.
 
@@ -114,6 +128,8 @@ def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.T
   if config.crop_probability:
     pair = tf.cond(_uniform(seeds[1]) < config.crop_probability,
                    lambda: detr_crop(pair, config, seeds[2]), lambda: pair)
+  if config.scale_jitter:
+    return _jittered(pair, config, output_size, (seeds[3], seeds[4]))
   if config.short_edges:
     short_edge = _choice(seeds[3], config.short_edges)
     size = shortest_edge_size(tf.shape(pair[0])[:2], short_edge, config.long_edge_limit)

@@ -1,7 +1,7 @@
 """Name tables: how other libraries call the tensors that the official MaskFormer files call `backbone.…` and so on.
 
 A table is a list of (pattern, official name); the first that matches a whole name is taken. `{0}` is the first group,
-`{0+2}` the first plus two, `{3-0}` three less the first. A name that ends in `#0`, `#1`, `#2` is
+`{0+2}` the first plus two, `{0-1}` less one, `{3~0}` three less the first. A name that ends in `#0`, `#1`, `#2` is
 that third of a tensor whose rows are query, key and value.
 """
 
@@ -49,6 +49,8 @@ class Spelling:
 # reader inserts it, into names that have it too, so any number of times is taken as one.
 _OFFICIAL: _Rules = [
     (r'(backbone\..*)', '{0}'),
+    # Mask2Former's first version.
+    (r'sem_seg_head\.predictor\.static_query\.(.*)', 'sem_seg_head.predictor.query_feat.{0}'),
     (r'(sem_seg_head\.predictor\..*)', '{0}'),
     (r'sem_seg_head\.(?:pixel_decoder\.)*((?:adapter_|layer_|mask_features\.|input_proj\.|transformer\.).*)',
      'sem_seg_head.pixel_decoder.{0}'),
@@ -94,7 +96,7 @@ _BLOCK = _SWIN + r'encoder\.layers\.(\d)\.blocks\.(\d+)\.'
 _THIRDS = (('query', 0), ('key', 1), ('value', 2))
 _LAYER = 'sem_seg_head.predictor.transformer.decoder.layers.{0}.'
 
-_HUGGING_FACE: _Rules = [
+_HF_BACKBONES: _Rules = [
     # ResNet.
     (_ENCODER + r'embedder\.embedder\.convolution\.weight', 'backbone.stem.conv1.weight'),
     (_ENCODER + rf'embedder\.embedder\.normalization\.{_NORM}', 'backbone.stem.conv1.norm.{0}'),
@@ -121,13 +123,16 @@ _HUGGING_FACE: _Rules = [
     (_SWIN + rf'encoder\.layers\.(\d)\.downsample\.(norm|reduction)\.{_LAST}',
      'backbone.layers.{0}.downsample.{1}.{2}'),
     (_ENCODER + rf'hidden_states_norms\.(\d)\.{_LAST}', 'backbone.norm{0}.{1}'),
+    (_ENCODER + rf'hidden_states_norms\.stage(\d)\.{_LAST}', 'backbone.norm{0-1}.{1}'),
+]
+_HF_MASKFORMER: _Rules = _HF_BACKBONES + [
     # Pixel decoder.
     (_DECODER + r'fpn\.stem\.0\.weight', 'sem_seg_head.pixel_decoder.layer_4.weight'),
     (_DECODER + rf'fpn\.stem\.1\.{_LAST}', 'sem_seg_head.pixel_decoder.layer_4.norm.{0}'),
-    (_DECODER + r'fpn\.layers\.(\d)\.proj\.0\.weight', 'sem_seg_head.pixel_decoder.adapter_{3-0}.weight'),
-    (_DECODER + rf'fpn\.layers\.(\d)\.proj\.1\.{_LAST}', 'sem_seg_head.pixel_decoder.adapter_{3-0}.norm.{1}'),
-    (_DECODER + r'fpn\.layers\.(\d)\.block\.0\.weight', 'sem_seg_head.pixel_decoder.layer_{3-0}.weight'),
-    (_DECODER + rf'fpn\.layers\.(\d)\.block\.1\.{_LAST}', 'sem_seg_head.pixel_decoder.layer_{3-0}.norm.{1}'),
+    (_DECODER + r'fpn\.layers\.(\d)\.proj\.0\.weight', 'sem_seg_head.pixel_decoder.adapter_{3~0}.weight'),
+    (_DECODER + rf'fpn\.layers\.(\d)\.proj\.1\.{_LAST}', 'sem_seg_head.pixel_decoder.adapter_{3~0}.norm.{1}'),
+    (_DECODER + r'fpn\.layers\.(\d)\.block\.0\.weight', 'sem_seg_head.pixel_decoder.layer_{3~0}.weight'),
+    (_DECODER + rf'fpn\.layers\.(\d)\.block\.1\.{_LAST}', 'sem_seg_head.pixel_decoder.layer_{3~0}.norm.{1}'),
     (_DECODER + rf'mask_projection\.{_LAST}', 'sem_seg_head.pixel_decoder.mask_features.{0}'),
     # Transformer decoder and heads.
     (_QUERIES + r'queries_embedder\.weight', 'sem_seg_head.predictor.query_embed.weight'),
@@ -144,9 +149,47 @@ _HUGGING_FACE: _Rules = [
     (rf'class_predictor\.{_LAST}', 'sem_seg_head.predictor.class_embed.{0}'),
 ]
 
+_PIXEL = 'sem_seg_head.pixel_decoder.'
+_PREDICTOR = 'sem_seg_head.predictor.'
+_DEFORMABLE = _DECODER + r'encoder\.layers\.(\d+)\.'
+_HF_MASK2FORMER: _Rules = _HF_BACKBONES + [
+    # Pixel decoder.
+    (_DECODER + rf'input_projections\.(\d)\.(\d)\.{_LAST}', _PIXEL + 'input_proj.{0}.{1}.{2}'),
+    (_DECODER + r'level_embed', _PIXEL + 'transformer.level_embed'),
+    (_DECODER + r'(adapter_1|layer_1)\.0\.weight', _PIXEL + '{0}.weight'),
+    (_DECODER + rf'(adapter_1|layer_1)\.1\.{_LAST}', _PIXEL + '{0}.norm.{1}'),
+    (_DECODER + rf'mask_projection\.{_LAST}', _PIXEL + 'mask_features.{0}'),
+    (_DEFORMABLE + rf'self_attn\.(sampling_offsets|attention_weights|value_proj|output_proj)\.{_LAST}',
+     _PIXEL + 'transformer.encoder.layers.{0}.self_attn.{1}.{2}'),
+    *[(_DEFORMABLE + rf'{theirs}\.{_LAST}', f'{_PIXEL}transformer.encoder.layers.{{0}}.{ours}.{{1}}')
+      for theirs, ours in (('self_attn_layer_norm', 'norm1'), ('final_layer_norm', 'norm2'), ('fc1', 'linear1'),
+                           ('fc2', 'linear2'))],
+    # Transformer decoder and heads.
+    (_QUERIES + r'queries_embedder\.weight', _PREDICTOR + 'query_embed.weight'),
+    (_QUERIES + r'queries_features\.weight', _PREDICTOR + 'query_feat.weight'),
+    (_QUERIES + r'level_embed\.weight', _PREDICTOR + 'level_embed.weight'),
+    *[(_QUERIES + rf'decoder\.layers\.(\d+)\.self_attn\.{third[0]}_proj\.{_LAST}',
+       f'{_PREDICTOR}transformer_self_attention_layers.{{0}}.self_attn.in_proj_{{1}}#{i}') for third, i in _THIRDS],
+    *[(_QUERIES + rf'decoder\.layers\.(\d+)\.{theirs}{_LAST}', f'{_PREDICTOR}transformer_{ours}{{1}}')
+      for theirs, ours in (
+          (r'self_attn\.out_proj\.', 'self_attention_layers.{0}.self_attn.out_proj.'),
+          (r'self_attn_layer_norm\.', 'self_attention_layers.{0}.norm.'),
+          (r'cross_attn\.in_proj_', 'cross_attention_layers.{0}.multihead_attn.in_proj_'),
+          (r'cross_attn\.out_proj\.', 'cross_attention_layers.{0}.multihead_attn.out_proj.'),
+          (r'cross_attn_layer_norm\.', 'cross_attention_layers.{0}.norm.'),
+          (r'fc1\.', 'ffn_layers.{0}.linear1.'), (r'fc2\.', 'ffn_layers.{0}.linear2.'),
+          (r'final_layer_norm\.', 'ffn_layers.{0}.norm.'))],
+    (_QUERIES + rf'decoder\.layernorm\.{_LAST}', _PREDICTOR + 'decoder_norm.{0}'),
+    (_QUERIES + rf'decoder\.mask_predictor\.mask_embedder\.(\d)\.0\.{_LAST}',
+     _PREDICTOR + 'mask_embed.layers.{0}.{1}'),
+    (rf'class_predictor\.{_LAST}', _PREDICTOR + 'class_embed.{0}'),
+]
+
+_HF_IGNORED = (_SWIN + r'(?:swin\.)?layernorm\..*', r'criterion\..*')
 SPELLINGS = (
-    Spelling('Hugging Face MaskFormer', (r'model\.pixel_level_module\..*',), _HUGGING_FACE,
-             ignored=(_SWIN + r'layernorm\..*',)),
+    Spelling('Hugging Face Mask2Former',
+             (r'model\.pixel_level_module\..*', r'model\.transformer_module\.queries_features.*'), _HF_MASK2FORMER, ignored=_HF_IGNORED),
+    Spelling('Hugging Face MaskFormer', (r'model\.pixel_level_module\..*',), _HF_MASKFORMER, ignored=_HF_IGNORED),
     Spelling('official MaskFormer', (r'backbone\..*', r'sem_seg_head\..*'), _OFFICIAL),
     Spelling('official backbone', (r'backbone\..*',), _OFFICIAL[:1]),
     Spelling('Swin release', (r'patch_embed\.proj\.weight', r'layers\.0\.blocks\.0\..*'),
@@ -189,5 +232,7 @@ def _filled(target: str, groups: tuple[str, ...]) -> str:
       return groups[int(index)]
     if operation == '+':
       return str(int(groups[int(index)]) + int(number))
-    return str(int(index) - int(groups[int(number)]))
-  return re.sub(r'\{(\d)(?:([+-])(\d))?\}', value, target)
+    if operation == '~':
+      return str(int(index) - int(groups[int(number)]))
+    return str(int(groups[int(index)]) - int(number))
+  return re.sub(r'\{(\d)(?:([+~-])(\d))?\}', value, target)

@@ -51,15 +51,27 @@ def variables_of(name):
     return {n: (e.official_shape, e.variable.ref() in trained) for n, e in names.entries(model).items()}
 
 
-WITH_LIST = [n for n in table.PUBLISHED if (table.PUBLISHED[n].model == 'maskformer'
-                                            or table.PUBLISHED[n].data_set == 'ade20k')]
+MASK2FORMER = {
+    'mask2former_coco_panoptic': 'mask2former_coco_panoptic_r50',
+    'mask2former_coco_panoptic_r101': 'mask2former_coco_panoptic_r101',
+    'mask2former_coco_panoptic_swin_tiny': 'mask2former_coco_panoptic_swin_tiny',
+    'mask2former_coco_panoptic_swin_base': 'mask2former_coco_panoptic_swin_base_in21k_384',
+    'mask2former_coco_panoptic_swin_large': 'mask2former_coco_panoptic_swin_large_in21k_384_q200',
+    'mask2former_coco_instance': 'mask2former_coco_instance_r50',
+    'mask2former_ade20k_semantic_r101': 'mask2former_ade20k_semantic_r101',
+    'mask2former_ade20k_semantic_swin_small': 'mask2former_ade20k_semantic_swin_small',
+    'mask2former_cityscapes_semantic_swin_tiny': 'mask2former_cityscapes_semantic_swin_tiny',
+    'mask2former_mapillary_semantic': 'mask2former_mapillary_semantic_r50'}
+WITH_LIST = [n for n, row in table.PUBLISHED.items()
+             if row.model == 'maskformer' or (row.model.startswith('per_pixel') and row.data_set == 'ade20k')]
 
 
-@pytest.mark.parametrize('name', WITH_LIST)
+@pytest.mark.parametrize('name', [*WITH_LIST, *MASK2FORMER])
 def test_every_name_and_shape(name):
-  listed = read(list_of(name))
+  listed = read(MASK2FORMER.get(name) or list_of(name))
   found = variables_of(name)
-  constants = {n for n in listed if n == 'criterion.empty_weight' or n.endswith('.relative_position_index')}
+  constants = {n for n in listed if n == 'criterion.empty_weight' or n.endswith(
+      ('.relative_position_index', '.num_batches_tracked'))}
   assert {n: shape for n, (shape, _) in found.items()} == {
       n: shape for n, (shape, _) in listed.items() if n not in constants}
 
@@ -80,12 +92,14 @@ def thin(listed):
 @pytest.mark.parametrize('older', [
     'maskformer_coco_panoptic_r50', 'maskformer_ade20k150_semantic_swin_tiny', 'per_pixel_baseline_ade20k150_r50',
     'per_pixel_baseline_plus_ade20k150_r50', 'maskformer_cityscapes19_semantic_r101c',
-    'maskformer_coco_panoptic_swin_tiny'])
+    'maskformer_coco_panoptic_swin_tiny', 'mask2former_coco_panoptic_r50', 'mask2former_ade20k_semantic_r101',
+    'mask2former_coco_panoptic_swin_large_in21k_384_q200'])
 def test_both_spellings_and_the_doubled_one_are_the_same(older):
   current = thin(read(older))
   respelled = sources._respelled  # pylint: disable=protected-access
   wanted = respelled('file', current)
-  by_older = dict(zip(read(f'{older}.older_spelling'), current.values()))
+  released = 'released_spelling' if older.startswith('mask2former') else 'older_spelling'
+  by_older = dict(zip(read(f'{older}.{released}'), current.values()))
   doubled = {re.sub(r'^sem_seg_head\.pixel_decoder', 'sem_seg_head.pixel_decoder.pixel_decoder', n): a
              for n, a in current.items()}
   wrapped = {f'module.{n}': a for n, a in current.items()}
@@ -124,7 +138,10 @@ def test_backbone_files(file, name, missing):
     ('hf_maskformer_swin_tiny_ade', 'maskformer_ade20k_semantic_swin_tiny'),
     ('hf_maskformer_swin_base_coco', 'maskformer_coco_panoptic_swin_base'),
     ('hf_maskformer_resnet50_ade', 'maskformer_ade20k_semantic'),
-    ('hf_maskformer_resnet101_cityscapes', 'maskformer_cityscapes_semantic_r101')])
+    ('hf_maskformer_resnet101_cityscapes', 'maskformer_cityscapes_semantic_r101'),
+    ('hf_mask2former_resnet50_133', 'mask2former_coco_panoptic'),
+    ('hf_mask2former_swin_tiny_coco_panoptic', 'mask2former_coco_panoptic_swin_tiny'),
+    ('hf_mask2former_swin_large_coco_panoptic_q200', 'mask2former_coco_panoptic_swin_large')])
 def test_hugging_face_files(file, name):
   listed = read(file)
   source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
