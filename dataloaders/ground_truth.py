@@ -59,6 +59,14 @@ class GroundTruth:
                 for i, (c, crowd, area) in enumerate(zip(found['class'], found['is_crowd'], found['area']))]
     return found['id_maps'].max(axis=2).astype(np.int32), segments
 
+  def instances(self, example_id: int) -> list[dict]:
+    """Returns every segment of a picture with its whole mask: category_id, iscrowd, area, mask bool [height, width]."""
+    parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
+    found = {k: v.numpy() for k, v in decoder.decode_segments(parsed, self._data_set).items()}
+    return [{'category_id': int(found['class'][i]), 'iscrowd': bool(found['is_crowd'][i]),
+             'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['layer'][i]] == i + 1}
+            for i in range(len(found['class']))]
+
   def picture(self, example_id: int) -> np.ndarray:
     """Returns the picture, uint8 [height, width, 3]."""
     return decoder.decode(tf.constant(files.read(self._places[example_id])), self._data_set)['image'].numpy()

@@ -1,14 +1,15 @@
-"""Results as flat metrics and as a table: panoptic quality and semantic scores."""
+"""Results as flat metrics and as a table: panoptic quality, semantic scores, average precision."""
 
 GROUPS = ('all', 'things', 'stuff')
 MEASURES = ('pq', 'sq', 'rq')
 SEMANTIC = ('miou', 'fwiou', 'macc', 'pacc')
+INSTANCE = ('ap', 'ap50', 'ap75', 'ap_small', 'ap_medium', 'ap_large')
 
 
-def names(panoptic: bool, semantic: bool) -> list[str]:
+def names(panoptic: bool, semantic: bool, instance: bool = False) -> list[str]:
   """Returns the names of the metrics that every such evaluation has."""
   return ([f'{measure}_{group}' for group in GROUPS for measure in MEASURES] if panoptic else []) + (
-      list(SEMANTIC) if semantic else [])
+      list(SEMANTIC) if semantic else []) + (list(INSTANCE) if instance else [])
 
 
 def flat_panoptic(result: dict, classes, per_class: bool = True) -> dict[str, float]:
@@ -54,4 +55,22 @@ def semantic_table(result: dict, classes, per_class: bool = True) -> str:
   if per_class:
     lines.append(f'{"class":<24}{"IoU":>7}{"ACC":>7}')
     lines += [f'{classes[c].name[:24]:<24}{row["iou"]:7.1f}{row["acc"]:7.1f}' for c, row in result['per_class'].items()]
+  return '\n'.join(lines)
+
+
+def flat_instance(result: dict, classes, per_class: bool = True) -> dict[str, float]:
+  """Returns `InstanceAP.result` as {'ap': …, 'ap_class/<name>': …}; arguments as `flat_panoptic`."""
+  metrics = {name: result[name] for name in INSTANCE}
+  if per_class:
+    metrics.update({f'ap_class/{classes[c].name}': value for c, value in result['per_class'].items()})
+  return metrics
+
+
+def instance_table(result: dict, classes, per_class: bool = True) -> str:
+  """Returns the result as aligned text, x100."""
+  lines = [f'{"":<24}' + ''.join(f'{title:>7}' for title in ('AP', 'AP50', 'AP75', 'small', 'medium', 'large')),
+           f'{"masks":<24}' + ''.join(f'{result[name]:7.1f}' for name in INSTANCE)]
+  if per_class:
+    lines.append(f'{"class":<24}{"AP":>7}')
+    lines += [f'{classes[c].name[:24]:<24}{value:7.1f}' for c, value in result['per_class'].items()]
   return '\n'.join(lines)

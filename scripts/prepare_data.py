@@ -3,6 +3,7 @@
     python scripts/prepare_data.py coco_panoptic --coco_root /data/coco --output /data/coco_records
     python scripts/prepare_data.py coco_panoptic --images pictures/ --annotations panoptic.json \
         --panoptic pngs/ --split train --output records/
+    python scripts/prepare_data.py coco_instances --coco_root /data/coco --output /data/coco_instance_records
     python scripts/prepare_data.py semantic --data_set ade20k --images ADEChallengeData2016/images/training \
         --labels ADEChallengeData2016/annotations/training --split train --output records/
 """
@@ -23,17 +24,19 @@ from training import cli
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser = cli.Parser(__doc__)
-  parser.add_argument('layout', choices=['coco_panoptic', 'semantic'], help='how the data set lies on disk')
+  parser.add_argument(
+      'layout', choices=['coco_panoptic', 'coco_instances', 'semantic'], help='how the data set lies on disk')
   parser.add_argument('--output', required=True, help='folder for the records')
-  parser.add_argument('--coco_root', help='coco_panoptic: folder with train2017, val2017 and annotations; both splits')
+  parser.add_argument('--coco_root', help='COCO: folder with train2017, val2017 and annotations; both splits')
   parser.add_argument('--images', help='folder of pictures (one split)')
-  parser.add_argument('--annotations', help='coco_panoptic: panoptic JSON (one split)')
+  parser.add_argument('--annotations', help='COCO: panoptic or instances JSON (one split)')
   parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
   parser.add_argument('--labels', help='semantic: folder of label pictures (one split)')
   parser.add_argument('--image_suffix', default='.jpg', help="semantic: end of the pictures' names")
   parser.add_argument('--label_suffix', default='.png', help="semantic: what stands in its place in the labels' names")
   parser.add_argument('--split', help="first part of the records' names, e.g. train (one split)")
-  parser.add_argument('--data_set', help='row of configs/datasets.py: the classes; default for COCO: coco_panoptic')
+  parser.add_argument(
+      '--data_set', help='row of configs/datasets.py: the classes; default for COCO: coco_panoptic, coco_instance')
   parser.add_argument('--shards', type=int, default=0, help='files a split; default: pictures / 1000, at least 8')
   parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
   return parser.parse(argv)
@@ -41,6 +44,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def sources_of(args: argparse.Namespace) -> dict:
   """Returns the splits that the flags name, each with its source."""
+  from dataloaders.converters import coco_instances
   from dataloaders.converters import coco_panoptic
   from dataloaders.converters import semantic
   if args.layout == 'semantic':
@@ -48,6 +52,13 @@ def sources_of(args: argparse.Namespace) -> dict:
       raise UserError('semantic needs --images, --labels, --split and --data_set')
     return {args.split: semantic.Source(
         args.images, args.labels, args.data_set, args.image_suffix, args.label_suffix)}
+  if args.layout == 'coco_instances':
+    data_set = args.data_set or 'coco_instance'
+    if args.coco_root:
+      return coco_instances.coco_splits(args.coco_root, data_set)
+    if not (args.images and args.annotations and args.split):
+      raise UserError('coco_instances needs --coco_root, or --images, --annotations and --split')
+    return {args.split: coco_instances.Source(args.images, args.annotations, data_set)}
   data_set = args.data_set or 'coco_panoptic'
   one_split = (args.images, args.annotations, args.panoptic, args.split)
   if bool(args.coco_root) == bool(any(one_split)) or (any(one_split) and not all(one_split)):

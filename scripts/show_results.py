@@ -17,7 +17,7 @@ from training import cli
 
 # Metrics of the results table, those that an evaluation has.
 COLUMNS = {'pq_all': 'PQ', 'sq_all': 'SQ', 'rq_all': 'RQ', 'pq_things': 'PQ things', 'pq_stuff': 'PQ stuff',
-           'miou': 'mIoU', 'fwiou': 'fwIoU', 'macc': 'mACC', 'pacc': 'pACC'}
+           'miou': 'mIoU', 'fwiou': 'fwIoU', 'macc': 'mACC', 'pacc': 'pACC', 'ap': 'AP', 'ap50': 'AP50'}
 
 
 def write_table(folder: pathlib.Path) -> None:

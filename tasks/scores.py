@@ -8,6 +8,7 @@ from configs.datasets import DataSet
 from configs.evaluation import Evaluation
 from dataloaders.ground_truth import GroundTruth
 from evaluation import drawing
+from evaluation import instance_ap
 from evaluation import mean_iou
 from evaluation import panoptic_quality
 from evaluation import report
@@ -21,6 +22,7 @@ class Scores:
     self._evaluation, self._data_set, self._truth = evaluation, data_set, truth
     self._quality = panoptic_quality.PanopticQuality(data_set.num_classes, data_set.thing_classes)
     self._iou = mean_iou.MeanIoU(data_set.num_classes)
+    self._precision = instance_ap.InstanceAP(data_set.num_classes)
     self._loss, self._scored, self._drawn = 0.0, [], []
 
   def add(self, output: dict[str, np.ndarray]) -> None:
@@ -33,10 +35,15 @@ class Scores:
       drawn = id_map, segments = answers.panoptic_of(output, *sizes, self._data_set.thing_classes, self._evaluation)
       self._quality.update(true_map, true_segments, id_map, segments)
     if self._evaluation.semantic:
-      labels = answers.labels_of(output, *sizes, resize_first=self._evaluation.panoptic)
+      labels = answers.labels_of(output, *sizes, resize_first=self._evaluation.panoptic or self._evaluation.instance)
       table = np.array([-1] + [s['category_id'] for s in true_segments])
       self._iou.update(table[true_map], labels)
       drawn = drawn or answers.as_segments(labels)
+    if self._evaluation.instance:
+      things = self._data_set.thing_classes
+      found = answers.instances_of(output, *sizes, things if self._evaluation.panoptic else None, self._evaluation)
+      self._precision.update([row for row in self._truth.instances(example_id) if row['category_id'] in things], found)
+      drawn = drawn or answers.drawable(found, sizes[-1])
     self._loss += float(output['loss'])
     self._scored.append(example_id)
     if len(self._drawn) < self._evaluation.num_pictures:
@@ -60,6 +67,10 @@ class Scores:
       result = self._iou.result()
       metrics.update(report.flat_semantic(result, classes, evaluation.report_per_class))
       tables.append(report.semantic_table(result, classes, evaluation.report_per_class))
+    if evaluation.instance:
+      result = self._precision.result()
+      metrics.update(report.flat_instance(result, classes, evaluation.report_per_class))
+      tables.append(report.instance_table(result, classes, evaluation.report_per_class))
     metrics['validation_loss'] = self._loss / max(len(self._scored), 1)
     return {**metrics, 'scored': self._scored, 'table': '\n'.join(tables),
             'images': {f'prediction_{i}': image[None] for i, image in enumerate(self._drawn)}}

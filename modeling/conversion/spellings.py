@@ -188,7 +188,8 @@ _HF_MASK2FORMER: _Rules = _HF_BACKBONES + [
 _HF_IGNORED = (_SWIN + r'(?:swin\.)?layernorm\..*', r'criterion\..*')
 SPELLINGS = (
     Spelling('Hugging Face Mask2Former',
-             (r'model\.pixel_level_module\..*', r'model\.transformer_module\.queries_features.*'), _HF_MASK2FORMER, ignored=_HF_IGNORED),
+             (r'model\.pixel_level_module\..*', r'model\.transformer_module\.queries_features.*'),
+             _HF_MASK2FORMER, ignored=_HF_IGNORED),
     Spelling('Hugging Face MaskFormer', (r'model\.pixel_level_module\..*',), _HF_MASKFORMER, ignored=_HF_IGNORED),
     Spelling('official MaskFormer', (r'backbone\..*', r'sem_seg_head\..*'), _OFFICIAL),
     Spelling('official backbone', (r'backbone\..*',), _OFFICIAL[:1]),

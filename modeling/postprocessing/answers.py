@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from configs.evaluation import Evaluation
+from modeling.postprocessing.instance import instances
 from modeling.postprocessing.panoptic import panoptic
 from modeling.postprocessing.semantic import as_segments
 from modeling.postprocessing.semantic import per_pixel_labels
@@ -36,10 +37,30 @@ def labels_of(output: Mapping[str, np.ndarray], padded_size, image_size, origina
       output['class_logits'], output['mask_logits'], padded_size, image_size, original_size, resize_first)
 
 
+def instances_of(output: Mapping[str, np.ndarray], padded_size, image_size, original_size,
+                 only_classes: Collection[int] | None, evaluation: Evaluation) -> list[dict]:
+  """Returns the best instances, see `instances`; `output` holds class_logits and mask_logits of one picture."""
+  return instances(output['class_logits'], output['mask_logits'], padded_size, image_size, original_size,
+                   evaluation.instances_per_picture, only_classes)
+
+
+def drawable(found: list[dict], size, threshold: float = 0.5) -> tuple[np.ndarray, list[dict]]:
+  """Returns the instances of a score above the threshold as an id map, the surest on top, and their segments."""
+  id_map, segments = np.zeros(tuple(size), np.int32), []
+  for row in sorted(found, key=lambda row: row['score']):
+    if row['score'] > threshold:
+      segments.append({'id': len(segments) + 1, 'category_id': row['category_id'], 'isthing': True,
+                       'score': row['score']})
+      id_map[row['mask']] = len(segments)
+  return id_map, segments
+
+
 def answer(output: Mapping[str, np.ndarray], padded_size, image_size, original_size,
            thing_classes: Collection[int], evaluation: Evaluation) -> tuple[np.ndarray, list[dict]]:
-  """Returns the panoptic answer where the task has one, else the semantic one with a segment for each class."""
+  """Returns the panoptic answer where the task has one, else the instances that are sure, else a segment a class."""
   sizes = padded_size, image_size, original_size
   if evaluation.panoptic:
     return panoptic_of(output, *sizes, thing_classes, evaluation)
+  if evaluation.instance:
+    return drawable(instances_of(output, *sizes, None, evaluation), original_size)
   return as_segments(labels_of(output, *sizes, resize_first=False))

@@ -1,0 +1,122 @@
+"""COCO's instance layout: pictures and one JSON of polygons and run lengths, which may overlap."""
+
+import dataclasses
+import json
+import posixpath
+
+import numpy as np
+import tensorflow as tf
+from pycocotools import mask as mask_tools
+
+from configs import datasets
+from configs.errors import UserError
+from dataloaders import schema
+from dataloaders.converters import shards
+
+
+def pack(masks: list[np.ndarray], size: tuple[int, int]) -> tuple[list[np.ndarray], list[int]]:
+  """Puts masks that may overlap into as few id maps as first-fit finds; no pixel is lost.
+
+  Args:
+    masks: bool [height, width] each.
+    size: (height, width).
+
+  Returns:
+    id maps, value k + 1 where the k-th mask is, at least one; and the id map of each mask.
+  """
+  layers, layer_of = [np.zeros(size, np.int32)], []
+  for k, mask in enumerate(masks):
+    free = next((i for i, layer in enumerate(layers) if not layer[mask].any()), len(layers))
+    if free == len(layers):
+      layers.append(np.zeros(size, np.int32))
+    layers[free][mask] = k + 1
+    layer_of.append(free)
+  return layers, layer_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """One split: folder of pictures, instance JSON, and the row of configs/datasets.py."""
+  images: str
+  annotations: str
+  data_set: str = 'coco_instance'
+
+  def rows(self) -> list[dict]:
+    """Reads the JSON into one dict a picture: the image's fields and 'instances'; sorted by id.
+
+    Raises:
+      UserError: the file is missing, no JSON, holds no instances, or names categories that the data set lacks.
+    """
+    if not tf.io.gfile.exists(self.annotations):
+      raise UserError(f'annotations {self.annotations} do not exist; give the instances JSON')
+    try:
+      with tf.io.gfile.GFile(self.annotations) as file:
+        content = json.load(file)
+      rows = {image['id']: {**image, 'instances': []} for image in content['images']}
+      for annotation in content['annotations']:
+        rows[annotation['image_id']]['instances'].append(
+            {key: annotation[key] for key in ('id', 'category_id', 'iscrowd', 'area', 'segmentation')})
+    except json.JSONDecodeError as e:
+      raise UserError(f'annotations {self.annotations} are no JSON ({e})') from e
+    except (KeyError, TypeError) as e:
+      raise UserError(f"annotations {self.annotations} are not in COCO's instance form: {e!r} is missing; "
+                      'give instances_*.json, not panoptic_*.json') from e
+    used = {row['category_id'] for image in rows.values() for row in image['instances']}
+    unknown = used - set(datasets.get(self.data_set).contiguous_ids)
+    if unknown:
+      raise UserError(f'annotations {self.annotations} have categories that data set {self.data_set} lacks: '
+                      f'{sorted(unknown)[:5]}; choose --data_set')
+    return sorted(rows.values(), key=lambda row: str(row['id']))
+
+  def convert_picture(self, row: dict) -> tuple[bytes, str]:
+    """Checks one picture against its annotation and returns (record, remark or '').
+
+    Raises:
+      Refused: it cannot be used.
+    """
+    path, size = posixpath.join(self.images, row['file_name']), (row['height'], row['width'])
+    image, data, kind, remarks = shards.picture(path)
+    if image.size[::-1] != size:
+      raise shards.Refused(f'{path} is {image.height}x{image.width}, the JSON says {size[0]}x{size[1]}')
+    if len(row['instances']) > schema.MAX_SEGMENTS:
+      raise shards.Refused(f'{row["file_name"]} has more than {schema.MAX_SEGMENTS} instances')
+    masks = [_mask(instance, size, path) for instance in row['instances']]
+    empty = sum(not mask.any() for mask in masks)
+    if empty:
+      remarks.append(f'{empty} instances without pixels')
+    id_maps, layers = pack(masks, size)
+    classes = datasets.get(self.data_set).contiguous_ids
+    segments = [schema.Segment(classes[i['category_id']], bool(i['iscrowd']), layer, int(i['area']), i['id'])
+                for i, layer in zip(row['instances'], layers)]
+    return schema.write(data, kind, size, str(row['id']), row['file_name'], id_maps, segments), '; '.join(remarks)
+
+  def annotations_state(self) -> list:
+    stat = tf.io.gfile.stat(self.annotations)
+    return [stat.length, stat.mtime_nsec]
+
+
+def _mask(instance: dict, size: tuple[int, int], path: str) -> np.ndarray:
+  """Rasterises polygons as COCO does, or decodes run lengths; bool [height, width]."""
+  segmentation = instance['segmentation']
+  try:
+    if isinstance(segmentation, list):
+      polygons = [p for p in segmentation if len(p) >= 6]
+      if not polygons:
+        return np.zeros(size, bool)
+      runs = mask_tools.merge(mask_tools.frPyObjects(polygons, *size))
+    else:
+      runs = mask_tools.frPyObjects(segmentation, *size) if isinstance(segmentation['counts'], list) else segmentation
+    mask = mask_tools.decode(runs).astype(bool)
+  except (TypeError, ValueError, KeyError) as e:
+    raise shards.Refused(f'{path}: instance {instance["id"]} has no polygons or run lengths ({e})') from e
+  if mask.shape != size:
+    raise shards.Refused(f'{path}: instance {instance["id"]} has a mask of {mask.shape[0]}x{mask.shape[1]}')
+  return mask
+
+
+def coco_splits(root: str, data_set: str) -> dict[str, Source]:
+  """Returns the sources of 'train' and 'val' in COCO's official folder layout below `root`."""
+  return {split: Source(
+      images=posixpath.join(root, f'{split}2017'),
+      annotations=posixpath.join(root, 'annotations', f'instances_{split}2017.json'),
+      data_set=data_set) for split in ('train', 'val')}

@@ -1,0 +1,90 @@
+"""Instances that overlap: to id maps and back without the loss of a pixel, from COCO's own annotations too."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pycocotools import mask as mask_tools
+from pycocotools.coco import COCO
+
+from configs.data import Augmentation
+from configs.errors import UserError
+from dataloaders import augment
+from dataloaders import ground_truth
+from dataloaders.converters import coco_instances
+from dataloaders.converters import shards
+from tests import support
+
+
+def test_packing_loses_nothing_and_needs_few_maps():
+  rng = np.random.default_rng(0)
+  masks = []
+  for _ in range(30):
+    top, left = rng.integers(0, 40, 2)
+    mask = np.zeros([60, 60], bool)
+    mask[top:top + rng.integers(3, 20), left:left + rng.integers(3, 20)] = True
+    masks.append(mask)
+  layers, layer_of = coco_instances.pack(masks, (60, 60))
+  for k, mask in enumerate(masks):
+    np.testing.assert_array_equal(layers[layer_of[k]] == k + 1, mask)
+  depth = np.sum(masks, axis=0).max()
+  assert depth <= len(layers) <= 2 * depth
+  assert len(coco_instances.pack([], (5, 6))[0]) == 1
+
+
+def test_coco_annotations_there_and_back(tmp_path):
+  root = support.shared('data/coco_panoptic_mini')
+  source = coco_instances.coco_splits(str(root), 'coco_instance')['val']
+  report = shards.convert(source, str(tmp_path), 'val', 2, 1)
+  assert report.written == 3 and not report.refused
+  truth = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_instance')
+  coco = COCO(str(root / 'annotations/instances_val2017.json'))
+  checked = 0
+  for example_id in truth.example_ids:
+    wanted = coco.loadAnns(coco.getAnnIds(int(truth.source_id(example_id))))
+    found = truth.instances(example_id)
+    assert len(found) == len(wanted)
+    for row, annotation in zip(found, wanted):
+      np.testing.assert_array_equal(row['mask'], coco.annToMask(annotation).astype(bool))
+      assert row['iscrowd'] == bool(annotation['iscrowd']) and row['area'] == int(annotation['area'])
+      checked += 1
+  assert checked == len(coco.anns)
+
+
+def test_what_is_refused(tmp_path):
+  root = support.shared('data/coco_panoptic_mini')
+  for name, words in (('panoptic_val2017.json', 'not panoptic_'), ('none.json', 'do not exist')):
+    with pytest.raises(UserError, match=words):
+      coco_instances.Source(str(root / 'val2017'), str(root / 'annotations' / name)).rows()
+  content = json.loads((root / 'annotations/instances_val2017.json').read_text())
+  content['annotations'][0]['category_id'] = 999
+  (tmp_path / 'x.json').write_text(json.dumps(content))
+  with pytest.raises(UserError, match=r'lacks: \[999\]'):
+    coco_instances.Source(str(root / 'val2017'), str(tmp_path / 'x.json')).rows()
+  content['annotations'][0]['category_id'] = 1
+  content['annotations'][0]['segmentation'] = 'nothing'
+  (tmp_path / 'x.json').write_text(json.dumps(content))
+  source = coco_instances.Source(str(root / 'val2017'), str(tmp_path / 'x.json'))
+  report = shards.convert(source, str(tmp_path / 'records'), 'val', 1, 1)
+  assert report.written == 2 and 'no polygons or run lengths' in str(report.refused)
+  assert mask_tools  # the oracle of the masks above
+
+
+def test_scale_jitter_follows_detectron2():
+  config = Augmentation(scale_jitter=[0.1, 2.0], flip_probability=0.0)
+  y, x = np.mgrid[:300, :400]
+  image = np.stack([y // 2, x // 2, 0 * y], -1).astype(np.uint8)
+  ids = (y // 10 * 40 + x // 10)[..., None].astype(np.int32)
+  seen = set()
+  for i in range(25):
+    seed = tf.constant([7, i])
+    picture, maps = augment.augment((tf.constant(image), tf.constant(ids)), config, [256, 256], seed)
+    again, _ = augment.augment((tf.constant(image), tf.constant(ids)), config, [256, 256], seed)
+    np.testing.assert_array_equal(picture, again)
+    height, width = picture.shape[:2]
+    assert picture.shape[:2] == maps.shape[:2] and max(height, width) <= 256
+    if width < 256:  # nothing was cut: the whole picture, its sides in proportion
+      assert abs(height / width - 0.75) < 0.03 and maps[-1, -1, 0] > 1100
+    seen.add((height, width))
+  assert len(seen) > 5

@@ -1,0 +1,79 @@
+"""Mask2Former through the whole trainer: three scores at once, compiled, on two replicas, instances that overlap."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs import rules
+from configs.experiments import registry
+from dataloaders import shapes
+from dataloaders.converters import coco_panoptic
+from dataloaders.converters import shards
+from tasks.factory import build_task
+from training import checkpoints
+from training import runner
+
+NAME = 'mask2former_shapes_panoptic'
+
+
+@pytest.fixture(scope='module', name='records')
+def convert(tmp_path_factory):
+  root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
+  shapes.write(str(root), shapes.Options(train=6, validation=3, size=64))
+  for split, source in coco_panoptic.coco_splits(str(root), 'shapes_panoptic').items():
+    shards.convert(source, str(output), split, 2, 1)
+  return output
+
+
+def experiment(records, steps=2):
+  e = registry.get(NAME)
+  for data, split in ((e.task.train_data, 'train'), (e.task.validation_data, 'val')):
+    data.input_path, data.global_batch_size = f'{records}/{split}*', 2
+    data.parser.output_size = [64, 64]
+    data.parser.augmentation.flip_probability = 0.0
+  e.task.model.pixel_decoder.width = e.task.model.pixel_decoder.mask_width = 32
+  e.task.model.backbone.resnet.norm = 'group'
+  e.task.model.transformer_decoder.layers = 2
+  e.task.losses.points = 256
+  e.task.evaluation.semantic = e.task.evaluation.instance = True
+  e.trainer.train_steps = e.trainer.steps_per_loop = e.trainer.checkpoint_interval = steps
+  rules.validate(e)
+  return e
+
+
+def weights(folder):
+  reader = tf.train.load_checkpoint(checkpoints.readable(str(folder))[0])
+  return {k: reader.get_tensor(k) for k in reader.get_variable_to_shape_map() if k.startswith('model/')}
+
+
+def run(e, mode, folder):
+  folder.mkdir(exist_ok=True)
+  assert runner.run(e, NAME, mode, str(folder), build_task) == 0
+
+
+def test_three_scores_whatever_the_batch(records, tmp_path, capsys):
+  found = []
+  run(experiment(records), 'train', tmp_path / 'run')
+  for batch in (1, 3):
+    e = experiment(records)
+    e.task.validation_data.global_batch_size = batch
+    run(e, 'eval', tmp_path / 'run')
+    found.append(json.loads((tmp_path / 'run/evaluations/step_00000002.json').read_text())['metrics'])
+  assert {'pq_all', 'miou', 'ap', 'ap50', 'validation_loss'} <= set(found[0])
+  for key, value in found[0].items():
+    np.testing.assert_allclose(found[1][key], value, rtol=1e-3, err_msg=key)
+  printed = capsys.readouterr().out
+  assert all(word in printed for word in (' PQ ', 'mIoU', 'AP50'))
+
+
+def test_compiled_step(records, tmp_path):
+  for compiled in (False, True):
+    e = experiment(records, 1)
+    e.runtime.jit_compile, e.task.losses.matcher = compiled, 'graph'
+    run(e, 'train', tmp_path / str(compiled))
+  plain, compiled = weights(tmp_path / 'False'), weights(tmp_path / 'True')
+  assert len(plain) > 100
+  for key, value in plain.items():
+    assert np.abs(compiled[key] - value).max() < 2.5e-5, key  # the first rate is 1e-5, a step at most that
