@@ -1,6 +1,7 @@
-"""Times the training step, inference, matching and input pipeline, against Hugging Face's MaskFormer if installed.
+"""Times the training step, inference, matching and input pipeline, against Hugging Face's port if it is installed.
 
     python scripts/benchmark.py                                   # 512x512, batch 2, float32 and bfloat16
+    python scripts/benchmark.py --model mask2former --backbone swin_tiny --work train inference
     python scripts/benchmark.py --size 256 --precision float32 --repeats 5
     python scripts/benchmark.py --records '/data/coco/train*'     # the input pipeline too
 
@@ -25,7 +26,8 @@ def measure(side: str, work: str, args: argparse.Namespace, precision: str) -> d
   """Runs one measurement in a process of its own; None where the side is not installed."""
   command = [sys.executable, str(WORKER), '--side', side, '--work', work, '--size', str(args.size),
              '--batch', str(args.batch), '--precision', precision, '--repeats', str(args.repeats),
-             '--segments', str(args.segments), '--threads', str(args.threads)]
+             '--segments', str(args.segments), '--threads', str(args.threads), '--model', args.model,
+             '--backbone', args.backbone]
   if work == 'input':
     command += ['--records', args.records, '--data_set', args.data_set]
   done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -66,6 +68,8 @@ def draw_records(folder: str) -> str:
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--model', default='maskformer', choices=['maskformer', 'mask2former'])
+  parser.add_argument('--backbone', default='r50', choices=['r50', 'swin_tiny'])
   parser.add_argument('--size', type=int, default=512, help='side of the square pictures')
   parser.add_argument('--batch', type=int, default=2)
   parser.add_argument('--segments', type=int, default=12, help='target segments of a picture')
@@ -88,7 +92,8 @@ def report(args: argparse.Namespace) -> None:
   """Measures and prints everything."""
   head = ['work', 'precision', 'ours s', 'theirs s', 'ratio', 'ours GB', 'theirs GB', 'ratio',
           'own work', 'their work', 'ratio']
-  print(f'{args.size}x{args.size}, batch {args.batch}, plain FPN, ResNet-50, 133 classes, 100 queries, '
+  model = {'maskformer': 'MaskFormer, plain FPN', 'mask2former': 'Mask2Former'}[args.model]
+  print(f'{model}, {args.backbone}, {args.size}x{args.size}, batch {args.batch}, 133 classes, 100 queries, '
         f'{args.segments} segments a picture; theirs: Hugging Face transformers')
   print('  '.join(f'{h:>10}' for h in head), flush=True)
   for work in args.work:

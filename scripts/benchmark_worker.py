@@ -2,6 +2,7 @@
 (the same less what the process held after its imports). Exit code 3: not installed."""
 
 import argparse
+import importlib
 import json
 import os
 import pathlib
@@ -52,7 +53,7 @@ class Ours:
     import tf_keras
 
     from configs.experiments import registry
-    from tasks.mask_classification import MaskClassificationTask
+    from tasks.factory import build_task
     from training import optimizers
 
     self.after_imports = resident()
@@ -61,9 +62,11 @@ class Ours:
     if args.precision == 'bfloat16':
       tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
     self.tf, self.args = tf, args
-    experiment = registry.get('maskformer_coco_panoptic')
-    experiment.task.model.which_pixel_decoder = 'fpn'
-    self.task = MaskClassificationTask(experiment.task, experiment.runtime)
+    suffix = '' if args.backbone == 'r50' else f'_{args.backbone}'
+    experiment = registry.get(f'{args.model}_coco_panoptic{suffix}')
+    if args.model == 'maskformer':
+      experiment.task.model.which_pixel_decoder = 'fpn'  # the one that the port has
+    self.task = build_task(experiment.task, experiment.runtime)
     self.model = self.task.build_model()
     self.optimizer = optimizers.build(
         experiment.trainer.optimizer_config, experiment.trainer.train_steps, **self.task.parameter_groups(self.model))
@@ -160,7 +163,7 @@ class Ours:
 
 
 class HuggingFace:
-  """Hugging Face's MaskFormer (plain FPN) in PyTorch."""
+  """Hugging Face's MaskFormer (plain FPN) or Mask2Former in PyTorch."""
 
   def __init__(self, args):
     try:
@@ -168,21 +171,29 @@ class HuggingFace:
       import transformers
     except ImportError:
       sys.exit(3)
-    from transformers.models.maskformer import modeling_maskformer  # loaded on first use otherwise
-    del modeling_maskformer
+    importlib.import_module(f'transformers.models.{args.model}.modeling_{args.model}')  # loaded on first use otherwise
     self.after_imports = resident()
     torch.manual_seed(0)
     if args.threads:
       torch.set_num_threads(args.threads)
     self.torch, self.args = torch, args
-    self.model = transformers.MaskFormerForInstanceSegmentation(transformers.MaskFormerConfig(
-        backbone_config=transformers.ResNetConfig(out_features=['stage1', 'stage2', 'stage3', 'stage4']),
-        decoder_config=transformers.DetrConfig(num_queries=NUM_QUERIES, decoder_layers=6, encoder_layers=0),
-        num_labels=NUM_CLASSES, use_auxiliary_loss=args.work != 'inference', output_hidden_states=True))
+    self.model = self._build(transformers)
     images, ids, classes = draw_batch(args)
     self.images = torch.tensor(images.transpose(0, 3, 1, 2)).contiguous()
     self.masks = [torch.tensor(np.stack([m == i + 1 for i in range(args.segments)]).astype(np.float32)) for m in ids]
     self.classes = [torch.tensor(c) for c in classes]
+
+  def _build(self, transformers):
+    stages = ['stage1', 'stage2', 'stage3', 'stage4']
+    backbone = (transformers.ResNetConfig(out_features=stages) if self.args.backbone == 'r50' else
+                transformers.SwinConfig(image_size=384, out_features=stages))
+    common = dict(backbone_config=backbone, num_labels=NUM_CLASSES, use_auxiliary_loss=self.args.work != 'inference')
+    if self.args.model == 'mask2former':
+      return transformers.Mask2FormerForUniversalSegmentation(transformers.Mask2FormerConfig(
+          num_queries=NUM_QUERIES, **common))
+    return transformers.MaskFormerForInstanceSegmentation(transformers.MaskFormerConfig(
+        decoder_config=transformers.DetrConfig(num_queries=NUM_QUERIES, decoder_layers=6, encoder_layers=0),
+        output_hidden_states=True, **common))
 
   def _autocast(self):
     return self.torch.autocast('cpu', self.torch.bfloat16, enabled=self.args.precision == 'bfloat16')
@@ -209,6 +220,8 @@ class HuggingFace:
     return timed(call, self.args.repeats)
 
   def matching(self):
+    if self.args.model != 'maskformer':
+      sys.exit(3)  # its matcher is part of the loss
     from transformers.models.maskformer.modeling_maskformer import MaskFormerHungarianMatcher
     matcher = MaskFormerHungarianMatcher(cost_class=1.0, cost_dice=1.0, cost_mask=20.0)
     with self.torch.no_grad():
@@ -230,6 +243,8 @@ def main() -> None:
   for name, default in (('size', 512), ('batch', 2), ('repeats', 5), ('segments', 12), ('threads', 0)):
     parser.add_argument(f'--{name}', type=int, default=default)
   parser.add_argument('--precision', default='float32')
+  parser.add_argument('--model', default='maskformer')
+  parser.add_argument('--backbone', default='r50')
   parser.add_argument('--records', default='')
   parser.add_argument('--data_set', default='coco_panoptic')
   args = parser.parse_args()

@@ -22,7 +22,8 @@ HEIGHT, WIDTH = 224, 288
 
 def make(experiment):
   """Returns Hugging Face's model of an experiment with random weights, none of them trivial."""
-  torch, transformers = pytest.importorskip('torch'), pytest.importorskip('transformers')
+  pytest.importorskip('torch')
+  transformers = pytest.importorskip('transformers')
   c = published.build(experiment).task.model
   if c.backbone.type == 'swin':
     s = c.backbone.swin
@@ -32,9 +33,15 @@ def make(experiment):
   else:
     backbone = transformers.ResNetConfig(
         depths=[3, 4, 6, 3], out_features=['stage1', 'stage2', 'stage3', 'stage4'])
-  torch.manual_seed(0)
   model = transformers.MaskFormerForInstanceSegmentation(transformers.MaskFormerConfig(
       backbone_config=backbone, num_labels=c.num_classes)).eval()
+  return randomize(model)
+
+
+def randomize(model):
+  """Gives every weight a value that is not its default."""
+  import torch
+  torch.manual_seed(0)
   with torch.no_grad():
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
       if not value.dtype.is_floating_point or name.startswith('criterion.'):
@@ -126,3 +133,31 @@ def test_postprocessing():
   assert len(segments) > 5
   np.testing.assert_array_equal(id_map, np.maximum(wanted, 0))
   assert [(s['id'], s['category_id']) for s in segments] == [(s['id'], s['label_id']) for s in answer['segments_info']]
+
+
+@pytest.mark.parametrize('backbone', ['r50', 'swin_tiny'])
+def test_mask2former(backbone, tmp_path):
+  torch, transformers = pytest.importorskip('torch'), pytest.importorskip('transformers')
+  stages = ['stage1', 'stage2', 'stage3', 'stage4']
+  config = (transformers.ResNetConfig(out_features=stages) if backbone == 'r50' else
+            transformers.SwinConfig(image_size=384, out_features=stages))
+  theirs = randomize(transformers.Mask2FormerForUniversalSegmentation(transformers.Mask2FormerConfig(
+      backbone_config=config, num_labels=133, num_queries=100)).eval())
+  theirs.save_pretrained(tmp_path)
+  suffix = '' if backbone == 'r50' else f'_{backbone}'
+  task = published.build(f'mask2former_coco_panoptic{suffix}').task
+  ours = build_model(task.model)
+  report = initialization.restore(ours, str(tmp_path / 'model.safetensors'), initialization.MODULES)
+  assert not report.missing and report.kind == 'Hugging Face Mask2Former'
+  images = np.random.default_rng(0).normal(size=[2, HEIGHT, WIDTH, 3]).astype(np.float32)
+  with torch.no_grad():
+    wanted = theirs(torch.tensor(images.transpose(0, 3, 1, 2)), output_auxiliary_logits=True)
+  found = ours(images)
+  layers = [*wanted.auxiliary_logits, {'class_queries_logits': wanted.class_queries_logits,
+                                       'masks_queries_logits': wanted.masks_queries_logits}]
+  assert len(layers) == found['class_logits'].shape[0] == 10
+  for i, layer in enumerate(layers):
+    for ours_name, theirs_name in (('class_logits', 'class_queries_logits'), ('mask_logits', 'masks_queries_logits')):
+      value = layer[theirs_name].numpy()
+      difference = np.abs(found[ours_name][i].numpy() - value)
+      assert difference.max() < 1e-4 * np.abs(value).max(), (i, ours_name)
