@@ -1,6 +1,8 @@
 """Mask2Former through the whole trainer: three scores at once, compiled, on two replicas, instances that overlap."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from dataloaders import shapes
 from dataloaders.converters import coco_panoptic
 from dataloaders.converters import shards
 from tasks.factory import build_task
+from tests import support
 from training import checkpoints
 from training import runner
 
@@ -77,3 +80,38 @@ def test_compiled_step(records, tmp_path):
   assert len(plain) > 100
   for key, value in plain.items():
     assert np.abs(compiled[key] - value).max() < 2.5e-5, key  # the first rate is 1e-5, a step at most that
+
+
+def test_two_replicas_update_as_one(records, tmp_path):
+  """The same points in every mask, whatever replica holds it; the rest is the recipe's."""
+  script = f"""
+import sys, pathlib
+import tensorflow as tf
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0],
+                                           [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests.tasks import mask2former_test
+from tasks.factory import build_task
+from training import runner
+folder = pathlib.Path({str(tmp_path)!r}) / sys.argv[1]
+runner.distribute_utils.get_distribution_strategy = lambda **unused: tf.distribute.MirroredStrategy(
+    ['CPU:0', 'CPU:1'][:int(sys.argv[1])])
+def draw(prediction, purpose, shape):
+  own = tf.random.stateless_uniform([1, shape[1], 2], [prediction, len(purpose)])
+  return tf.repeat(own, shape[0], axis=0)
+def make_task(*args):
+  task = build_task(*args)
+  task.set_loss._draw = draw
+  return task
+e = mask2former_test.experiment(pathlib.Path({str(records)!r}), 2)
+e.trainer.optimizer_config.learning_rate.warmup_steps = 0
+e.trainer.optimizer_config.optimizer.epsilon = 1e-3
+folder.mkdir()
+assert runner.run(e, mask2former_test.NAME, 'train', str(folder), make_task) == 0
+"""
+  for replicas in ('1', '2'):
+    done = subprocess.run([sys.executable, '-c', script, replicas], cwd=support.ROOT, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+  one, two = weights(tmp_path / '1'), weights(tmp_path / '2')
+  for key, value in one.items():
+    np.testing.assert_allclose(two[key], value, rtol=0, atol=1e-4, err_msg=key)
