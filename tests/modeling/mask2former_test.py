@@ -1,37 +1,25 @@
-"""Mask2Former against recorded numbers of the official code (`m2f_tiny`).
-
-The bound is ten times the recorded difference between the official float32 and float64 runs.
-"""
-
-import json
+"""Mask2Former against recorded numbers of the official code (`m2f_tiny`)."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from modeling import parameter_groups
+from modeling.conversion import exports
 from modeling.conversion import names
+from modeling.factory import build_model
 from modeling.pixel_decoders import deformable
 from modeling.transformer_decoders import masked
+from tasks import initialization
 from tests import support
 from tests.modeling import tiny_m2f
+from tests.modeling.golden import Golden
+from tests.modeling.golden import nchw
 
-NOISE_FACTOR = 10
+GOLDEN = Golden('m2f_tiny')
+golden, assert_close = GOLDEN.load, GOLDEN.assert_close
 STEP, ODD = 'training step', 'odd size forward, SIZE_DIVISIBILITY 0'
-
-
-def golden(file):
-  return np.load(support.shared(f'golden/m2f_tiny/{file}.npz'))
-
-
-def assert_close(actual, expected, section, group):
-  noise = json.loads(support.shared('golden/m2f_tiny/noise_floor.json').read_text())
-  bound = NOISE_FACTOR * noise[section][group]['max_rel_to_largest'] * np.abs(expected).max()
-  np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=bound)
-
-
-def nchw(x):
-  return np.transpose(x, [0, 3, 1, 2])
 
 
 @pytest.fixture(scope='module', name='model')
@@ -101,10 +89,54 @@ def test_odd_size(model):
 
 
 def test_parameter_groups_are_the_official_ones(model):
-  groups = json.loads(support.shared('golden/m2f_tiny/optimizer_groups.json').read_text())
+  groups = GOLDEN.json('optimizer_groups')
   official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
   backbone = {official_names[v.ref()] for v in parameter_groups.backbone_variables(model)}
   undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
   assert {official_names[v.ref()] for v in model.trainable_variables} == set(groups)
   assert backbone == {n for n, row in groups.items() if row['lr'] == pytest.approx(1e-5)}
   assert undecayed == {n for n, row in groups.items() if row['weight_decay'] == 0}
+
+
+def test_the_recorded_file_in_released_spelling(model):
+  path = support.shared('golden/m2f_tiny/weights_released_naming.pkl')
+  again = build_model(tiny_m2f.config(), seed=1)
+  report = initialization.restore(again, str(path), initialization.MODULES)
+  assert report.kind == 'official MaskFormer' and not report.missing
+  for name, value in model(tiny_m2f.batch()).items():
+    np.testing.assert_array_equal(again(tiny_m2f.batch())[name], value)
+
+
+def test_round_trip_is_bit_equal(model, tmp_path):
+  again = build_model(tiny_m2f.config(), seed=1)
+  exports.write(exports.official_state(model, 0.1), str(tmp_path / 'x.pkl'))
+  initialization.restore(again, str(tmp_path / 'x.pkl'), initialization.MODULES)
+  wanted = {n: e.to_official() for n, e in names.entries(model).items()}
+  for name, entry in names.entries(again).items():
+    assert entry.to_official().tobytes() == wanted[name].tobytes(), name
+
+
+def test_with_a_plain_fpn():
+  config = tiny_m2f.config()
+  config.which_pixel_decoder = 'fpn'
+  config.pixel_decoder.width = 32  # another one than the decoder's, so that its inputs are projected
+  model = build_model(config, seed=1)
+  outputs = model(tiny_m2f.odd_batch())
+  assert outputs['mask_logits'].shape == (6, 2, 12, 19, 26) and outputs['class_logits'].shape == (6, 2, 12, 8)
+  assert len(model.predictor.input_proj) == 3
+
+
+def test_float32_pixel_decoder_under_mixed_precision():
+  tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  try:
+    half = build_model(tiny_m2f.config(), seed=1)
+  finally:
+    tf_keras.mixed_precision.set_global_policy('float32')
+  assert half.compute_dtype == 'bfloat16'
+  pixel = half.pixel_decoder(half.backbone(tf.cast(tiny_m2f.batch(), tf.bfloat16)))
+  assert {x.dtype for x in tf.nest.flatten(pixel)} == {tf.float32}
+  outputs = half(tiny_m2f.batch())
+  exact = build_model(tiny_m2f.config(), seed=1)(tiny_m2f.batch())
+  for name, value in outputs.items():
+    assert value.dtype == tf.float32
+    assert np.median(np.abs(value - exact[name])) < 0.05 * np.abs(exact[name]).max()

@@ -8,10 +8,10 @@ from configs.backbones import ResNet
 from configs.model import MaskFormer
 from configs.model import PixelDecoder
 from configs.model import TransformerDecoder
-from modeling.conversion import names
 from modeling.factory import build_model
 from ops import image as image_ops
 from tests import support
+from tests.modeling import golden
 
 
 def config() -> MaskFormer:
@@ -29,12 +29,8 @@ def config() -> MaskFormer:
 def model():
   """Returns the model with the recorded weights; every name on both sides is used once."""
   result = build_model(config())
-  entries = names.entries(result)
   weights = dict(np.load(support.shared('golden/m2f_tiny/weights.npz')))
-  weights.pop('criterion.empty_weight', None)
-  assert set(entries) == set(weights)
-  for name, value in weights.items():
-    entries[name].assign_official(value)
+  golden.assign(result, weights)
   return result
 
 

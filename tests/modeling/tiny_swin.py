@@ -8,10 +8,10 @@ from configs.backbones import Swin
 from configs.model import MaskFormer
 from configs.model import PixelDecoder
 from configs.model import TransformerDecoder
-from modeling.conversion import names
 from modeling.factory import build_model
 from ops import image as image_ops
 from tests import support
+from tests.modeling import golden
 
 
 def config(window: int = 7, drop_path: float = 0.0) -> MaskFormer:
@@ -29,15 +29,10 @@ def config(window: int = 7, drop_path: float = 0.0) -> MaskFormer:
 def model(window: int = 7):
   """Returns the model with the recorded weights; every name on both sides is used once."""
   result = build_model(config(window))
-  entries = names.entries(result)
   weights = dict(np.load(support.shared('golden/mf_swin_tiny/weights.npz')))
   if window == 4:
     weights.update(np.load(support.shared('golden/mf_swin_tiny/window4_extra_weights.npz')))
-  weights = {n: w for n, w in weights.items() if not n.endswith('relative_position_index')}
-  weights.pop('criterion.empty_weight', None)
-  assert set(entries) == set(weights)
-  for name, value in weights.items():
-    entries[name].assign_official(value)
+  golden.assign(result, weights)
   return result
 
 

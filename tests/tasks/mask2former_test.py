@@ -10,11 +10,9 @@ import tensorflow as tf
 
 from configs import rules
 from configs.experiments import registry
-from dataloaders import shapes
-from dataloaders.converters import coco_panoptic
-from dataloaders.converters import shards
 from tasks.factory import build_task
 from tests import support
+from tests.records import shapes_records
 from training import checkpoints
 from training import runner
 
@@ -23,11 +21,7 @@ NAME = 'mask2former_shapes_panoptic'
 
 @pytest.fixture(scope='module', name='records')
 def convert(tmp_path_factory):
-  root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
-  shapes.write(str(root), shapes.Options(train=6, validation=3, size=64))
-  for split, source in coco_panoptic.coco_splits(str(root), 'shapes_panoptic').items():
-    shards.convert(source, str(output), split, 2, 1)
-  return output
+  return shapes_records(tmp_path_factory.mktemp, 6, 3)
 
 
 def experiment(records, steps=2):

@@ -10,10 +10,8 @@ from configs import rules
 from configs.errors import UserError
 from configs.experiments import registry
 from configs.task import PerPixel
-from dataloaders import shapes
-from dataloaders.converters import coco_panoptic
-from dataloaders.converters import shards
 from tasks.factory import build_task
+from tests.records import shapes_records
 from training import runner
 
 NAME = 'maskformer_shapes_panoptic'
@@ -21,11 +19,7 @@ NAME = 'maskformer_shapes_panoptic'
 
 @pytest.fixture(scope='module', name='records')
 def convert(tmp_path_factory):
-  root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
-  shapes.write(str(root), shapes.Options(train=6, validation=3, size=64))
-  for split, source in coco_panoptic.coco_splits(str(root), 'shapes_panoptic').items():
-    shards.convert(source, str(output), split, 2, 1)
-  return output
+  return shapes_records(tmp_path_factory.mktemp, 6, 3)
 
 
 def experiment(records, predictor):

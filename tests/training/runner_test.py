@@ -14,11 +14,9 @@ import tensorflow as tf
 
 from configs.errors import UserError
 from configs.experiments import registry
-from dataloaders import shapes
-from dataloaders.converters import coco_panoptic
-from dataloaders.converters import shards
 from tasks.mask_classification import MaskClassificationTask
 from tests import support
+from tests.records import shapes_records
 from training import checkpoints
 from training import runner
 
@@ -27,11 +25,7 @@ NAME = 'maskformer_shapes_panoptic'
 
 @pytest.fixture(scope='module', name='records')
 def make_records(tmp_path_factory):
-  root, output = tmp_path_factory.mktemp('drawn'), tmp_path_factory.mktemp('records')
-  shapes.write(str(root), shapes.Options(train=10, validation=5, size=64))
-  for split, source in coco_panoptic.coco_splits(str(root), 'shapes_panoptic').items():
-    shards.convert(source, str(output), split, 2, 1)
-  return output
+  return shapes_records(tmp_path_factory.mktemp, 10, 5)
 
 
 def experiment(records, steps=4):

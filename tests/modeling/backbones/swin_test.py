@@ -1,9 +1,4 @@
-"""Swin against recorded numbers of the official code (`mf_swin_tiny`), and its parts against slow, obvious twins.
-
-The bound is ten times the recorded difference between the official float32 and float64 runs.
-"""
-
-import json
+"""Swin against recorded numbers of the official code (`mf_swin_tiny`), and its parts against slow, obvious twins."""
 
 import numpy as np
 import pytest
@@ -21,26 +16,15 @@ from modeling.backbones import swin
 from modeling.conversion import names
 from modeling.factory import build_model
 from modeling.layers.dropout import drop_path
-from tests import support
 from tests.losses import recorded
 from tests.modeling import tiny_swin
+from tests.modeling.golden import Golden
+from tests.modeling.golden import nchw
+from tests.modeling.golden import official
 from training import optimizers
 
-NOISE_FACTOR = 10
-
-
-def golden(file):
-  return np.load(support.shared(f'golden/mf_swin_tiny/{file}.npz'))
-
-
-def assert_close(actual, expected, section, group):
-  noise = json.loads(support.shared('golden/mf_swin_tiny/noise_floor.json').read_text())
-  bound = NOISE_FACTOR * noise[section][group]['max_rel_to_largest'] * np.abs(expected).max()
-  np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=bound)
-
-
-def nchw(x):
-  return np.transpose(x, [0, 3, 1, 2])
+GOLDEN = Golden('mf_swin_tiny')
+golden, assert_close = GOLDEN.load, GOLDEN.assert_close
 
 
 @pytest.fixture(scope='module', name='model')
@@ -94,12 +78,6 @@ def test_odd_size_and_other_window(file, section, window):
   assert_close(outputs['mask_logits'][-1], arrays['predictor/layer1/pred_masks'], section, 'predictor pred_masks')
 
 
-def official(model, arrays):
-  by_ref = {e.variable.ref(): n for n, e in names.entries(model).items()}
-  return {by_ref[v.ref()]: names.to_official_layout(by_ref[v.ref()], np.asarray(a))
-          for v, a in zip(model.trainable_variables, arrays)}
-
-
 def test_losses_gradients_and_one_update():
   model, targets, set_loss = tiny_swin.model(), recorded.targets('mf_swin_tiny'), SetLoss(Losses(), 7, False)
   with tf.GradientTape() as tape:
@@ -144,7 +122,7 @@ def test_losses_gradients_and_one_update():
 
 
 def test_parameter_groups_are_the_official_ones(model):
-  groups = json.loads(support.shared('golden/mf_swin_tiny/optimizer_groups.json').read_text())
+  groups = GOLDEN.json('optimizer_groups')
   official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
   assert {official_names[v.ref()] for v in model.trainable_variables} == set(groups)
   undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
