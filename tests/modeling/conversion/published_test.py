@@ -1,5 +1,6 @@
 """Names and shapes of the published models: every tensor of every list has its place, and every place its tensor."""
 
+import gc
 import json
 import math
 import re
@@ -7,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from configs.experiments import published
 from configs.experiments import table
@@ -43,12 +45,30 @@ def filled(entries):
           for n, (shape, dtype) in entries.items()}
 
 
+# One of each kind; the others take minutes and are run with `-m slow`.
+QUICK = ('maskformer_coco_panoptic', 'maskformer_cityscapes_semantic_r101c', 'maskformer_ade20k_semantic_swin_tiny',
+         'per_pixel_ade20k_semantic', 'per_pixel_plus_ade20k_semantic', 'mask2former_coco_panoptic',
+         'mask2former_coco_panoptic_swin_tiny', 'mask2former_ade20k_semantic_r101')
+
+
+def slow(*values):
+  return pytest.param(*values, marks=pytest.mark.slow)
+
+
+def some_slow(experiments):
+  return [name if name in QUICK else slow(name) for name in experiments]
+
+
 def variables_of(name):
   """Official name -> (shape, whether trained), of a model built without its memory."""
   with tf.Graph().as_default():
     model = build_model(published.build(name).task.model)
     trained = {v.ref() for v in model.trainable_variables}
-    return {n: (e.official_shape, e.variable.ref() in trained) for n, e in names.entries(model).items()}
+    found = {n: (e.official_shape, e.variable.ref() in trained) for n, e in names.entries(model).items()}
+  del model, trained
+  tf_keras.backend.clear_session()
+  gc.collect()
+  return found
 
 
 MASK2FORMER = {
@@ -66,7 +86,7 @@ WITH_LIST = [n for n, row in table.PUBLISHED.items()
              if row.model == 'maskformer' or (row.model.startswith('per_pixel') and row.data_set == 'ade20k')]
 
 
-@pytest.mark.parametrize('name', [*WITH_LIST, *MASK2FORMER])
+@pytest.mark.parametrize('name', some_slow([*WITH_LIST, *MASK2FORMER]))
 def test_every_name_and_shape(name):
   listed = read(MASK2FORMER.get(name) or list_of(name))
   found = variables_of(name)
@@ -76,7 +96,7 @@ def test_every_name_and_shape(name):
       n: shape for n, (shape, _) in listed.items() if n not in constants}
 
 
-@pytest.mark.parametrize('name', table.PUBLISHED)
+@pytest.mark.parametrize('name', some_slow(table.PUBLISHED))
 def test_number_of_trained_parameters(name):
   rows = json.loads(support.shared('reference/recipes.json').read_text())
   wanted = {row['experiment_name']: row['trainable_parameters'] for row in rows}[name]
@@ -113,16 +133,16 @@ def test_both_spellings_and_the_doubled_one_are_the_same(older):
 
 @pytest.mark.parametrize('file, name, missing', [
     ('backbone_torchvision_resnet50', 'maskformer_coco_panoptic', 0),
-    ('backbone_torchvision_resnet101', 'maskformer_coco_panoptic_r101', 0),
+    slow('backbone_torchvision_resnet101', 'maskformer_coco_panoptic_r101', 0),
     ('backbone_detectron2_torchvision_R-50_pkl', 'maskformer_coco_panoptic', 0),
-    ('backbone_detectron2_torchvision_R-101_pkl', 'maskformer_coco_panoptic_r101', 0),
+    slow('backbone_detectron2_torchvision_R-101_pkl', 'maskformer_coco_panoptic_r101', 0),
     ('backbone_detectron_msra_R-50_pkl', 'maskformer_coco_panoptic', 0),
-    ('backbone_detectron_msra_R-101_pkl', 'maskformer_coco_panoptic_r101', 0),
+    slow('backbone_detectron_msra_R-101_pkl', 'maskformer_coco_panoptic_r101', 0),
     ('backbone_detectron2_deeplab_R-103_pkl', 'maskformer_cityscapes_semantic_r101c', 0),
     ('backbone_swin_official_swin_tiny_patch4_window7_224', 'maskformer_coco_panoptic_swin_tiny', 8),
-    ('backbone_swin_official_swin_small_patch4_window7_224', 'maskformer_coco_panoptic_swin_small', 8),
-    ('backbone_swin_official_swin_base_patch4_window12_384_22k', 'maskformer_coco_panoptic_swin_base', 8),
-    ('backbone_swin_official_swin_large_patch4_window12_384_22k', 'maskformer_coco_panoptic_swin_large', 8)])
+    slow('backbone_swin_official_swin_small_patch4_window7_224', 'maskformer_coco_panoptic_swin_small', 8),
+    slow('backbone_swin_official_swin_base_patch4_window12_384_22k', 'maskformer_coco_panoptic_swin_base', 8),
+    slow('backbone_swin_official_swin_large_patch4_window12_384_22k', 'maskformer_coco_panoptic_swin_large', 8)])
 def test_backbone_files(file, name, missing):
   listed = read(file)
   source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
@@ -136,12 +156,12 @@ def test_backbone_files(file, name, missing):
 
 @pytest.mark.parametrize('file, name', [
     ('hf_maskformer_swin_tiny_ade', 'maskformer_ade20k_semantic_swin_tiny'),
-    ('hf_maskformer_swin_base_coco', 'maskformer_coco_panoptic_swin_base'),
+    slow('hf_maskformer_swin_base_coco', 'maskformer_coco_panoptic_swin_base'),
     ('hf_maskformer_resnet50_ade', 'maskformer_ade20k_semantic'),
-    ('hf_maskformer_resnet101_cityscapes', 'maskformer_cityscapes_semantic_r101'),
+    slow('hf_maskformer_resnet101_cityscapes', 'maskformer_cityscapes_semantic_r101'),
     ('hf_mask2former_resnet50_133', 'mask2former_coco_panoptic'),
     ('hf_mask2former_swin_tiny_coco_panoptic', 'mask2former_coco_panoptic_swin_tiny'),
-    ('hf_mask2former_swin_large_coco_panoptic_q200', 'mask2former_coco_panoptic_swin_large')])
+    slow('hf_mask2former_swin_large_coco_panoptic_q200', 'mask2former_coco_panoptic_swin_large')])
 def test_hugging_face_files(file, name):
   listed = read(file)
   source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
