@@ -1,0 +1,47 @@
+"""Deformable sampling against a slow, obvious twin; the compiled one and its gradient against the plain one."""
+
+import numpy as np
+import tensorflow as tf
+
+from ops import deformable
+
+SIZES = ((3, 4), (6, 5))
+
+
+def arguments():
+  rng = np.random.default_rng(0)
+  tokens = sum(h * w for h, w in SIZES)
+  value = rng.normal(size=[2, tokens, 2, 4]).astype(np.float32)
+  locations = rng.uniform(-0.2, 1.2, [2, 7, 2, 2, 3, 2]).astype(np.float32)
+  weights = rng.uniform(size=[2, 7, 2, 2, 3]).astype(np.float32)
+  return value, locations, weights
+
+
+def slow(value, locations, weights):
+  result, start = np.zeros([2, 7, 2, 4]), 0
+  for level, (h, w) in enumerate(SIZES):
+    maps = value[:, start:start + h * w].reshape(2, h, w, 2, 4)
+    start += h * w
+    for b, q, m, p in np.ndindex(2, 7, 2, 3):
+      x, y = locations[b, q, m, level, p] * (w, h) - 0.5
+      for i, j in np.ndindex(h, w):
+        share = max(1 - abs(x - j), 0) * max(1 - abs(y - i), 0)
+        result[b, q, m] += share * weights[b, q, m, level, p] * maps[b, i, j, m]
+  return result
+
+
+def test_against_every_pixel():
+  np.testing.assert_allclose(deformable.sample(*map(tf.constant, arguments()), SIZES), slow(*arguments()), atol=1e-5)
+
+
+def test_compiled_value_and_gradient():
+  def of(function):
+    tensors = [tf.constant(a) for a in arguments()]
+    with tf.GradientTape() as tape:
+      tape.watch(tensors)
+      result = function(*tensors, SIZES)
+      total = tf.reduce_sum(tf.sin(result))
+    return [result, *tape.gradient(total, tensors)]
+  for run in (of, tf.function(of)):
+    for found, wanted in zip(run(deformable.sample_compiled), of(deformable.sample)):
+      np.testing.assert_allclose(found, wanted, atol=2e-5)
