@@ -65,6 +65,7 @@ def test_three_scores_whatever_the_batch(records, tmp_path, capsys):
   assert all(word in printed for word in (' PQ ', 'mIoU', 'AP50'))
 
 
+@pytest.mark.slow
 def test_compiled_step(records, tmp_path):
   for compiled in (False, True):
     e = experiment(records, 1)
@@ -76,6 +77,7 @@ def test_compiled_step(records, tmp_path):
     assert np.abs(compiled[key] - value).max() < 2.5e-5, key  # the first rate is 1e-5, a step at most that
 
 
+@pytest.mark.slow
 def test_two_replicas_update_as_one(records, tmp_path):
   """The same points in every mask, whatever replica holds it; the rest is the recipe's."""
   script = f"""
