@@ -9,6 +9,7 @@ from dataloaders import decoder
 from dataloaders import targets
 
 
+@tf.autograph.experimental.do_not_convert
 def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser, data_set: str
           ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
   """Decodes, augments and pads one record.

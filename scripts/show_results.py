@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
   initialization.restore(model, str(folder), initialization.MODULES)
 
 
-  @tf.function
+  @tf.function(autograph=False)
   def predict(picture, size):
     images = image_ops.pad_to_multiple(image_ops.normalize(picture, size), task.model.size_divisibility)
     outputs = model(images, last_layer_only=True)

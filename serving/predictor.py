@@ -23,7 +23,7 @@ class Predictor:
     """
     self._model, self._task = model, task
     self._things = datasets.get(task.data_set).thing_classes
-    self._run = tf.function(self._logits, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+    self._run = tf.function(self._logits, autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
   def _logits(self, picture):
     """The last layer's logits of one resized picture, and the size that the model saw."""

@@ -22,7 +22,7 @@ class Trainer(base_trainer.Trainer):
     def step_fn(inputs):
       step = self.task.train_step
       if self.config.runtime.jit_compile:
-        step = tf.function(step, jit_compile=True)
+        step = tf.function(step, jit_compile=True, autograph=False)
       logs = step(inputs, model=self.model, optimizer=self.optimizer, metrics=self.train_metrics)
       self._train_loss.update_state(logs[self.task.loss])
       self.global_step.assign_add(1)
@@ -42,7 +42,7 @@ class Trainer(base_trainer.Trainer):
     """
     if self._train_iter is None:
       self._train_iter = tf.nest.map_structure(iter, self.train_dataset)
-      self._run = tf.function(self._step)
+      self._run = tf.function(self._step, autograph=False)
     before = number(self.guarded.skipped)
     logs = self._run(self._train_iter)
     if number(self.guarded.skipped) > before:

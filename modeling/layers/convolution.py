@@ -5,6 +5,20 @@ import tf_keras
 
 from modeling.layers import initializers
 from modeling.layers import norms
+from ops import shape as shape_ops
+
+
+def _dilated(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
+  """Convolution of the same size with a dilated kernel: a plain one of every phase of the pixels.
+
+  TensorFlow has a gradient of its own dilated convolution on some CPUs only (those where oneDNN is on).
+  """
+  size = shape_ops.spatial_size(x)
+  reach = dilation * (kernel.shape[0] - 1) // 2
+  fill = [-n % dilation for n in size]
+  phases = tf.space_to_batch(x, [dilation, dilation], [[reach, reach + extra] for extra in fill])
+  phases = tf.nn.conv2d(phases, kernel, 1, 'VALID')
+  return tf.batch_to_space(phases, [dilation, dilation], [[0, extra] for extra in fill])
 
 
 class Conv2D(tf_keras.layers.Layer):
@@ -24,7 +38,7 @@ class Conv2D(tf_keras.layers.Layer):
       in_channels: channels read.
       out_channels: channels written.
       kernel_size: side of the square kernel, odd or equal to the stride.
-      strides: step in both directions.
+      strides: step in both directions; 1 with a dilation.
       dilation: distance between the kernel's taps.
       norm: kind of norm after the convolution, see `norms.build`.
       use_bias: default: only without a norm.
@@ -33,6 +47,8 @@ class Conv2D(tf_keras.layers.Layer):
       name: the layer's name.
     """
     super().__init__(name=name)
+    if strides > 1 and dilation > 1:
+      raise ValueError(f'a stride of {strides} and a dilation of {dilation} exclude each other; one must be 1')
     fan = kernel_size * kernel_size
     draw = {'c2_xavier': initializers.c2_xavier(in_channels * fan),
             'c2_msra': initializers.c2_msra(out_channels * fan),
@@ -47,6 +63,8 @@ class Conv2D(tf_keras.layers.Layer):
     self.norm = norms.build(norm, out_channels)
 
   def _convolve(self, x, kernel):
+    if self._dilation > 1:
+      return _dilated(x, kernel, self._dilation)
     p = self._padding
     padding = [[0, 0], [p, p], [p, p], [0, 0]] if p else 'VALID'
     if p and self._strides == 1:
@@ -54,7 +72,7 @@ class Conv2D(tf_keras.layers.Layer):
     elif p and x.dtype != tf.float32:
       # The gradient of an explicitly padded convolution has no fast half-precision kernel on the CPU (30 times slower).
       x, padding = tf.pad(x, padding), 'VALID'
-    return tf.nn.conv2d(x, kernel, self._strides, padding, dilations=self._dilation)
+    return tf.nn.conv2d(x, kernel, self._strides, padding)
 
   def call(self, x, training=False):
     folded = isinstance(self.norm, norms.FrozenBatchNorm)

@@ -54,6 +54,5 @@ class DeformableAttention(tf_keras.layers.Layer):
     locations = reference[:, :, None, None, None] + offsets / unit[None, None, None, :, None]
     width = self._features // self._heads
     value = tf.reshape(self.value_proj(value), [shape[0], tf.shape(value)[1], self._heads, width])
-    static = all(isinstance(size, int) for pair in sizes for size in pair)
-    sample = deformable.sample_compiled if static else deformable.sample
-    return self.output_proj(tf.reshape(sample(value, locations, weights, sizes), [shape[0], shape[1], self._features]))
+    seen = deformable.sample(value, locations, weights, sizes)
+    return self.output_proj(tf.reshape(seen, [shape[0], shape[1], self._features]))

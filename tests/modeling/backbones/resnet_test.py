@@ -5,6 +5,7 @@ Needs torch, which is no requirement of the project; skipped where it is absent.
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from configs.backbones import Backbone
 from configs.backbones import ResNet
@@ -12,6 +13,7 @@ from configs.experiments import table
 from modeling.backbones.resnet import BLOCKS
 from modeling.conversion import names
 from modeling.factory import build_backbone
+from modeling.layers.convolution import Conv2D
 
 
 def twin(weights, config, images):
@@ -69,3 +71,22 @@ def test_dilated_res5_keeps_the_size_of_res4():
   config = ResNet(depth=14, stem_channels=8, res2_channels=16, bottleneck_channels=4, res5_dilation=2)
   features = build_backbone(Backbone(resnet=config))(np.zeros([1, 67, 93, 3], np.float32))
   assert features['5'].shape[1:3] == features['4'].shape[1:3] == (5, 6)
+
+
+@pytest.mark.parametrize('dilation', [2, 4])
+def test_dilated_convolution(dilation):
+  rng = np.random.default_rng(dilation)
+  layer = Conv2D(3, 5, 3, dilation=dilation)
+  x, g = rng.normal(size=[2, 11, 14, 3]).astype(np.float32), rng.normal(size=[2, 11, 14, 5]).astype(np.float32)
+  kernel = layer.weight.numpy()
+  wanted, by_kernel = np.zeros_like(g), np.zeros_like(kernel)
+  padded = np.pad(x, [[0, 0], [dilation] * 2, [dilation] * 2, [0, 0]])
+  for i, j in np.ndindex(3, 3):
+    window = padded[:, i * dilation:i * dilation + 11, j * dilation:j * dilation + 14]
+    wanted += window @ kernel[i, j]
+    by_kernel[i, j] = np.einsum('bhwi,bhwo->io', window, g)
+  with tf.GradientTape() as tape:
+    found = layer(x)
+    total = tf.reduce_sum(found * g)
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+  np.testing.assert_allclose(tape.gradient(total, layer.weight), by_kernel, atol=1e-4)
