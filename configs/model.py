@@ -19,6 +19,8 @@ class PixelDecoder(hyperparams.Config):
   encoder_feedforward: int = 2048
   encoder_dropout: float = 0.1  # 'transformer_fpn' only
   encoder_points: int = 4  # places that a head looks at in each level; 'deformable' only
+  # 'deformable' only: keep nothing of an encoder layer but its input and run it again for its gradient.
+  recompute_encoder: bool = True
 
 
 @dataclasses.dataclass

@@ -8,7 +8,9 @@ import tensorflow as tf
 from configs.losses import PointLosses
 from losses import pairwise
 from losses.set_loss import SetLoss
+from losses.set_loss import logits_of
 from ops import points as point_ops
+from ops import shape as shape_ops
 
 # (prediction, purpose, shape) -> float32 [*shape, 2] in [0, 1); purpose is 'match', 'candidates' or 'fresh'.
 Draw = Callable[[int, str, list], tf.Tensor]
@@ -21,6 +23,11 @@ def uniform(seed: tf.Tensor) -> Draw:
     own = tf.random.experimental.stateless_fold_in(seed, 3 * prediction + _PURPOSES.index(purpose))
     return tf.random.stateless_uniform([*shape, 2], own)
   return draw
+
+
+def _prediction(outputs, i: int) -> dict[str, tf.Tensor]:
+  """The outputs of one prediction, layers is 1."""
+  return {name: value if name == 'mask_features' else value[i:i + 1] for name, value in outputs.items()}
 
 
 class PointSetLoss(SetLoss):
@@ -48,20 +55,20 @@ class PointSetLoss(SetLoss):
 
     Every picture has its own points in every prediction, shared by its queries and targets.
     """
-    mask_logits, draw = tf.stop_gradient(outputs['mask_logits']), self._draws(seed)
-    class_logits = tf.stop_gradient(outputs['class_logits'])
-    batch = tf.shape(mask_logits)[1] if mask_logits.shape[1] is None else mask_logits.shape[1]
-    c, costs = self._config, []
-    for i in range(mask_logits.shape[0]):
-      points = draw(i, 'match', [batch, c.points])
-      logits = tf.transpose(point_ops.sample_shared(mask_logits[i], points), [0, 2, 1])
-      masks = point_ops.sample_segments(targets['id_maps'], targets['layer'], points)
-      entropy, dice = pairwise.point_costs(logits, masks)
-      costs.append(c.cost_class * pairwise.class_cost(class_logits[i], targets['classes'])
-                   + c.cost_mask * entropy + c.cost_dice * dice)
+    draw, c, costs = self._draws(seed), self._config, []
+    for i in range(outputs['class_logits'].shape[0]):
+      with tf.control_dependencies(costs[-1:]):  # one prediction after the other: the samples of all are gigabytes
+        own = _prediction(outputs, i)
+        mask_logits = tf.stop_gradient(logits_of(own)[0])
+        points = draw(i, 'match', [shape_ops.batch_size(mask_logits), c.points])
+        logits = tf.transpose(point_ops.sample_shared(mask_logits, points), [0, 2, 1])
+        masks = point_ops.sample_segments(targets['id_maps'], targets['layer'], points)
+        entropy, dice = pairwise.point_costs(logits, masks)
+        costs.append(c.cost_class * pairwise.class_cost(tf.stop_gradient(own['class_logits'][0]), targets['classes'])
+                     + c.cost_mask * entropy + c.cost_dice * dice)
     return tf.stack(costs)
 
-  def _matched_losses(self, prediction, logits, targets, image, layer, slot, seed):
+  def _matched_losses(self, prediction, logits, targets, image, slot, seed):
     """Cross entropy and dice loss of matched masks [n, h, w] of one prediction, float32 [n, 2]."""
     draw, n, c = self._draws(seed), tf.shape(logits)[0], self._config
     if logits.shape[0] is not None:
@@ -72,12 +79,17 @@ class PointSetLoss(SetLoss):
     chosen = self._least(certainty, num_chosen)
     points = tf.concat([
         tf.gather(candidates, chosen, batch_dims=1), draw(prediction, 'fresh', [n, c.points - num_chosen])], axis=1)
-    x = point_ops.sample(logits, points)
-    m = tf.stop_gradient(point_ops.sample_masks_of(targets['id_maps'], image, layer, slot, points))
-    entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=m, logits=x), axis=1)
-    p = tf.sigmoid(x)
-    dice = 1 - (2 * tf.reduce_sum(p * m, 1) + 1) / (tf.reduce_sum(p, 1) + tf.reduce_sum(m, 1) + 1)
-    return tf.stack([entropy, dice], axis=1)
+    layer = tf.gather_nd(targets['layer'], tf.stack([image, slot], axis=1))
+    masks = tf.stop_gradient(point_ops.sample_masks_of(targets['id_maps'], image, layer, slot, points))
+
+    def losses(x):
+      x = point_ops.sample(x, points)
+      entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=masks, logits=x), axis=1)
+      p = tf.sigmoid(x)
+      dice = 1 - (2 * tf.reduce_sum(p * masks, 1) + 1) / (tf.reduce_sum(p, 1) + tf.reduce_sum(masks, 1) + 1)
+      return tf.stack([entropy, dice], axis=1)
+    # What the samples of ten predictions would keep is a quarter of a gigabyte; they are soon taken again.
+    return tf.recompute_grad(losses)(logits)
 
   def _least(self, values, count: int):
     """Places of the `count` least values of each row, in any order, int32 [n, count]."""
@@ -89,30 +101,12 @@ class PointSetLoss(SetLoss):
     result = tf.numpy_function(least, [values], tf.int32)
     return tf.ensure_shape(result, [values.shape[0], count])
 
-  def _mask_terms(self, mask_logits, targets, query_index, seed=None):
+  def _mask_terms(self, outputs, targets, query_index, seed=None):
     """Sums of cross entropy and dice losses over matched masks, float32 [predictions, 2]."""
     sums = []
-    for i in range(mask_logits.shape[0]):  # a prediction at a time: its points are the memory of this loss
-      logits, image, layer, slot, weight = self._matched(mask_logits[i], targets, query_index[i])
-      losses = self._matched_losses(i, logits, targets, image, layer, slot, seed)
-      sums.append(tf.reduce_sum(losses * weight[:, None], axis=0))
+    for i in range(query_index.shape[0]):
+      with tf.control_dependencies(sums[-1:]):  # as in `cost`
+        logits, weight, (_, image, slot) = self._matched(_prediction(outputs, i), targets, query_index[i:i + 1])
+        losses = self._matched_losses(i, logits, targets, image, slot, seed)
+        sums.append(tf.reduce_sum(losses * weight[:, None], axis=0))
     return tf.stack(sums)
-
-  def _matched(self, mask_logits, targets, query_index):
-    """Matched masks of one prediction: logits [n, h, w], image, layer, slot [n], weight [n] (0: an empty slot)."""
-    shape = tf.shape(query_index)
-    matched = query_index >= 0
-    if self._in_graph:
-      batch, segments = (shape[i] if query_index.shape[i] is None else query_index.shape[i] for i in (0, 1))
-      image = tf.repeat(tf.range(batch), segments)
-      slot = tf.tile(tf.range(segments), [batch])
-      weight = tf.cast(tf.reshape(matched, [-1]), tf.float32)
-      image, slot = (tf.ensure_shape(v, [batch * segments if isinstance(batch, int) else None]) for v in (image, slot))
-    else:
-      image, slot = tf.unstack(tf.cast(tf.where(matched), tf.int32), axis=1)
-      weight = tf.ones([tf.shape(image)[0]])
-    where = tf.stack([image, slot], axis=1)
-    query = tf.maximum(tf.gather_nd(query_index, where), 0)
-    logits = tf.gather_nd(mask_logits, tf.stack([image, query], axis=1))
-    logits = tf.where(weight[:, None, None] > 0, logits, 0.0)
-    return logits, image, tf.gather_nd(targets['layer'], where), slot, weight

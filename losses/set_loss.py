@@ -7,6 +7,8 @@ from losses import assignment
 from losses import mask_losses
 from losses import pairwise
 from ops import masks as mask_ops
+from ops import products
+from ops import shape as shape_ops
 
 TERMS = ('class', 'mask', 'dice')
 
@@ -21,7 +23,8 @@ class SetLoss:
   """The criterion (MaskFormer paper 3.2 and 3.3, official criterion.py and matcher.py).
 
   Outputs are the model's: class_logits [layers, batch, queries, classes + 1] and mask_logits
-  [layers, batch, queries, h, w]. Targets are a batch's: id_maps [batch, layers, height, width], classes, layer and
+  [layers, batch, queries, h, w]; with its mask_embeddings and mask_features, which a model in training adds, the mask
+  terms make the matched masks' logits of them anew, so that no gradient as large as mask_logits is ever made. Targets are a batch's: id_maps [batch, layers, height, width], classes, layer and
   valid [batch, segments], optionally is_real [batch] (False: the picture only fills the batch).
 
   Attributes:
@@ -63,8 +66,7 @@ class SetLoss:
     """
     segments = tf.shape(targets['valid'])[1]
     if not self._in_graph:
-      # Slots are filled from the first: the empty ones need no costs.
-      used = tf.reduce_max(tf.reduce_sum(tf.cast(targets['valid'], tf.int32), axis=1))
+      used = _used_slots(targets)  # the empty ones need no costs
       targets = {**targets, **{k: targets[k][:, :used] for k in ('classes', 'layer', 'valid')}}
     query_index = assignment.assign(self.cost(outputs, targets, seed), targets['valid'], self._in_graph)
     if not self._in_graph:
@@ -88,7 +90,7 @@ class SetLoss:
     if num_masks is None:
       count = tf.reduce_sum(tf.cast(targets['valid'], tf.float32))
       num_masks = tf.maximum(mean_over_replicas(count), 1.0)
-    masks = self._mask_terms(outputs['mask_logits'], targets, query_index, seed) / num_masks
+    masks = self._mask_terms(outputs, targets, query_index, seed) / num_masks
     return {
         'class': self._class_term(outputs['class_logits'], targets, query_index),
         'mask': masks[:, 0],
@@ -116,25 +118,45 @@ class SetLoss:
       normalizer = mean_over_replicas(normalizer)
     return tf.math.divide_no_nan(-tf.reduce_sum(weights * picked, axis=[1, 2]), normalizer)
 
-  def _mask_terms(self, mask_logits, targets, query_index, seed=None):
+  def _mask_terms(self, outputs, targets, query_index, seed=None):
     """Sums of focal and dice losses over matched masks, float32 [layers, 2]."""
     del seed
-    shape = tf.shape(query_index)
-    layers = mask_logits.shape[0]
-    matched = query_index >= 0
-    if self._in_graph:
-      everywhere = tf.reshape(tf.stack(tf.meshgrid(
-          *[tf.range(shape[i]) for i in range(3)], indexing='ij'), axis=-1), [-1, 3])
-      weight = tf.cast(tf.reshape(matched, [-1]), tf.float32)
-    else:
-      everywhere = tf.cast(tf.where(matched), tf.int32)
-      weight = tf.ones([tf.shape(everywhere)[0]])
-    prediction, image, slot = tf.unstack(everywhere, axis=1)
-    query = tf.maximum(tf.gather_nd(query_index, everywhere), 0)
-    logits = tf.gather_nd(mask_logits, tf.stack([prediction, image, query], axis=1))
+    layers = query_index.shape[0]
+    logits, weight, (prediction, image, slot) = self._matched(outputs, targets, query_index)
     layer = tf.gather_nd(targets['layer'], tf.stack([image, slot], axis=1))
-    # An unmatched slot is computed and weighs nothing; zeroed first, so that no NaN comes back from it.
-    logits = tf.where(weight[:, None, None] > 0, logits, 0.0)
     losses = mask_losses.focal_and_dice(
         logits, targets['id_maps'], image, layer, slot, self._config.focal_alpha, self._config.focal_gamma)
     return tf.math.unsorted_segment_sum(losses * weight[:, None], prediction, layers)
+
+  def _matched(self, outputs, targets, query_index):
+    """Returns logits [n, h, w] of matched masks, weight [n] (0: a slot without a match), and where: three of [n]."""
+    if not self._in_graph:
+      query_index = query_index[:, :, :_used_slots(targets)]
+    of_slots = logits_of(outputs, tf.maximum(query_index, 0))
+    if self._in_graph:
+      size = of_slots.shape[3:]
+      where = tf.unstack(tf.reshape(tf.stack(tf.meshgrid(
+          *[tf.range(n) for n in shape_ops.sizes(query_index)], indexing='ij'), axis=-1), [-1, 3]), axis=1)
+      logits = tf.reshape(of_slots, [-1, *size])
+      weight = tf.cast(tf.reshape(query_index >= 0, [-1]), tf.float32)
+    else:
+      where = tf.cast(tf.where(query_index >= 0), tf.int32)
+      logits, weight = tf.gather_nd(of_slots, where), tf.ones([tf.shape(where)[0]])
+      where = tf.unstack(where, axis=1)
+    # A slot without a match is computed and weighs nothing; zeroed first, so that no NaN comes back from it.
+    return tf.where(weight[:, None, None] > 0, logits, 0.0), weight, where
+
+
+def _used_slots(targets) -> tf.Tensor:
+  """The number of slots that any picture of the batch uses; slots are filled from the first."""
+  return tf.reduce_max(tf.reduce_sum(tf.cast(targets['valid'], tf.int32), axis=1))
+
+
+def logits_of(outputs, query: tf.Tensor | None = None) -> tf.Tensor:
+  """Mask logits of some queries, `query` int32 [layers, batch, n], or of all: float32 [layers, batch, n, h, w]."""
+  if 'mask_embeddings' not in outputs:
+    return outputs['mask_logits'] if query is None else tf.gather(outputs['mask_logits'], query, batch_dims=2)
+  chosen = outputs['mask_embeddings']
+  if query is not None:
+    chosen = tf.gather(chosen, query, batch_dims=2)
+  return products.mask_logits(chosen, outputs['mask_features'])

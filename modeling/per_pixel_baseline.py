@@ -14,8 +14,8 @@ class PerPixelPredictor(Conv2D):
     del memory_width  # no transformer reads it
     super().__init__(config.pixel_decoder.mask_width, config.num_classes, 1, initializer='c2_msra', name=name)
 
-  def call(self, pixel, seed=None, last_layer_only=False):
+  def call(self, pixel, training=False, seed=None, last_layer_only=False):
     """Returns {'mask_logits': float32 [1, batch, classes, height / 4, width / 4]}; arguments as StandardPredictor."""
-    del seed, last_layer_only
+    del training, seed, last_layer_only
     logits = tf.cast(super().call(pixel['mask_features']), tf.float32)
     return {'mask_logits': tf.transpose(logits, [0, 3, 1, 2])[None]}

@@ -3,6 +3,12 @@
 import tensorflow as tf
 
 
+def sizes(x: tf.Tensor) -> list[int | tf.Tensor]:
+  """Returns the size of every axis: integers, or scalars where dynamic."""
+  dynamic = tf.shape(x)
+  return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
+
+
 def batch_size(x: tf.Tensor) -> int | tf.Tensor:
   """Returns the first axis' size: an integer, or a scalar where dynamic."""
   return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]

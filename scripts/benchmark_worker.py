@@ -216,7 +216,8 @@ class HuggingFace:
     model = self.model.eval()
     def call():
       with self.torch.no_grad(), self._autocast():
-        return model(pixel_values=self.images, output_hidden_states=False)
+        # Mask2Former's predictions are made of them.
+        return model(pixel_values=self.images, output_hidden_states=self.args.model == 'mask2former')
     return timed(call, self.args.repeats)
 
   def matching(self):

@@ -4,6 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from ops.group_norm import group_norm
+from ops.layer_norm import layer_norm
 
 EPSILON = 1e-5
 
@@ -67,11 +68,7 @@ class LayerNorm(tf_keras.layers.Layer):
     self.bias = self.add_weight('bias', [channels], initializer='zeros')
 
   def call(self, x):
-    y = tf.cast(x, tf.float32)
-    mean, variance = tf.nn.moments(y, axes=[-1], keepdims=True)
-    y = (y - mean) * tf.math.rsqrt(variance + EPSILON)
-    y = y * tf.cast(self.weight, tf.float32) + tf.cast(self.bias, tf.float32)
-    return tf.cast(y, x.dtype)
+    return layer_norm(x, tf.cast(self.weight, tf.float32), tf.cast(self.bias, tf.float32), EPSILON)
 
 
 def build(kind: str, channels: int) -> tf_keras.layers.Layer | None:

@@ -39,10 +39,13 @@ class Encoder(tf_keras.layers.Layer):
   def __init__(self, config: PixelDecoder, name: str | None = None):
     super().__init__(name=name)
     self.layers = [EncoderLayer(config) for _ in range(config.encoder_layers)]
+    self._recompute = config.recompute_encoder
 
   def call(self, x, place, reference, sizes):
     for layer in self.layers:
-      x = layer(x, place, reference, sizes)
+      run = lambda y, own=layer: own(y, place, reference, sizes)
+      # Nothing but its input is kept of a layer: the gradient runs it once more, a tenth of a step for a gigabyte.
+      x = tf.recompute_grad(run)(x) if self._recompute else run(x)
     return x
 
 

@@ -10,7 +10,7 @@ from modeling.layers.linear import MLP
 from modeling.layers.linear import Embedding
 from modeling.layers.linear import Linear
 from modeling.layers.norms import LayerNorm
-from modeling.transformer_decoders.standard import mask_logits
+from modeling.transformer_decoders.standard import mask_outputs
 from ops import position
 from ops import resize
 from ops import shape as shape_ops
@@ -88,11 +88,12 @@ class MaskedPredictor(tf_keras.layers.Layer):
       result.append((value + tf.cast(position.sine(height, width, level.shape[-1]), value.dtype), value))
     return result
 
-  def call(self, pixel, seed=None, last_layer_only=False):
+  def call(self, pixel, training=False, seed=None, last_layer_only=False):
     """Predicts.
 
     Args:
       pixel: what the pixel decoder returned.
+      training: whether a loss will be taken.
       seed: not used, there is no dropout.
       last_layer_only: predict from the last decoder layer only.
 
@@ -124,7 +125,7 @@ class MaskedPredictor(tf_keras.layers.Layer):
       normed, embeddings = normed[-1:], embeddings[-1:]
     return {
         'class_logits': tf.cast(self.class_embed(tf.stack(normed)), tf.float32),
-        'mask_logits': mask_logits(tf.stack(embeddings), mask_features),
+        **mask_outputs(tf.stack(embeddings), mask_features, training),
     }
 
 

@@ -11,6 +11,7 @@ from modeling.layers.linear import Linear
 from modeling.layers.norms import LayerNorm
 from modeling.layers.transformer import DecoderLayer
 from ops import position
+from ops import products
 from ops import shape as shape_ops
 
 
@@ -73,11 +74,12 @@ class StandardPredictor(tf_keras.layers.Layer):
       self.class_embed = Linear(hidden, config.num_classes + 1)
     self.mask_embed = MLP(hidden, hidden, config.pixel_decoder.mask_width, 3)
 
-  def call(self, pixel, seed=None, last_layer_only=False):
+  def call(self, pixel, training=False, seed=None, last_layer_only=False):
     """Predicts.
 
     Args:
       pixel: what the pixel decoder returned.
+      training: whether a loss will be taken.
       seed: of dropout; None at inference.
       last_layer_only: predict from the last decoder layer only.
 
@@ -90,26 +92,19 @@ class StandardPredictor(tf_keras.layers.Layer):
     embeddings = self.transformer(memory, self.query_embed.table(), seed=seed)
     if last_layer_only or not self._deep_supervision:
       embeddings = embeddings[-1:]
-    outputs = {'mask_logits': mask_logits(self.mask_embed(embeddings), mask_features)}
+    outputs = mask_outputs(self.mask_embed(embeddings), mask_features, training)
     if self.class_embed is not None:
       outputs['class_logits'] = tf.cast(self.class_embed(embeddings), tf.float32)
     return outputs
 
 
-def mask_logits(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tensor:
-  """Products of every query's mask embedding with every pixel's features, all layers in one product.
+def mask_outputs(mask_embeddings: tf.Tensor, mask_features: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+  """Returns the mask part of the model's outputs; in training also what it is the product of.
 
   Args:
     mask_embeddings: [layers, batch, queries, channels].
     mask_features: [batch, height, width, channels].
-
-  Returns:
-    float32 [layers, batch, queries, height, width].
+    training: whether a loss will be taken.
   """
-  shape = tf.shape(mask_features)
-  queries = mask_embeddings.shape[2]
-  pixels = tf.reshape(mask_features, [shape[0], shape[1] * shape[2], mask_features.shape[-1]])
-  # A product per layer: one that broadcasts over the layers crashes in oneDNN at batch 1 (TensorFlow 2.20).
-  logits = tf.stack([tf.matmul(e, pixels, transpose_b=True) for e in tf.unstack(mask_embeddings)])
-  logits = tf.reshape(logits, [mask_embeddings.shape[0], shape[0], queries, shape[1], shape[2]])
-  return tf.cast(logits, tf.float32)
+  outputs = {'mask_logits': products.mask_logits(mask_embeddings, mask_features)}
+  return {**outputs, 'mask_embeddings': mask_embeddings, 'mask_features': mask_features} if training else outputs
