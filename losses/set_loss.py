@@ -23,9 +23,10 @@ class SetLoss:
   """The criterion (MaskFormer paper 3.2 and 3.3, official criterion.py and matcher.py).
 
   Outputs are the model's: class_logits [layers, batch, queries, classes + 1] and mask_logits
-  [layers, batch, queries, h, w]; with its mask_embeddings and mask_features, which a model in training adds, the mask
-  terms make the matched masks' logits of them anew, so that no gradient as large as mask_logits is ever made. Targets are a batch's: id_maps [batch, layers, height, width], classes, layer and
-  valid [batch, segments], optionally is_real [batch] (False: the picture only fills the batch).
+  [layers, batch, queries, h, w]; with the mask_embeddings and mask_features that a model in training adds, the mask
+  terms make the matched masks' logits of them anew, so that no gradient as large as mask_logits is ever made. Targets
+  are a batch's: id_maps [batch, layers, height, width], classes, layer and valid [batch, segments], optionally is_real
+  [batch] (False: the picture only fills the batch).
 
   Attributes:
     weights: the weight of each term.

@@ -42,6 +42,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
     self._backbone = {v.ref() for v in backbone}
     self._undecayed = {v.ref() for v in undecayed}
     self._m, self._v = [], []
+    self._step = None  # while an update is built: what its variables share
     def scalar(name, initial, dtype):
       return tf.Variable(initial, trainable=False, dtype=dtype, name=name,
                          aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
@@ -73,24 +74,40 @@ class AdamW(tf_keras.optimizers.Optimizer):
     # 0 * NaN is NaN, this product is 0.
     return [tf.math.multiply_no_nan(g, tf.cast(scale, g.dtype)) for g in grads]
 
-  def update_step(self, gradient, variable):
+  def _distributed_apply_gradients_fn(self, distribution, grads_and_vars, **kwargs):
+    # Once a step and not once a variable: those operations would be a third of the step's graph.
+    self._step = self._constants_of_the_step()
+    try:
+      return super()._distributed_apply_gradients_fn(distribution, grads_and_vars, **kwargs)
+    finally:
+      self._step = None
+
+  def _constants_of_the_step(self) -> dict[str, tf.Tensor]:
+    """Returns what all variables share: the rate and decay of both groups, and the fused kernel's arguments."""
     c = self._config
-    index = self._index_dict[self._var_key(variable)]
     good = tf.cast(tf.equal(self.skipped_in_a_row, 0), tf.float32)
     rate = tf.cast(self.learning_rate, tf.float32) * good
-    if variable.ref() in self._backbone:
-      rate *= c.backbone_multiplier
-    # A skipped update has betas of 1 and no rate: nothing moves.
-    beta_1, beta_2 = 1 - (1 - c.beta_1) * good, 1 - (1 - c.beta_2) * good
+    backbone_rate = rate * c.backbone_multiplier
     t = tf.cast(tf.maximum(self.updates, 1), tf.float32)
     power_1, power_2 = tf.pow(c.beta_1, t), tf.pow(c.beta_2, t)
-    if c.weight_decay and variable.ref() not in self._undecayed:
-      variable.assign(variable * (1 - rate * c.weight_decay))
-    # The fused kernel puts epsilon beside the uncorrected root; scaled so, the two are the same.
+    return {
+        'rate': (rate, backbone_rate),
+        'kept': (1 - rate * c.weight_decay, 1 - backbone_rate * c.weight_decay),
+        'adam': dict(
+            beta1_power=power_1, beta2_power=power_2,
+            # A skipped update has betas of 1 and no rate: nothing moves.
+            beta1=1 - (1 - c.beta_1) * good, beta2=1 - (1 - c.beta_2) * good,
+            # The kernel puts epsilon beside the uncorrected root; scaled so, the two are the same.
+            epsilon=c.epsilon * tf.sqrt(1 - power_2))}
+
+  def update_step(self, gradient, variable):
+    index = self._index_dict[self._var_key(variable)]
+    of_backbone = variable.ref() in self._backbone
+    if self._config.weight_decay and variable.ref() not in self._undecayed:
+      variable.assign(variable * self._step['kept'][of_backbone])
     tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle, m=self._m[index].handle, v=self._v[index].handle, beta1_power=power_1,
-        beta2_power=power_2, lr=rate, beta1=beta_1, beta2=beta_2, epsilon=c.epsilon * tf.sqrt(1 - power_2),
-        grad=gradient)
+        var=variable.handle, m=self._m[index].handle, v=self._v[index].handle, lr=self._step['rate'][of_backbone],
+        grad=gradient, **self._step['adam'])
 
   def get_config(self):
     return {**super().get_config(), 'config': self._config, 'learning_rate': self._learning_rate}
