@@ -57,6 +57,7 @@ def shapes_mask2former() -> Experiment:
   experiment = shapes_panoptic()
   task = experiment.task
   task.model.which_predictor, task.model.which_pixel_decoder = 'mask2former', 'deformable'
+  task.model.pixel_decoder.recompute_encoder = False  # it is small
   experiment.task = PointMaskClassification(
       data_set=task.data_set, model=task.model, train_data=task.train_data, validation_data=task.validation_data,
       losses=PointLosses(points=1024),

@@ -43,9 +43,9 @@ class Encoder(tf_keras.layers.Layer):
 
   def call(self, x, place, reference, sizes):
     for layer in self.layers:
-      run = lambda y, own=layer: own(y, place, reference, sizes)
-      # Nothing but its input is kept of a layer: the gradient runs it once more, a tenth of a step for a gigabyte.
-      x = tf.recompute_grad(run)(x) if self._recompute else run(x)
+      run = lambda tokens, place, own=layer: own(tokens, place, reference, sizes)
+      # Nothing but its input is kept of a layer; what needs a gradient must come as an argument.
+      x = tf.recompute_grad(run)(x, place) if self._recompute else run(x, place)
     return x
 
 
