@@ -75,7 +75,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
     return [tf.math.multiply_no_nan(g, tf.cast(scale, g.dtype)) for g in grads]
 
   def _distributed_apply_gradients_fn(self, distribution, grads_and_vars, **kwargs):
-    # Once a step and not once a variable: those operations would be a third of the step's graph.
+    # Once a step and not once a variable: those operations would be a good part of the graph.
     self._step = self._constants_of_the_step()
     try:
       return super()._distributed_apply_gradients_fn(distribution, grads_and_vars, **kwargs)
