@@ -6,6 +6,8 @@
     python scripts/prepare_data.py coco_instances --coco_root /data/coco --output /data/coco_instance_records
     python scripts/prepare_data.py semantic --data_set ade20k --images ADEChallengeData2016/images/training \
         --labels ADEChallengeData2016/annotations/training --split train --output records/
+    python scripts/prepare_data.py cityscapes --cityscapes_root /data/cityscapes --data_set cityscapes_instance \
+        --output records/
 """
 
 import argparse
@@ -25,9 +27,11 @@ from training import cli
 def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser = cli.Parser(__doc__)
   parser.add_argument(
-      'layout', choices=['coco_panoptic', 'coco_instances', 'semantic'], help='how the data set lies on disk')
+      'layout', choices=['coco_panoptic', 'coco_instances', 'cityscapes', 'semantic'],
+      help='how the data set lies on disk')
   parser.add_argument('--output', required=True, help='folder for the records')
   parser.add_argument('--coco_root', help='COCO: folder with train2017, val2017 and annotations; both splits')
+  parser.add_argument('--cityscapes_root', help='Cityscapes: folder with leftImg8bit and gtFine; both splits')
   parser.add_argument('--images', help='folder of pictures (one split)')
   parser.add_argument('--annotations', help='COCO: panoptic or instances JSON (one split)')
   parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
@@ -36,7 +40,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser.add_argument('--label_suffix', default='.png', help="semantic: what stands in its place in the labels' names")
   parser.add_argument('--split', help="first part of the records' names, e.g. train (one split)")
   parser.add_argument(
-      '--data_set', help='row of configs/datasets.py: the classes; default for COCO: coco_panoptic, coco_instance')
+      '--data_set', help='row of configs/datasets.py: the classes; default: the panoptic or instance row of '
+      "the layout's own data set")
   parser.add_argument('--shards', type=int, default=0, help='files a split; default: pictures / 1000, at least 8')
   parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
   return parser.parse(argv)
@@ -44,6 +49,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def sources_of(args: argparse.Namespace) -> dict:
   """Returns the splits that the flags name, each with its source."""
+  from dataloaders.converters import cityscapes
   from dataloaders.converters import coco_instances
   from dataloaders.converters import coco_panoptic
   from dataloaders.converters import semantic
@@ -52,6 +58,10 @@ def sources_of(args: argparse.Namespace) -> dict:
       raise UserError('semantic needs --images, --labels, --split and --data_set')
     return {args.split: semantic.Source(
         args.images, args.labels, args.data_set, args.image_suffix, args.label_suffix)}
+  if args.layout == 'cityscapes':
+    if not args.cityscapes_root:
+      raise UserError('cityscapes needs --cityscapes_root, the folder that holds leftImg8bit and gtFine')
+    return cityscapes.splits(args.cityscapes_root, args.data_set or 'cityscapes')
   if args.layout == 'coco_instances':
     data_set = args.data_set or 'coco_instance'
     if args.coco_root:

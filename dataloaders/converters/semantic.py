@@ -47,12 +47,8 @@ class Source:
     stems = sorted(name.removesuffix(self.image_suffix) for name in found)
     return [{'id': s, 'file_name': s + self.image_suffix, 'label': s + self.label_suffix} for s in stems]
 
-  def convert_picture(self, row: dict) -> tuple[bytes, str]:
-    """Checks one picture against its label and returns (record, remark or '').
-
-    Raises:
-      Refused: it cannot be used.
-    """
+  def read(self, row: dict) -> tuple[bytes, str, np.ndarray, list[str]]:
+    """Returns (encoded picture, its format, label integer [height, width], remarks), raises Refused."""
     picture_path = posixpath.join(self.images, row['file_name'])
     label_path = posixpath.join(self.labels, row['label'])
     image, data, kind, remarks = shards.picture(picture_path)
@@ -62,11 +58,21 @@ class Source:
     if label.shape != image.size[::-1]:
       raise shards.Refused(f'{label_path} is {label.shape[0]}x{label.shape[1]}, its picture '
                            f'{image.height}x{image.width}')
+    return data, kind, label, remarks
+
+  def convert_picture(self, row: dict) -> tuple[bytes, str]:
+    """Checks one picture against its label and returns (record, remark or '').
+
+    Raises:
+      Refused: it cannot be used.
+    """
+    data, kind, label, remarks = self.read(row)
     class_of = datasets.get(self.data_set).class_of_label
     values, inverse = np.unique(label, return_inverse=True)
     strange = [int(v) for v in values if int(v) not in class_of]
     if strange:
-      raise shards.Refused(f'{label_path} has values that are neither class nor void in {self.data_set}: {strange[:5]}')
+      raise shards.Refused(
+          f'{row["label"]} has values that are neither class nor void in {self.data_set}: {strange[:5]}')
     classes = np.array([class_of[int(v)] for v in values])
     present = np.unique(classes[classes >= 0])
     ids = np.where(classes >= 0, np.searchsorted(present, classes) + 1, 0)

@@ -1,0 +1,47 @@
+"""Cityscapes' layout: what gtFine's instance label pictures hold, panoptic or instances alone."""
+
+import dataclasses
+import posixpath
+
+import numpy as np
+
+from configs import datasets
+from dataloaders import schema
+from dataloaders.converters import semantic
+
+_PER_CLASS = 1000  # a pixel is its class's id, or 1000 * id + the number of the instance
+
+
+@dataclasses.dataclass(frozen=True)
+class Source(semantic.Source):
+  """One split; the labels are `*_gtFine_instanceIds.png`. Classes that the data set lacks are void."""
+
+  def convert_picture(self, row: dict) -> tuple[bytes, str]:
+    """Checks one picture against its label and returns (record, remark or '').
+
+    Things without a number are a group that was not told apart: a crowd (cityscapesscripts, createPanopticImgs.py).
+
+    Raises:
+      Refused: it cannot be used.
+    """
+    data, kind, label, remarks = self.read(row)
+    data_set = datasets.get(self.data_set)
+    id_map, segments = np.zeros(label.shape, np.int32), []
+    values, areas = np.unique(label, return_counts=True)
+    for value, area in zip(values.tolist(), areas.tolist()):
+      class_id = data_set.contiguous_ids.get(value if value < _PER_CLASS else value // _PER_CLASS)
+      if class_id is not None:
+        is_crowd = value < _PER_CLASS and class_id in data_set.thing_classes
+        segments.append(schema.Segment(class_id, is_crowd, 0, area, value))
+        id_map[label == value] = len(segments)
+    if not segments:
+      remarks.append('nothing but void')
+    return schema.write(data, kind, label.shape, row['id'], row['file_name'], [id_map], segments), '; '.join(remarks)
+
+
+def splits(root: str, data_set: str) -> dict[str, Source]:
+  """Returns the sources of 'train' and 'val' in Cityscapes' official folder layout below `root`."""
+  return {split: Source(
+      images=posixpath.join(root, 'leftImg8bit', split), labels=posixpath.join(root, 'gtFine', split),
+      data_set=data_set, image_suffix='_leftImg8bit.png', label_suffix='_gtFine_instanceIds.png')
+          for split in ('train', 'val')}

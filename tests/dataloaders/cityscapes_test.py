@@ -1,0 +1,55 @@
+"""Cityscapes' instance labels to records and back: panoptic and instances alone, by one rule."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs.errors import UserError
+from dataloaders import ground_truth
+from scripts import prepare_data
+
+ROAD, RIDER, CAR, CARAVAN, TRAFFIC_LIGHT = 7, 25, 26, 29, 19  # ids of cityscapesscripts' labels; a caravan is void
+
+
+def draw(root, split, label):
+  for folder, suffix, pixels in (
+      ('leftImg8bit', 'leftImg8bit', np.zeros([*label.shape, 3], np.uint8)),
+      ('gtFine', 'gtFine_instanceIds', label.astype(np.uint16))):
+    path = root / folder / split / 'ulm' / f'ulm_000000_000019_{suffix}.png'
+    path.parent.mkdir(parents=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(name='label')
+def draw_label():
+  values = [3, ROAD, TRAFFIC_LIGHT, CAR * 1000, CAR * 1000 + 1, CAR, RIDER * 1000 + 7, CARAVAN * 1000, CARAVAN]
+  return np.repeat(np.repeat(np.array(values).reshape(3, 3), 8, 0), 10, 1)
+
+
+@pytest.mark.parametrize('data_set, wanted', [
+    # (pixel value, contiguous class, crowd)
+    ('cityscapes', [(ROAD, 0, False), (TRAFFIC_LIGHT, 6, False), (CAR, 13, True), (RIDER * 1000 + 7, 12, False),
+                    (CAR * 1000, 13, False), (CAR * 1000 + 1, 13, False)]),
+    ('cityscapes_instance', [(CAR, 2, True), (RIDER * 1000 + 7, 1, False), (CAR * 1000, 2, False),
+                             (CAR * 1000 + 1, 2, False)])])
+def test_there_and_back(tmp_path, capsys, label, data_set, wanted):
+  for split in ('train', 'val'):
+    draw(tmp_path, split, label)
+  prepare_data.main(['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records',
+                     f'--data_set={data_set}', '--workers=1'])
+  assert 'val: 1 pictures' in capsys.readouterr().out
+  truth = ground_truth.GroundTruth(f'{tmp_path}/records/val*', data_set)
+  example_id, = truth.example_ids
+  assert truth.source_id(example_id) == 'ulm/ulm_000000_000019'
+  found = truth.instances(example_id)
+  assert [(row['category_id'], bool(row['iscrowd'])) for row in found] == [w[1:] for w in wanted]
+  for row, (value, _, _) in zip(found, wanted):
+    np.testing.assert_array_equal(row['mask'], label == value)
+    assert row['area'] == 80
+
+
+def test_what_is_missing_is_said(tmp_path):
+  with pytest.raises(UserError, match='cityscapes needs --cityscapes_root'):
+    prepare_data.main(['cityscapes', f'--output={tmp_path}/records'])
+  with pytest.raises(UserError, match='leftImg8bit/train is no folder'):
+    prepare_data.main(['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records'])
