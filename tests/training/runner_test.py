@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +45,19 @@ def experiment(records, steps=4):
 def run(e, mode, folder, **options):
   os.makedirs(folder, exist_ok=True)
   return runner.run(e, NAME, mode, str(folder), MaskClassificationTask, **options)
+
+
+@pytest.fixture(scope='module', name='finished')
+def make_finished(records, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('finished') / 'run'
+  run(experiment(records, 2), 'train', folder)
+  return folder
+
+
+@pytest.fixture(name='trained')
+def copy_finished(finished, tmp_path):
+  """The folder of a training that ended at step 2, a test's own."""
+  return pathlib.Path(shutil.copytree(finished, tmp_path / 'trained'))
 
 
 def weights(folder):
@@ -96,15 +110,14 @@ def test_train_evaluate_again_and_refuse(records, tmp_path, capsys):
   assert 'ckpt-4 cannot be read' in printed and 'ckpt-2 (step 2)' in printed
 
 
-def test_the_score_does_not_depend_on_the_batch(records, tmp_path):
-  run(experiment(records, 2), 'train', tmp_path)
+def test_the_score_does_not_depend_on_the_batch(records, trained):
   found = []
   for batch in (1, 2, 5):
     e = experiment(records, 2)
     e.task.validation_data.global_batch_size = batch
     e.task.evaluation.object_mask_threshold = 0.1
-    run(e, 'eval', tmp_path)
-    found.append(json.loads((tmp_path / 'evaluations/step_00000002.json').read_text())['metrics'])
+    run(e, 'eval', trained)
+    found.append(json.loads((trained / 'evaluations/step_00000002.json').read_text())['metrics'])
   for name, value in found[0].items():
     assert found[1][name] == pytest.approx(value, abs=1e-3), name
     assert found[2][name] == pytest.approx(value, abs=1e-3), name
@@ -119,10 +132,9 @@ def test_evaluating_nothing_is_refused(records, tmp_path):
     run(misspelt, 'train', tmp_path)
 
 
-def test_evaluating_half_a_checkpoint_is_refused(records, tmp_path, capsys):
-  run(experiment(records, 2), 'train', tmp_path / 'run')
+def test_evaluating_half_a_checkpoint_is_refused(records, trained, tmp_path, capsys):
   e = experiment(records, 2)
-  e.task.init_checkpoint, e.task.init_checkpoint_modules = str(tmp_path / 'run'), 'backbone'
+  e.task.init_checkpoint, e.task.init_checkpoint_modules = str(trained), 'backbone'
   with pytest.raises(UserError, match='fills only .* would be random; .*init_checkpoint_modules=all'):
     run(e, 'eval', tmp_path / 'half')
   e.task.init_checkpoint_modules = 'all'
@@ -179,14 +191,13 @@ def test_jit_compiled_step(records, tmp_path):
     assert np.sqrt(np.mean((compiled[key] - value)**2)) < 2e-4, key
 
 
-def test_following_ends(records, tmp_path, capsys):
+def test_following_ends(records, trained, tmp_path, capsys):
   e = experiment(records, 4)
   e.trainer.continuous_eval_timeout = 1
   with pytest.raises(UserError, match='no checkpoint came to .* within trainer.continuous_eval_timeout=1 s'):
     run(e, 'continuous_eval', tmp_path)
-  run(experiment(records, 2), 'train', tmp_path)  # a training that was given up at step 2 of 4
   e.trainer.continuous_eval_timeout = 8
-  assert run(e, 'continuous_eval', tmp_path) == 0
+  assert run(e, 'continuous_eval', trained) == 0  # the training was given up at step 2 of 4
   printed = capsys.readouterr().out
   assert printed.count('evaluation at step 2') == 1 and 'last scored: step 2' in printed
 
@@ -250,10 +261,10 @@ def test_segments_without_a_slot_are_reported(records, tmp_path, capsys):
   assert 'segments a step found no slot' in capsys.readouterr().out
 
 
-def test_evaluations_leave_a_history(records, tmp_path):
-  run(experiment(records, 2), 'train_and_eval', tmp_path)
-  run(experiment(records, 2), 'eval', tmp_path)
-  history = json.loads((tmp_path / 'evaluations/history.json').read_text())
+def test_evaluations_leave_a_history(records, trained):
+  for _ in range(2):
+    run(experiment(records, 2), 'eval', trained)
+  history = json.loads((trained / 'evaluations/history.json').read_text())
   assert [h['step'] for h in history] == [2, 2] and history[0]['metrics'] == history[1]['metrics']
 
 
