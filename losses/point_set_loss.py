@@ -68,7 +68,7 @@ class PointSetLoss(SetLoss):
                      + c.cost_mask * entropy + c.cost_dice * dice)
     return tf.stack(costs)
 
-  def _matched_losses(self, prediction, logits, targets, image, slot, seed):
+  def _matched_losses(self, prediction, targets, logits, image, slot, seed):
     """Cross entropy and dice loss of matched masks [n, h, w] of one prediction, float32 [n, 2]."""
     draw, n, c = self._draws(seed), tf.shape(logits)[0], self._config
     if logits.shape[0] is not None:
@@ -80,16 +80,17 @@ class PointSetLoss(SetLoss):
     points = tf.concat([
         tf.gather(candidates, chosen, batch_dims=1), draw(prediction, 'fresh', [n, c.points - num_chosen])], axis=1)
     layer = tf.gather_nd(targets['layer'], tf.stack([image, slot], axis=1))
-    masks = tf.stop_gradient(point_ops.sample_masks_of(targets['id_maps'], image, layer, slot, points))
+    masks = point_ops.sample_masks_of(targets['id_maps'], image, layer, slot, points)
 
-    def losses(x):
-      x = point_ops.sample(x, points)
+    def losses(x, points, masks):
+      x, masks = point_ops.sample(x, tf.stop_gradient(points)), tf.stop_gradient(masks)
       entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=masks, logits=x), axis=1)
       p = tf.sigmoid(x)
       dice = 1 - (2 * tf.reduce_sum(p * masks, 1) + 1) / (tf.reduce_sum(p, 1) + tf.reduce_sum(masks, 1) + 1)
       return tf.stack([entropy, dice], axis=1)
-    # What the samples of ten predictions would keep is a quarter of a gigabyte; they are soon taken again.
-    return tf.recompute_grad(losses)(logits)
+    # What the samples of ten predictions would keep is a quarter of a gigabyte; they are soon taken again. All that
+    # is read comes as an argument: TensorFlow searches the graph behind anything else for variables.
+    return tf.recompute_grad(losses)(logits, points, masks)
 
   def _least(self, values, count: int):
     """Places of the `count` least values of each row, in any order, int32 [n, count]."""
@@ -103,10 +104,13 @@ class PointSetLoss(SetLoss):
 
   def _mask_terms(self, outputs, targets, query_index, seed=None):
     """Sums of cross entropy and dice losses over matched masks, float32 [predictions, 2]."""
-    sums = []
-    for i in range(query_index.shape[0]):
+    predictions, sums = query_index.shape[0], []
+    logits, weight, (_, image, slot) = self._matched(outputs, targets, query_index)
+    # Every prediction matches as many; the matched logits of all come of one product, and so does its gradient.
+    split = lambda x: tf.unstack(tf.reshape(x, [predictions, -1, *shape_ops.sizes(x)[1:]]))
+    weights = split(weight)
+    for i, own in enumerate(zip(split(logits), split(image), split(slot))):
       with tf.control_dependencies(sums[-1:]):  # as in `cost`
-        logits, weight, (_, image, slot) = self._matched(_prediction(outputs, i), targets, query_index[i:i + 1])
-        losses = self._matched_losses(i, logits, targets, image, slot, seed)
-        sums.append(tf.reduce_sum(losses * weight[:, None], axis=0))
+        losses = self._matched_losses(i, targets, *own, seed)
+        sums.append(tf.reduce_sum(losses * weights[i][:, None], axis=0))
     return tf.stack(sums)

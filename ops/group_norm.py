@@ -20,7 +20,7 @@ def group_norm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, groups: int, ep
   def sum_of_group(per_channel):  # [batch, channels] -> [batch, groups]
     return tf.reduce_sum(tf.reshape(per_channel, [-1, groups, width]), axis=2)
   def of_channel(per_group):  # [batch, groups] -> [batch, 1, 1, channels]
-    return tf.repeat(per_group, width, axis=1)[:, None, None]
+    return tf.reshape(tf.tile(per_group[:, :, None], [1, 1, width]), [-1, 1, 1, groups * width])
 
   @tf.custom_gradient
   def normalize(x, weight, bias):

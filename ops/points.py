@@ -4,6 +4,17 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from ops import shape as shape_ops
+
+
+def _beside(coordinate: tf.Tensor, size) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+  """Yields the two pixels beside a coordinate of one axis: float32 place in 0 .. size - 1, share (0 outside)."""
+  before = tf.floor(coordinate)
+  share = coordinate - before
+  for place, part in ((before, 1 - share), (before + 1, share)):
+    inside = tf.clip_by_value(place, 0.0, size - 1)
+    yield inside, part * tf.cast(inside == place, tf.float32)
+
 
 def corners(points: tf.Tensor, height, width) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
   """Yields the four neighbours of every point: its place in a flattened map, and its bilinear weight.
@@ -16,20 +27,12 @@ def corners(points: tf.Tensor, height, width) -> Iterator[tuple[tf.Tensor, tf.Te
   Yields:
     int32 [...] in 0 .. height * width - 1, and float32 [...], 0 where the neighbour lies outside.
   """
-  h, w = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-  x, y = points[..., 0] * w - 0.5, points[..., 1] * h - 0.5
-  left, top = tf.floor(x), tf.floor(y)
-  for dy, row_share in ((0, 1 - (y - top)), (1, y - top)):
-    for dx, column_share in ((0, 1 - (x - left)), (1, x - left)):
-      row, column = top + dy, left + dx
-      inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
-      place = tf.clip_by_value(row, 0, h - 1) * w + tf.clip_by_value(column, 0, w - 1)
-      yield tf.cast(place, tf.int32), row_share * column_share * tf.cast(inside, tf.float32)
-
-
-def _size(maps, axes):
-  dynamic = tf.shape(maps)
-  return [dynamic[a] if maps.shape[a] is None else maps.shape[a] for a in axes]
+  h, w = (float(n) if isinstance(n, int) else tf.cast(n, tf.float32) for n in (height, width))
+  x, y = tf.unstack(points, axis=-1)
+  columns = list(_beside(x * w - 0.5, w))
+  for row, row_share in _beside(y * h - 0.5, h):
+    for column, column_share in columns:
+      yield tf.cast(row * w + column, tf.int32), row_share * column_share
 
 
 def sample(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
@@ -42,7 +45,7 @@ def sample(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
   Returns:
     float32 [n, points].
   """
-  n, height, width = _size(maps, (0, 1, 2))
+  n, height, width = shape_ops.sizes(maps)
   flat = tf.reshape(maps, [n * height * width])
   first = tf.range(n)[:, None] * (height * width)
   return tf.add_n([weight * tf.gather(flat, first + place) for place, weight in corners(points, height, width)])
@@ -58,7 +61,7 @@ def sample_shared(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
   Returns:
     float32 [batch, points, n].
   """
-  batch, n, height, width = _size(maps, (0, 1, 2, 3))
+  batch, n, height, width = shape_ops.sizes(maps)
   pixels = tf.transpose(tf.reshape(maps, [batch, n, height * width]), [0, 2, 1])
   return tf.add_n([weight[..., None] * tf.gather(pixels, place, batch_dims=1)
                    for place, weight in corners(points, height, width)])
@@ -75,12 +78,12 @@ def sample_segments(id_maps: tf.Tensor, layer: tf.Tensor, points: tf.Tensor) -> 
   Returns:
     float32 [batch, segments, points] in [0, 1].
   """
-  batch, layers, height, width = _size(id_maps, (0, 1, 2, 3))
+  batch, layers, height, width = shape_ops.sizes(id_maps)
   flat = tf.reshape(id_maps, [batch, layers, height * width])
   slots = tf.range(1, tf.shape(layer)[1] + 1)[None, :, None]
   result = 0.0
   for place, weight in corners(points, height, width):
-    ids = tf.gather(flat, tf.repeat(place[:, None], layers, axis=1), batch_dims=2)  # [batch, layers, points]
+    ids = tf.gather(flat, tf.tile(place[:, None], [1, layers, 1]), batch_dims=2)  # [batch, layers, points]
     of_segment = tf.cast(ids if layers == 1 else tf.gather(ids, layer, batch_dims=1), tf.int32)
     result += weight[:, None] * tf.cast(of_segment == slots, tf.float32)
   return result
@@ -100,7 +103,7 @@ def sample_masks_of(id_maps: tf.Tensor, image: tf.Tensor, layer: tf.Tensor, slot
   Returns:
     float32 [n, points] in [0, 1].
   """
-  _, layers, height, width = _size(id_maps, (0, 1, 2, 3))
+  _, layers, height, width = shape_ops.sizes(id_maps)
   flat = tf.reshape(id_maps, [-1])
   first = ((image * layers + layer) * (height * width))[:, None]
   wanted = tf.cast(slot + 1, id_maps.dtype)[:, None]

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from ops import shape as shape_ops
+
 
 def _nearest_index(size: int | tf.Tensor, target: int | tf.Tensor):
   """floor(i * size / target) for i < target, in whole numbers."""
@@ -13,8 +15,8 @@ def _nearest_index(size: int | tf.Tensor, target: int | tf.Tensor):
 
 def _sizes(x: tf.Tensor, axes: tuple[int, int]):
   """Sizes along two axes, integers where they are static."""
-  dynamic = tf.shape(x)
-  return [dynamic[a] if x.shape[a] is None else x.shape[a] for a in axes]
+  sizes = shape_ops.sizes(x)
+  return [sizes[a] for a in axes]
 
 
 def _nearest(x: tf.Tensor, size, axes: tuple[int, int]) -> tf.Tensor:
@@ -70,14 +72,14 @@ _BAND = 16
 
 def _rows_product(matrix: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
   """matrix [p, q] times every one of maps [n, q, w], without a broadcasting product (crashes in oneDNN at n = 1)."""
-  return tf.matmul(tf.tile(matrix[None], [tf.shape(maps)[0], 1, 1]), maps)
+  return tf.matmul(tf.tile(matrix[None], [shape_ops.batch_size(maps), 1, 1]), maps)
 
 
 def _columns_product(maps: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
   """Every one of maps [n, h, q] times matrix [q, p], as one plain product."""
-  shape = tf.shape(maps)
-  rows = tf.matmul(tf.reshape(maps, [-1, shape[2]]), matrix)
-  return tf.reshape(rows, [shape[0], shape[1], tf.shape(matrix)[1]])
+  n, height, width = shape_ops.sizes(maps)
+  rows = tf.matmul(tf.reshape(maps, [-1, width]), matrix)
+  return tf.reshape(rows, [n, height, shape_ops.sizes(matrix)[1]])
 
 
 def _band_matrix(size, target) -> np.ndarray | None:

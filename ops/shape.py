@@ -5,6 +5,8 @@ import tensorflow as tf
 
 def sizes(x: tf.Tensor) -> list[int | tf.Tensor]:
   """Returns the size of every axis: integers, or scalars where dynamic."""
+  if x.shape.is_fully_defined():
+    return list(x.shape)
   dynamic = tf.shape(x)
   return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
 
@@ -16,8 +18,7 @@ def batch_size(x: tf.Tensor) -> int | tf.Tensor:
 
 def spatial_size(features: tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:
   """Returns (height, width) of [batch, height, width, channels]: integers, or scalars where dynamic."""
-  dynamic = tf.shape(features)
-  return tuple(dynamic[i] if features.shape[i] is None else features.shape[i] for i in (1, 2))
+  return tuple(sizes(features)[1:3])
 
 
 def with_static_size(maps: tf.Tensor, size) -> tf.Tensor:

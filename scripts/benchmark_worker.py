@@ -70,6 +70,7 @@ class Ours:
     self.model = self.task.build_model()
     self.optimizer = optimizers.build(
         experiment.trainer.optimizer_config, experiment.trainer.train_steps, **self.task.parameter_groups(self.model))
+    self.optimizer.build(self.model.trainable_variables)  # else the step is traced twice
     images, ids, classes = draw_batch(args)
     slots = experiment.task.train_data.parser.max_segments
     padded = np.zeros([args.batch, slots], np.int32)

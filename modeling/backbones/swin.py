@@ -115,7 +115,8 @@ class MLP(tf_keras.layers.Layer):
     self.fc1, self.fc2 = Linear(channels, hidden), Linear(hidden, channels)
 
   def call(self, x):
-    return self.fc2(tf.nn.gelu(self.fc1(x), approximate=False))
+    # GELU is computed again in the gradient: what it would keep is several times its input, the largest of a block.
+    return tf.recompute_grad(lambda hidden: self.fc2(tf.nn.gelu(hidden, approximate=False)))(self.fc1(x))
 
 
 class Block(tf_keras.layers.Layer):

@@ -6,6 +6,7 @@ import tf_keras
 from modeling.layers import initializers
 from modeling.layers import linear
 from modeling.layers.dropout import dropout
+from ops import shape as shape_ops
 
 
 class MultiHeadAttention(tf_keras.layers.Layer):
@@ -28,8 +29,8 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     weight = tf.cast(self.in_proj_weight, x.dtype)[:, first * d:(first + count) * d]
     bias = tf.cast(self.in_proj_bias, x.dtype)[first * d:(first + count) * d]
     y = linear.affine(x, weight, bias)
-    shape = tf.shape(x)
-    y = tf.reshape(y, [shape[0], shape[1], count, self._heads, d // self._heads])
+    batch, tokens, _ = shape_ops.sizes(x)
+    y = tf.reshape(y, [batch, tokens, count, self._heads, d // self._heads])
     return tf.unstack(tf.transpose(y, [2, 0, 3, 1, 4]), num=count)
 
   def call(self, query, key, value, seed=None, salt=0, blocked=None):
@@ -59,5 +60,4 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     probabilities = tf.nn.softmax(logits)
     probabilities = dropout(tf.cast(probabilities, v.dtype), self._dropout_rate, seed, salt)
     heads = tf.transpose(tf.matmul(probabilities, v), [0, 2, 1, 3])
-    shape = tf.shape(query)
-    return self.out_proj(tf.reshape(heads, [shape[0], shape[1], self._features]))
+    return self.out_proj(tf.reshape(heads, shape_ops.sizes(query)))

@@ -9,6 +9,7 @@ import tf_keras
 
 from modeling.layers.linear import Linear
 from ops import deformable
+from ops import shape as shape_ops
 
 
 def _first_offsets(heads: int, levels: int, points: int) -> np.ndarray:
@@ -45,14 +46,14 @@ class DeformableAttention(tf_keras.layers.Layer):
     Returns:
       float32 [batch, queries, features].
     """
-    shape = tf.shape(query)
-    grid = [shape[0], shape[1], self._heads, self._levels, self._points]
+    batch, queries, _ = shape_ops.sizes(query)
+    grid = [batch, queries, self._heads, self._levels, self._points]
     offsets = tf.reshape(self.sampling_offsets(query), [*grid, 2])
     weights = tf.reshape(self.attention_weights(query), [*grid[:3], self._levels * self._points])
     weights = tf.reshape(tf.nn.softmax(weights), grid)
     unit = tf.stack([tf.stack([tf.cast(width, tf.float32), tf.cast(height, tf.float32)]) for height, width in sizes])
     locations = reference[:, :, None, None, None] + offsets / unit[None, None, None, :, None]
     width = self._features // self._heads
-    value = tf.reshape(self.value_proj(value), [shape[0], tf.shape(value)[1], self._heads, width])
+    value = tf.reshape(self.value_proj(value), [batch, shape_ops.sizes(value)[1], self._heads, width])
     seen = deformable.sample(value, locations, weights, sizes)
-    return self.output_proj(tf.reshape(seen, [shape[0], shape[1], self._features]))
+    return self.output_proj(tf.reshape(seen, [batch, queries, self._features]))

@@ -4,6 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from modeling.layers import initializers
+from ops import shape as shape_ops
 
 
 def affine(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
@@ -12,13 +13,11 @@ def affine(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor
   A product of more than two axes with a matrix is a broadcasting one, slower and, in TensorFlow 2.20 with oneDNN,
   seen to crash at batch 1.
   """
-  shape = tf.shape(x)
   rows = tf.reshape(x, [-1, weight.shape[0]])
   y = tf.matmul(rows, tf.cast(weight, x.dtype))
   if bias is not None:
     y = tf.nn.bias_add(y, tf.cast(bias, x.dtype))
-  y = tf.reshape(y, tf.concat([shape[:-1], [weight.shape[1]]], 0))
-  return tf.ensure_shape(y, x.shape[:-1].concatenate(weight.shape[1]))
+  return tf.reshape(y, [*shape_ops.sizes(x)[:-1], weight.shape[1]])
 
 
 class Linear(tf_keras.layers.Layer):
