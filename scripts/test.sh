@@ -3,6 +3,7 @@
 #   bash scripts/test.sh                     all but the slow ones
 #   bash scripts/test.sh -m slow             the slow ones
 #   bash scripts/test.sh tests/losses -x     some of them
+#   bash scripts/test.sh -n 0 tests/losses   in one process instead of two, as a debugger needs it
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 setup_python
