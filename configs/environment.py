@@ -170,10 +170,13 @@ def _picture_size(experiment: Experiment, name: str, text: str, environ: Mapping
       data.parser.output_size = [size, size]
   task.train_data.parser.output_size = [size, size]
   task.train_data.parser.augmentation.crop_to_output = True
-  edges = task.train_data.parser.augmentation.short_edges
-  return (
-      f'training on {size} x {size} windows, short edges {min(edges)} to {max(edges)}; validation at short '
-      f'edge {size}')
+  augmentation = task.train_data.parser.augmentation
+  if augmentation.scale_jitter:  # relative to the window
+    least, most = augmentation.scale_jitter
+    scales = f'pictures fitted into {least:g} to {most:g} times that'
+  else:
+    scales = f'short edges {min(augmentation.short_edges)} to {max(augmentation.short_edges)}'
+  return f'training on {size} x {size} windows, {scales}; validation at short edge {size}'
 
 
 def _scale_sizes(data: DataConfig, factor: float) -> None:

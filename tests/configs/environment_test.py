@@ -7,6 +7,7 @@ from configs import rules
 from configs.errors import UserError
 from configs.experiments import published
 from configs.experiments import shapes
+from configs.experiments import table
 
 
 def _coco(**variables):
@@ -90,6 +91,22 @@ def test_picture_size_of_records_that_are_not_resized():
   environment.apply(experiment, {'IMG_SIZE': '64'})
   for data in (experiment.task.train_data, experiment.task.validation_data):
     assert data.parser.augmentation.short_edges == [64] and data.parser.output_size == [64, 64]
+  rules.validate(experiment)
+
+
+def test_picture_size_of_large_scale_jitter():
+  experiment = published.build('mask2former_coco_panoptic')
+  line, = environment.apply(experiment, {'IMG_SIZE': '160'})
+  assert line == ('IMG_SIZE=160: training on 160 x 160 windows, pictures fitted into 0.1 to 2 times that; '
+                  'validation at short edge 160')
+  assert experiment.task.train_data.parser.output_size == [160, 160]
+  rules.validate(experiment)
+
+
+@pytest.mark.parametrize('name', table.PUBLISHED)
+def test_picture_size_fits_every_published_recipe(name):
+  experiment = published.build(name)
+  environment.apply(experiment, {'IMG_SIZE': '256'})
   rules.validate(experiment)
 
 
