@@ -31,9 +31,10 @@ _CHOICES = {
 # are at least 0.
 _SHARES = (
     'flip_probability', 'crop_probability', '*dropout', '*_threshold', 'focal_alpha', 'warmup_factor',
-    'beta_1', 'beta_2', 'drop_path')
+    'beta_1', 'beta_2', 'drop_path', 'importance_ratio')
 _AT_LEAST_ONE = (
-    'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels', '*_points',
+    'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels', '*points',
+    'oversample_ratio',
     'steps_per_loop', 'train_steps', '*_interval', 'max_to_keep', 'global_batch_size', 'max_segments',
     'shuffle_buffer_size', 'num_packs', 'num_cores_per_replica')
 _MAY_BE_NEGATIVE = (
@@ -186,17 +187,26 @@ def _validate_model(task) -> None:
       f'task.model.transformer_decoder.hidden is {transformer.hidden}, which its heads '
       f'({transformer.heads}) do not divide; change one of them')
   _require(
-      transformer.hidden % 2 == 0,
-      f'task.model.transformer_decoder.hidden is {transformer.hidden}; it must be even')
+      transformer.hidden % 4 == 0,
+      f'task.model.transformer_decoder.hidden is {transformer.hidden}; it must be a multiple of 4')
+  if model.which_predictor == 'mask2former':
+    _require(
+        not transformer.pre_norm and not transformer.dropout,
+        'task.model.transformer_decoder.pre_norm and dropout have no effect on mask2former; leave them False and 0')
+  if model.which_pixel_decoder == 'deformable':
+    _require(
+        not decoder.encoder_dropout,
+        'task.model.pixel_decoder.encoder_dropout has no effect on the deformable decoder; leave it 0')
   if model.which_pixel_decoder in ('transformer_fpn', 'deformable'):
     _require(
         decoder.width % decoder.encoder_heads == 0,
         f'task.model.pixel_decoder.width is {decoder.width}, which encoder_heads '
         f'({decoder.encoder_heads}) do not divide; change one of them')
-  if decoder.norm == 'group':
+  if decoder.norm == 'group' or model.which_pixel_decoder == 'deformable':
     _require(
         decoder.width % 32 == 0,
-        f"task.model.pixel_decoder.width is {decoder.width}; norm 'group' needs a multiple of 32")
+        f"task.model.pixel_decoder.width is {decoder.width}; group norm (norm 'group', the deformable decoder) needs a "
+        'multiple of 32')
 
 
 def _validate_parser(parser, where: str) -> None:
@@ -210,6 +220,9 @@ def _validate_parser(parser, where: str) -> None:
     _require(
         len(low_high) == 2 and 0 < low_high[0] <= low_high[1] and bool(parser.output_size),
         f'{where}.augmentation.scale_jitter is {low_high}; it is [smallest,largest] above 0 and needs output_size')
+    _require(
+        not augmentation.short_edges,
+        f'{where}.augmentation.short_edges has no effect beside scale_jitter; set one of them to []')
   if augmentation.crop_to_output:
     _require(bool(parser.output_size), f'{where}.augmentation.crop_to_output needs {where}.output_size')
   side_range = augmentation.crop_side_range

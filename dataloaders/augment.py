@@ -129,12 +129,12 @@ def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.T
     pair = tf.cond(_uniform(seeds[1]) < config.crop_probability,
                    lambda: detr_crop(pair, config, seeds[2]), lambda: pair)
   if config.scale_jitter:
-    return _jittered(pair, config, output_size, (seeds[3], seeds[4]))
-  if config.short_edges:
+    pair = _jittered(pair, config, output_size, (seeds[3], seeds[4]))
+  elif config.short_edges:
     short_edge = _choice(seeds[3], config.short_edges)
     size = shortest_edge_size(tf.shape(pair[0])[:2], short_edge, config.long_edge_limit)
     pair = resize(pair, size, config.legacy_nearest)
-  if config.crop_to_output and output_size:
+  if config.crop_to_output and output_size and not config.scale_jitter:  # which crops itself
     pair = crop(pair, tf.minimum(tf.shape(pair[0])[:2], output_size), seeds[4])
   if config.color_jitter:
     pair = color.jitter(pair[0], seeds[5]), pair[1]

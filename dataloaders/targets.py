@@ -10,8 +10,8 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
   """Fills slots with the segments that are targets and renumbers the id maps.
 
   Crowds are no targets: their pixels become background, as the official mappers do. A segment that a crop removed
-  stays with an empty mask (official) unless `drop_vanished_segments`. Of more segments than slots the smallest
-  are left out and counted.
+  stays with an empty mask (official) unless `drop_vanished_segments`. Of more segments than slots those that the crop
+  removed, then the smallest, are left out and counted.
 
   Args:
     id_maps: whole numbers [height, width, layers], value k: the k-th segment.
@@ -28,12 +28,13 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
   slots = config.max_segments
   keep = ~is_crowd
   flat = tf.cast(tf.reshape(id_maps, [-1]), tf.int32)
+  present = tf.math.bincount(flat, minlength=tf.size(classes) + 1, maxlength=tf.size(classes) + 1)[1:] > 0
   if config.drop_vanished_segments:
-    pixels = tf.math.bincount(flat, minlength=tf.size(classes) + 1, maxlength=tf.size(classes) + 1)[1:]
-    keep &= pixels > 0
+    keep &= present
   wanted = tf.reduce_sum(tf.cast(keep, tf.int32))
-  # Rank by area among the kept, largest first; equal ones in their order.
-  order = tf.argsort(tf.where(keep, -area, tf.int32.max), stable=True)
+  # Rank among the kept: what is there first, largest first; equal ones in their order.
+  size = tf.where(present, area, area - tf.reduce_max(area) - 1)
+  order = tf.argsort(tf.where(keep, -size, tf.int32.max), stable=True)
   rank = tf.math.invert_permutation(order)
   keep &= rank < slots
   new_id = tf.where(keep, tf.cumsum(tf.cast(keep, tf.int32)), 0)

@@ -135,7 +135,7 @@ class SetLoss:
       query_index = query_index[:, :, :_used_slots(targets)]
     of_slots = logits_of(outputs, tf.maximum(query_index, 0))
     if self._in_graph:
-      size = of_slots.shape[3:]
+      size = shape_ops.sizes(of_slots)[3:]
       where = tf.unstack(tf.reshape(tf.stack(tf.meshgrid(
           *[tf.range(n) for n in shape_ops.sizes(query_index)], indexing='ij'), axis=-1), [-1, 3]), axis=1)
       logits = tf.reshape(of_slots, [-1, *size])

@@ -29,10 +29,11 @@ def corners(points: tf.Tensor, height, width) -> Iterator[tuple[tf.Tensor, tf.Te
   """
   h, w = (float(n) if isinstance(n, int) else tf.cast(n, tf.float32) for n in (height, width))
   x, y = tf.unstack(points, axis=-1)
-  columns = list(_beside(x * w - 0.5, w))
+  columns = [(tf.cast(column, tf.int32), share) for column, share in _beside(x * w - 0.5, w)]
   for row, row_share in _beside(y * h - 0.5, h):
+    first = tf.cast(row, tf.int32) * width
     for column, column_share in columns:
-      yield tf.cast(row * w + column, tf.int32), row_share * column_share
+      yield first + column, row_share * column_share
 
 
 def sample(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:

@@ -5,10 +5,11 @@ import tensorflow as tf
 
 def sizes(x: tf.Tensor) -> list[int | tf.Tensor]:
   """Returns the size of every axis: integers, or scalars where dynamic."""
-  if x.shape.is_fully_defined():
-    return list(x.shape)
+  known = list(x.shape)
+  if None not in known:
+    return known
   dynamic = tf.shape(x)
-  return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
+  return [dynamic[i] if size is None else size for i, size in enumerate(known)]
 
 
 def batch_size(x: tf.Tensor) -> int | tf.Tensor:

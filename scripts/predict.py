@@ -1,7 +1,8 @@
 """Predicts pictures: a PNG and an overlay for each, one predictions.json.
 
-The PNG of a panoptic experiment holds segment ids (id = R + 256 G + 65536 B), that of a semantic one the class of
-every pixel, counted from 0 (8 bits, 16 with more than 256 classes).
+The PNG of a panoptic or instance experiment holds segment ids (id = R + 256 G + 65536 B), that of a semantic one the
+class of every pixel, counted from 0 (8 bits, 16 with more than 256 classes). Instances are those of a score above 0.5,
+the surest on top.
 
     python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco \\
         --input pictures/ --output out/
@@ -69,8 +70,10 @@ def main(argv: Sequence[str]) -> int:
     Image.fromarray(array).save(output / f'.part-{name}')
     (output / f'.part-{name}').replace(output / name)
 
+  evaluation = experiment.task.evaluation
+
   def encoded(id_map):
-    if not experiment.task.evaluation.panoptic:
+    if not (evaluation.panoptic or evaluation.instance):
       return (id_map - 1).astype(np.uint8 if len(classes) <= 256 else np.uint16)
     return np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], -1).astype(np.uint8)
 

@@ -68,7 +68,8 @@ def sources_of(args: argparse.Namespace) -> dict:
       return coco_instances.coco_splits(args.coco_root, data_set)
     if not (args.images and args.annotations and args.split):
       raise UserError('coco_instances needs --coco_root, or --images, --annotations and --split')
-    return {args.split: coco_instances.Source(args.images, args.annotations, data_set)}
+    return {args.split: coco_instances.Source(
+        args.images, args.annotations, data_set, trains=args.split.startswith('train'))}
   data_set = args.data_set or 'coco_panoptic'
   one_split = (args.images, args.annotations, args.panoptic, args.split)
   if bool(args.coco_root) == bool(any(one_split)) or (any(one_split) and not all(one_split)):

@@ -8,13 +8,19 @@ import numpy as np
 from configs import datasets
 from dataloaders import schema
 from dataloaders.converters import semantic
+from dataloaders.converters import shards
 
 _PER_CLASS = 1000  # a pixel is its class's id, or 1000 * id + the number of the instance
 
 
 @dataclasses.dataclass(frozen=True)
 class Source(semantic.Source):
-  """One split; the labels are `*_gtFine_instanceIds.png`. Classes that the data set lacks are void."""
+  """One split; the labels are `*_gtFine_instanceIds.png`. Classes that the data set lacks are void.
+
+  Attributes:
+    trains: whether, of a data set of things alone, pictures without one to train on are left out.
+  """
+  trains: bool = False
 
   def convert_picture(self, row: dict) -> tuple[bytes, str]:
     """Checks one picture against its label and returns (record, remark or '').
@@ -34,6 +40,8 @@ class Source(semantic.Source):
         is_crowd = value < _PER_CLASS and class_id in data_set.thing_classes
         segments.append(schema.Segment(class_id, is_crowd, 0, area, value))
         id_map[label == value] = len(segments)
+    if self.trains and len(data_set.thing_classes) == data_set.num_classes and all(s.is_crowd for s in segments):
+      raise shards.Refused(shards.NOTHING_TO_TRAIN_ON)
     if not segments:
       remarks.append('nothing but void')
     return schema.write(data, kind, label.shape, row['id'], row['file_name'], [id_map], segments), '; '.join(remarks)
@@ -43,5 +51,6 @@ def splits(root: str, data_set: str) -> dict[str, Source]:
   """Returns the sources of 'train' and 'val' in Cityscapes' official folder layout below `root`."""
   return {split: Source(
       images=posixpath.join(root, 'leftImg8bit', split), labels=posixpath.join(root, 'gtFine', split),
-      data_set=data_set, image_suffix='_leftImg8bit.png', label_suffix='_gtFine_instanceIds.png')
+      data_set=data_set, image_suffix='_leftImg8bit.png', label_suffix='_gtFine_instanceIds.png',
+      trains=split == 'train')
           for split in ('train', 'val')}

@@ -36,10 +36,18 @@ def pack(masks: list[np.ndarray], size: tuple[int, int]) -> tuple[list[np.ndarra
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """One split: folder of pictures, instance JSON, and the row of configs/datasets.py."""
+  """One split.
+
+  Attributes:
+    images: folder of pictures.
+    annotations: instance JSON.
+    data_set: row of configs/datasets.py.
+    trains: whether pictures without an instance to train on are left out (detectron2's FILTER_EMPTY_ANNOTATIONS).
+  """
   images: str
   annotations: str
   data_set: str = 'coco_instance'
+  trains: bool = False
 
   def rows(self) -> list[dict]:
     """Reads the JSON into one dict a picture: the image's fields and 'instances'; sorted by id.
@@ -78,6 +86,8 @@ class Source:
     image, data, kind, remarks = shards.picture(path)
     if image.size[::-1] != size:
       raise shards.Refused(f'{path} is {image.height}x{image.width}, the JSON says {size[0]}x{size[1]}')
+    if self.trains and all(instance['iscrowd'] for instance in row['instances']):
+      raise shards.Refused(shards.NOTHING_TO_TRAIN_ON)
     if len(row['instances']) > schema.MAX_SEGMENTS:
       raise shards.Refused(f'{row["file_name"]} has more than {schema.MAX_SEGMENTS} instances')
     masks = [_mask(instance, size, path) for instance in row['instances']]
@@ -119,4 +129,4 @@ def coco_splits(root: str, data_set: str) -> dict[str, Source]:
   return {split: Source(
       images=posixpath.join(root, f'{split}2017'),
       annotations=posixpath.join(root, 'annotations', f'instances_{split}2017.json'),
-      data_set=data_set) for split in ('train', 'val')}
+      data_set=data_set, trains=split == 'train') for split in ('train', 'val')}

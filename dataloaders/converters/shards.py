@@ -39,6 +39,9 @@ class Refused(Exception):
   """A picture that cannot be used; the text says why."""
 
 
+NOTHING_TO_TRAIN_ON = 'no instance but crowds; the official recipes train without such pictures'
+
+
 class Source(Protocol):
   """One split of a data set; a dataclass of text fields, which say whether an earlier conversion is the same."""
 

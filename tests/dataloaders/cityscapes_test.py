@@ -11,12 +11,12 @@ from scripts import prepare_data
 ROAD, RIDER, CAR, CARAVAN, TRAFFIC_LIGHT = 7, 25, 26, 29, 19  # ids of cityscapesscripts' labels; a caravan is void
 
 
-def draw(root, split, label):
+def draw(root, split, label, number=19):
   for folder, suffix, pixels in (
       ('leftImg8bit', 'leftImg8bit', np.zeros([*label.shape, 3], np.uint8)),
       ('gtFine', 'gtFine_instanceIds', label.astype(np.uint16))):
-    path = root / folder / split / 'ulm' / f'ulm_000000_000019_{suffix}.png'
-    path.parent.mkdir(parents=True)
+    path = root / folder / split / 'ulm' / f'ulm_000000_{number:06d}_{suffix}.png'
+    path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
 
 
@@ -46,6 +46,18 @@ def test_there_and_back(tmp_path, capsys, label, data_set, wanted):
   for row, (value, _, _) in zip(found, wanted):
     np.testing.assert_array_equal(row['mask'], label == value)
     assert row['area'] == 80
+
+
+def test_pictures_without_an_instance_are_not_trained_on(tmp_path, capsys, label):
+  for split in ('train', 'val'):
+    draw(tmp_path, split, label)
+    draw(tmp_path, split, np.where(label >= 1000, ROAD, label), number=20)  # the crowd of cars stays
+  for data_set, trained in (('cityscapes', 2), ('cityscapes_instance', 1)):
+    flags = ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/{data_set}', '--workers=1']
+    prepare_data.main([*flags, f'--data_set={data_set}'])
+    printed = capsys.readouterr().out
+    assert f'train: {trained} pictures' in printed and 'val: 2 pictures' in printed
+    assert ('no instance but crowds' in printed) == (trained == 1)
 
 
 def test_what_is_missing_is_said(tmp_path):

@@ -225,9 +225,13 @@ def test_slots_smallest_left_out_vanished_and_crowds():
   arguments = [tf.constant(id_map), tf.constant([5, 6, 7, 8, 9]), tf.constant([False, False, False, False, True]),
                tf.zeros([5], tf.int32), tf.constant([30, 20, 50, 10, 99])]
   keep = target_ops.build(*arguments, Parser(max_segments=3))
-  np.testing.assert_array_equal(keep['id_maps'][0, 0], [1, 1, 1, 2, 2, 0, 0, 0, 0, 0])
-  np.testing.assert_array_equal(keep['classes'], [5, 6, 7])  # the vanished third stays, the smallest goes
+  np.testing.assert_array_equal(keep['id_maps'][0, 0], [1, 1, 1, 2, 2, 3, 0, 0, 0, 0])
+  np.testing.assert_array_equal(keep['classes'], [5, 6, 8])  # the vanished third goes first, though it is the largest
   assert keep['dropped_segments'] == 1
+  fewer = target_ops.build(*arguments, Parser(max_segments=2))
+  np.testing.assert_array_equal(fewer['classes'], [5, 6])  # then the smallest
+  room = target_ops.build(*arguments, Parser(max_segments=4))
+  np.testing.assert_array_equal(room['classes'], [5, 6, 7, 8])
   drop = target_ops.build(*arguments, Parser(max_segments=4, drop_vanished_segments=True))
   np.testing.assert_array_equal(drop['id_maps'][0, 0], [1, 1, 1, 2, 2, 3, 0, 0, 0, 0])
   np.testing.assert_array_equal(drop['classes'], [5, 6, 8, 0])

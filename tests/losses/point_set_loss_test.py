@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from configs.losses import Losses
 from configs.losses import PointLosses
 from losses.point_set_loss import PointSetLoss
+from losses.set_loss import SetLoss
 from modeling import parameter_groups
 from modeling.conversion import names
 from ops import points as point_ops
@@ -151,6 +153,17 @@ def test_points_against_slow_samples():
     own = point_ops.sample_masks_of(tf.constant(ids), tf.constant([0]), tf.constant([of_layer]), tf.constant([slot]),
                                     tf.constant(where[:1]))
     np.testing.assert_allclose(own, found[:, slot], atol=1e-6)
+
+
+@pytest.mark.parametrize('loss', [PointSetLoss(CONFIG, 7, True), SetLoss(Losses(), 7, True)])
+def test_the_graph_solver_takes_pictures_of_any_size(loss):
+  outputs, targets = outputs_of(golden('forward'), 6, 'predictor/'), recorded.targets('m2f_tiny')
+  def total(outputs):
+    return loss.weigh(loss.terms(outputs, targets, loss.match(outputs, targets)))
+  specs = {name: tf.TensorSpec([*value.shape[:3], *[None] * (value.shape.rank - 3)]) for name, value in outputs.items()}
+  specs['class_logits'] = tf.TensorSpec(outputs['class_logits'].shape)
+  any_size = tf.function(total, input_signature=[specs])
+  np.testing.assert_allclose(any_size(outputs), total(outputs), rtol=1e-6)
 
 
 def test_points_follow_their_seed():

@@ -88,6 +88,19 @@ def test_mistakes(checkpoint, tmp_path):
   assert not (tmp_path / 'out').exists()
 
 
+def test_instances(checkpoint, tmp_path):
+  pictures, output = tmp_path / 'in', tmp_path / 'out'
+  pictures.mkdir()
+  draw(pictures)
+  instance = 'task.evaluation.panoptic=False,task.evaluation.instance=True'
+  predict.main([*flags(checkpoint, pictures, output), f'--params_override={instance}'])
+  for row in json.loads((output / 'predictions.json').read_text())['annotations']:
+    rgb = np.asarray(Image.open(output / row['file_name'])).astype(int)
+    ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+    assert {s['id']: s['area'] for s in row['segments_info'] if s['area']} == {
+        int(i): int((ids == i).sum()) for i in np.unique(ids) if i}
+
+
 def test_semantic_answer(checkpoint, tmp_path):
   pictures, output = tmp_path / 'in', tmp_path / 'out'
   pictures.mkdir()
