@@ -70,7 +70,6 @@ class Ours:
     self.model = self.task.build_model()
     self.optimizer = optimizers.build(
         experiment.trainer.optimizer_config, experiment.trainer.train_steps, **self.task.parameter_groups(self.model))
-    self.optimizer.build(self.model.trainable_variables)  # else the step is traced twice
     images, ids, classes = draw_batch(args)
     slots = experiment.task.train_data.parser.max_segments
     padded = np.zeros([args.batch, slots], np.int32)
@@ -90,6 +89,7 @@ class Ours:
         'original_size': tf.fill([args.batch, 2], args.size)}
 
   def train(self):
+    self.optimizer.build(self.model.trainable_variables)  # else the step is traced twice
     step = self.tf.function(lambda features, targets: self.task.train_step(
         (features, targets), self.model, self.optimizer)['loss'])
     return timed(lambda: step(self.features, self.targets).numpy(), self.args.repeats)
