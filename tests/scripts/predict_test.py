@@ -20,16 +20,26 @@ SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=
          'task.evaluation.overlap_threshold=0')
 
 
-@pytest.fixture(scope='module', name='checkpoint')
-def save_weights(tmp_path_factory):
+def save_weights(folder, class_bias):
   experiment = registry.get(NAME)
   overrides.apply(experiment, SMALL)
   model = build_model(experiment.task.model, seed=1)
-  # Nothing is no-object, so that there is something to draw.
-  model.predictor.class_embed.bias.assign(tf.concat([tf.zeros([7]), [-20.0]], 0))
-  folder = tmp_path_factory.mktemp('weights')
+  model.predictor.class_embed.bias.assign(class_bias)
   tf.train.Checkpoint(model=model).save(str(folder / 'ckpt'))
   return folder
+
+
+@pytest.fixture(scope='module', name='checkpoint')
+def save_checkpoint(tmp_path_factory):
+  # Nothing is no-object, so that there is something to draw.
+  return save_weights(tmp_path_factory.mktemp('weights'), [0.0] * 7 + [-20.0])
+
+
+@pytest.fixture(name='folders')
+def draw_folder(tmp_path):
+  (tmp_path / 'in').mkdir()
+  draw(tmp_path / 'in')
+  return tmp_path / 'in', tmp_path / 'out'
 
 
 def flags(checkpoint, pictures, output):
@@ -88,23 +98,21 @@ def test_mistakes(checkpoint, tmp_path):
   assert not (tmp_path / 'out').exists()
 
 
-def test_instances(checkpoint, tmp_path):
-  pictures, output = tmp_path / 'in', tmp_path / 'out'
-  pictures.mkdir()
-  draw(pictures)
+def test_instances(tmp_path, folders):
+  pictures, output = folders
+  checkpoint = save_weights(tmp_path / 'weights', [20.0] + [0.0] * 7)  # every query is sure of the first class
   instance = 'task.evaluation.panoptic=False,task.evaluation.instance=True'
   predict.main([*flags(checkpoint, pictures, output), f'--params_override={instance}'])
   for row in json.loads((output / 'predictions.json').read_text())['annotations']:
+    assert any(s['area'] for s in row['segments_info'])
     rgb = np.asarray(Image.open(output / row['file_name'])).astype(int)
     ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
     assert {s['id']: s['area'] for s in row['segments_info'] if s['area']} == {
         int(i): int((ids == i).sum()) for i in np.unique(ids) if i}
 
 
-def test_semantic_answer(checkpoint, tmp_path):
-  pictures, output = tmp_path / 'in', tmp_path / 'out'
-  pictures.mkdir()
-  draw(pictures)
+def test_semantic_answer(checkpoint, folders):
+  pictures, output = folders
   semantic = 'task.evaluation.panoptic=False,task.evaluation.semantic=True'
   predict.main([*flags(checkpoint, pictures, output), f'--params_override={semantic}'])
   rows = json.loads((output / 'predictions.json').read_text())['annotations']
