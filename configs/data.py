@@ -33,7 +33,9 @@ class Parser(hyperparams.Config):
   # What fills a picture up to output_size: a byte (0 .. 255, before normalisation), or -1: zeros after it.
   padding_byte: int = -1
   max_segments: int = 128  # slots for target segments; the smallest that do not fit are dropped and counted
-  max_layers: int = 1  # id-map layers (1 where segments never overlap)
+  # Id maps of a picture, 1 where segments never overlap; the segments of further ones are dropped and counted.
+  max_layers: int = 1
+  merge_classes: bool = False  # all segments of a class are one, crowds too: what a semantic task learns
   drop_vanished_segments: bool = False  # official: a segment that the crop removed stays as an empty mask
   augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
 

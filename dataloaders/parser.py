@@ -26,13 +26,14 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   """
   example = decoder.decode(record, data_set)
   example['class'] = _checked_classes(example['class'], example['source_id'], data_set)
+  if config.merge_classes:
+    example.update(targets.merge_classes(example['id_maps'], example['class'], example['area']))
   original_size = tf.shape(example['image'])[:2]
   image, id_maps = augment.augment(
       (example['image'], example['id_maps']), config.augmentation, config.output_size, seed)
   size = tf.shape(image)[:2]
   labels = targets.build(
       id_maps, example['class'], example['is_crowd'], example['layer'], example['area'], config)
-  labels['id_maps'] = _pad_layers(labels['id_maps'], config.max_layers)
   if config.output_size:
     height, width = config.output_size
     check = tf.debugging.assert_less_equal(
@@ -59,12 +60,3 @@ def _checked_classes(classes: tf.Tensor, source_id: tf.Tensor, data_set: str) ->
   check = tf.debugging.Assert(tf.reduce_all((classes >= 0) & (classes < num_classes)), [message])
   with tf.control_dependencies([check]):
     return tf.identity(classes)
-
-
-def _pad_layers(id_maps: tf.Tensor, max_layers: int) -> tf.Tensor:
-  layers = tf.shape(id_maps)[0]
-  check = tf.debugging.assert_less_equal(
-      layers, max_layers, message='a picture has more id-map layers than parser.max_layers; raise it')
-  with tf.control_dependencies([check]):
-    padded = tf.pad(id_maps, [[0, max_layers - layers], [0, 0], [0, 0]])
-  return tf.ensure_shape(padded, [max_layers, None, None])

@@ -5,13 +5,33 @@ import tensorflow as tf
 from configs.data import Parser
 
 
+def merge_classes(id_maps: tf.Tensor, classes: tf.Tensor, area: tf.Tensor) -> dict[str, tf.Tensor]:
+  """Makes all segments of a class one, crowds too, whatever task the records were made for.
+
+  Args:
+    id_maps: whole numbers [height, width, layers], value k: the k-th segment; where segments overlap the last counts.
+    classes: int32 [n].
+    area: int32 [n].
+
+  Returns:
+    id_maps [height, width, 1] and class, is_crowd, layer and area [m], classes in rising order.
+  """
+  found = tf.sort(tf.unique(classes)[0])
+  index = tf.searchsorted(found, classes)
+  table = tf.cast(tf.concat([[0], index + 1], 0), id_maps.dtype)
+  flat = tf.reduce_max(tf.cast(id_maps, tf.int32), axis=2, keepdims=True)
+  return {
+      'id_maps': tf.gather(table, flat), 'class': found, 'is_crowd': tf.zeros_like(found, tf.bool),
+      'layer': tf.zeros_like(found), 'area': tf.math.unsorted_segment_sum(area, index, tf.size(found))}
+
+
 def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf.Tensor, area: tf.Tensor,
           config: Parser) -> dict[str, tf.Tensor]:
   """Fills slots with the segments that are targets and renumbers the id maps.
 
   Crowds are no targets: their pixels become background, as the official mappers do. A segment that a crop removed
   stays with an empty mask (official) unless `drop_vanished_segments`. Of more segments than slots those that the crop
-  removed, then the smallest, are left out and counted.
+  removed, then the smallest, are left out and counted, and so are all segments in layers beyond `max_layers`.
 
   Args:
     id_maps: whole numbers [height, width, layers], value k: the k-th segment.
@@ -22,8 +42,8 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
     config: the parser's.
 
   Returns:
-    id_maps [layers, height, width], value slot + 1 (uint8 where that suffices, else uint16); classes, layer int32
-    and valid bool [max_segments]; dropped_segments int32, those that found no slot.
+    id_maps [max_layers, height, width], value slot + 1 (uint8 where that suffices, else uint16); classes, layer int32
+    and valid bool [max_segments]; dropped_segments int32, those that found no slot or id map.
   """
   slots = config.max_segments
   keep = ~is_crowd
@@ -32,6 +52,7 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
   if config.drop_vanished_segments:
     keep &= present
   wanted = tf.reduce_sum(tf.cast(keep, tf.int32))
+  keep &= layer < config.max_layers
   # Rank among the kept: what is there first, largest first; equal ones in their order.
   size = tf.where(present, area, area - tf.reduce_max(area) - 1)
   order = tf.argsort(tf.where(keep, -size, tf.int32.max), stable=True)
@@ -41,12 +62,14 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
   table = tf.concat([[0], new_id], 0)
   dtype = tf.uint8 if slots <= 255 else tf.uint16
   renumbered = tf.gather(tf.cast(table, dtype), tf.cast(id_maps, tf.int32))
-  count = tf.minimum(wanted, slots)
+  count = tf.reduce_sum(tf.cast(keep, tf.int32))
   def padded(values):
     values = tf.boolean_mask(values, keep)
     return tf.ensure_shape(tf.pad(values, [[0, slots - count]]), [slots])
+  layers = tf.transpose(renumbered, [2, 0, 1])[:config.max_layers]
+  layers = tf.pad(layers, [[0, config.max_layers - tf.shape(layers)[0]], [0, 0], [0, 0]])
   return {
-      'id_maps': tf.transpose(renumbered, [2, 0, 1]),
+      'id_maps': tf.ensure_shape(layers, [config.max_layers, None, None]),
       'classes': padded(classes),
       'layer': padded(layer),
       'valid': tf.range(slots) < count,

@@ -2,7 +2,7 @@
 
 The PNG of a panoptic or instance experiment holds segment ids (id = R + 256 G + 65536 B), that of a semantic one the
 class of every pixel, counted from 0 (8 bits, 16 with more than 256 classes). Instances are those of a score above 0.5,
-the surest on top.
+the surest on top; predictions.json holds the whole mask of each, as COCO's compressed run lengths.
 
     python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco \\
         --input pictures/ --output out/
@@ -48,6 +48,7 @@ def main(argv: Sequence[str]) -> int:
   import numpy as np
   from PIL import Image
   from PIL import ImageOps
+  from pycocotools import mask as mask_tools
   from tqdm import tqdm
 
   from configs import datasets
@@ -77,6 +78,16 @@ def main(argv: Sequence[str]) -> int:
       return (id_map - 1).astype(np.uint8 if len(classes) <= 256 else np.uint16)
     return np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], -1).astype(np.uint8)
 
+  def described(segment, id_map):
+    row = {'id': segment['id'], 'category_id': classes[segment['category_id']].id,
+           'area': int((id_map == segment['id']).sum())}
+    if 'score' in segment:
+      row['score'] = round(segment['score'], 4)
+    if 'mask' in segment:
+      runs = mask_tools.encode(np.asfortranarray(segment['mask'].astype(np.uint8)))
+      row['segmentation'] = {'size': runs['size'], 'counts': runs['counts'].decode()}
+    return row
+
   rows, refused = [], []
   for path in tqdm(pictures, unit='pictures'):
     try:
@@ -87,9 +98,8 @@ def main(argv: Sequence[str]) -> int:
     id_map, segments = predictor.predict(picture)
     save(encoded(id_map), f'{path.stem}.png')
     save(drawing.draw_panoptic(picture, id_map, segments, classes), f'{path.stem}_overlay.png')
-    rows.append({'image_id': path.stem, 'file_name': f'{path.stem}.png', 'segments_info': [
-        {'id': s['id'], 'category_id': classes[s['category_id']].id, 'area': int((id_map == s['id']).sum()),
-         **({'score': round(s['score'], 4)} if 'score' in s else {})} for s in segments]})
+    rows.append({'image_id': path.stem, 'file_name': f'{path.stem}.png',
+                 'segments_info': [described(s, id_map) for s in segments]})
   temporary = output / 'predictions.json.part'
   temporary.write_text(json.dumps({'annotations': rows}))
   temporary.replace(output / 'predictions.json')

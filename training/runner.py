@@ -160,8 +160,8 @@ class Run:
           logs = self._trainer.collect()
           print(progress.line(step, {k: logs[k] for k in _SHORT if k in logs}), flush=True)
           if logs.get('dropped_segments'):
-            print(f'warning: {logs["dropped_segments"]:.1f} segments a step found no slot (the smallest); raise '
-                  'task.train_data.parser.max_segments', flush=True)
+            print(f'warning: {logs["dropped_segments"]:.1f} segments a step found no slot or id map; raise '
+                  'task.train_data.parser.max_segments or max_layers', flush=True)
           with writer.as_default(step):
             for key, value in logs.items():
               tf.summary.scalar(key, value)

@@ -36,9 +36,10 @@ def build(name: str) -> Experiment:
               parser=_train_parser(row, recipe)),
           validation_data=DataConfig(
               is_training=False, global_batch_size=8, drop_remainder=False,
-              parser=Parser(max_layers=_layers(row), augmentation=Augmentation(
-                  flip_probability=0.0, short_edges=[recipe.test_edges[0]],
-                  long_edge_limit=recipe.test_edges[1]))),
+              parser=Parser(
+                  max_layers=_layers(row), merge_classes=row.task == 'semantic', augmentation=Augmentation(
+                      flip_probability=0.0, short_edges=[recipe.test_edges[0]],
+                      long_edge_limit=recipe.test_edges[1]))),
           evaluation=_evaluation(row, recipe),
           init_checkpoint_modules='backbone'),
       trainer=Trainer(
@@ -85,6 +86,7 @@ def _train_parser(row: table.Row, recipe: table.Recipe) -> Parser:
         short_edges=short_edges, long_edge_limit=recipe.long_edge_limit))
   window = dict(
       output_size=list(recipe.crop), padding_byte=128 if recipe.padded else -1, max_layers=_layers(row),
+      merge_classes=row.task == 'semantic',
       # A segment that the crop removed stays as an empty mask, but for semantic labels and COCO's instances.
       drop_vanished_segments=row.task == 'semantic' or row.data_set == 'coco_instance')
   if recipe.jitter:

@@ -45,12 +45,15 @@ def instances_of(output: Mapping[str, np.ndarray], padded_size, image_size, orig
 
 
 def drawable(found: list[dict], size, threshold: float = 0.5) -> tuple[np.ndarray, list[dict]]:
-  """Returns the instances of a score above the threshold as an id map, the surest on top, and their segments."""
+  """Returns the instances of a score above the threshold as an id map, the surest on top, and their segments.
+
+  A segment has the instance's whole mask too, bool [height, width], of which others may hide a part in the map.
+  """
   id_map, segments = np.zeros(tuple(size), np.int32), []
   for row in sorted(found, key=lambda row: row['score']):
     if row['score'] > threshold:
       segments.append({'id': len(segments) + 1, 'category_id': row['category_id'], 'isthing': True,
-                       'score': row['score']})
+                       'score': row['score'], 'mask': row['mask']})
       id_map[row['mask']] = len(segments)
   return id_map, segments
 

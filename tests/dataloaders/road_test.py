@@ -236,3 +236,32 @@ def test_slots_smallest_left_out_vanished_and_crowds():
   np.testing.assert_array_equal(drop['id_maps'][0, 0], [1, 1, 1, 2, 2, 3, 0, 0, 0, 0])
   np.testing.assert_array_equal(drop['classes'], [5, 6, 8, 0])
   np.testing.assert_array_equal(drop['valid'], [True, True, True, False])
+
+
+def test_segments_of_too_many_layers_are_counted_and_the_others_stay():
+  id_maps = np.array([[[1, 2, 3], [1, 0, 3], [0, 2, 0]]])
+  arguments = [tf.constant(id_maps), tf.constant([5, 6, 7]), tf.constant([False] * 3), tf.constant([0, 1, 2]),
+               tf.constant([20, 20, 20])]
+  two = target_ops.build(*arguments, Parser(max_segments=4, max_layers=2))
+  np.testing.assert_array_equal(two['id_maps'][:, 0], [[1, 1, 0], [2, 0, 2]])
+  np.testing.assert_array_equal(two['classes'], [5, 6, 0, 0])
+  np.testing.assert_array_equal(two['valid'], [True, True, False, False])
+  assert two['dropped_segments'] == 1
+  four = target_ops.build(*arguments, Parser(max_segments=4, max_layers=4))
+  np.testing.assert_array_equal(four['id_maps'][:, 0], [[1, 1, 0], [2, 0, 2], [3, 3, 0], [0, 0, 0]])
+  assert four['dropped_segments'] == 0
+
+
+def test_a_semantic_task_learns_the_classes_of_panoptic_records(records):
+  truth, crowds = ground_truth.GroundTruth(f'{records}/train*', DATA_SET), 0
+  batches = reader.build(config(records, 'train', merge_classes=True), DATA_SET, seed=0)
+  for _, targets in batches.take(3):
+    for k, example_id in enumerate(targets['example_id'].numpy()):
+      id_map, segments = truth[int(example_id)]
+      wanted = np.array([-1] + [s['category_id'] for s in segments])[id_map]  # crowds have a class too
+      crowds += sum(s['iscrowd'] for s in segments)
+      classes = targets['classes'][k].numpy()[targets['valid'][k].numpy()]
+      np.testing.assert_array_equal(classes, np.unique(wanted[wanted >= 0]))
+      found = targets['id_maps'][k, 0].numpy().astype(int)[:wanted.shape[0], :wanted.shape[1]]
+      np.testing.assert_array_equal(np.append(classes, -1)[found - 1], wanted)
+  assert crowds

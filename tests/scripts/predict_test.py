@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from pycocotools import mask as mask_tools
 
 from configs import datasets
 from configs import overrides
@@ -109,6 +110,11 @@ def test_instances(tmp_path, folders):
     ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
     assert {s['id']: s['area'] for s in row['segments_info'] if s['area']} == {
         int(i): int((ids == i).sum()) for i in np.unique(ids) if i}
+    for segment in row['segments_info']:  # whole, and no smaller than what others leave of it
+      mask = mask_tools.decode(segment['segmentation'])
+      assert mask.shape == ids.shape and mask[ids == segment['id']].all()
+    top = max(row['segments_info'], key=lambda s: s['score'])
+    assert mask_tools.area(top['segmentation']) == top['area']
 
 
 def test_semantic_answer(checkpoint, folders):

@@ -124,6 +124,7 @@ def test_what_is_not_a_plain_field(name):
   # Targets that a crop removed stay but in two mappers, and only semantic labels use the older nearest rule.
   assert e.task.train_data.parser.drop_vanished_segments == (
       wanted['mapper'] in ('mask_former_semantic', 'coco_instance_lsj'))
+  assert e.task.train_data.parser.merge_classes == ('semantic' in name) == e.task.validation_data.parser.merge_classes
   assert e.task.train_data.parser.augmentation.legacy_nearest == (wanted['mapper'] == 'mask_former_semantic')
   if e.task.model.which_pixel_decoder != 'fpn':
     c = e.task.model.pixel_decoder
