@@ -30,6 +30,7 @@ class DataSet:
     validation_examples: pictures in the published validation split; 0 where it varies.
     label_rule: what a pixel of a semantic label is: 'index' of the class, 'index + 1', or its 'id'.
     void_labels: values of pixels that belong to no class.
+    instance_rule: by whose rules AP is computed, 'coco' or 'cityscapes'.
   """
   name: str
   classes: tuple[Class, ...]
@@ -37,6 +38,7 @@ class DataSet:
   validation_examples: int = 0
   label_rule: str = 'index'
   void_labels: tuple[int, ...] = (255,)
+  instance_rule: str = 'coco'
 
   @property
   def num_classes(self) -> int:
@@ -66,8 +68,10 @@ _ROWS = {
         train_examples=25574, validation_examples=2000, void_labels=(65535,)),
     'ade20k_instance': dict(things_of='ade20k', train_examples=20210, validation_examples=2000),
     'cityscapes': dict(  # *_labelIds.png; what is no class is void
-        train_examples=2975, validation_examples=500, label_rule='id', void_labels=(*range(34), 255)),
-    'cityscapes_instance': dict(things_of='cityscapes', train_examples=2975, validation_examples=500),
+        train_examples=2975, validation_examples=500, label_rule='id', void_labels=(*range(34), 255),
+        instance_rule='cityscapes'),
+    'cityscapes_instance': dict(
+        things_of='cityscapes', train_examples=2975, validation_examples=500, instance_rule='cityscapes'),
     'coco_instance': dict(things_of='coco_panoptic', train_examples=118287, validation_examples=5000),
     'coco_panoptic': dict(train_examples=118287, validation_examples=5000),
     'coco_stuff10k': dict(train_examples=9000, validation_examples=1000),  # as MaskFormer's preparation writes them

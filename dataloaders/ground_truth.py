@@ -6,6 +6,7 @@ import tensorflow as tf
 from configs.errors import UserError
 from dataloaders import decoder
 from dataloaders import files
+from dataloaders import schema
 
 
 class GroundTruth:
@@ -66,6 +67,13 @@ class GroundTruth:
     return [{'category_id': int(found['class'][i]), 'iscrowd': bool(found['is_crowd'][i]),
              'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['layer'][i]] == i + 1}
             for i in range(len(found['class']))]
+
+  def void(self, example_id: int) -> np.ndarray:
+    """Returns the pixels that no score counts, bool [height, width]: what the record says, or what no segment has."""
+    parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
+    if parsed['image/void'].numpy():
+      return schema.decode_id_map(parsed['image/void'].numpy()) > 0
+    return self[example_id][0] == 0
 
   def picture(self, example_id: int) -> np.ndarray:
     """Returns the picture, uint8 [height, width, 3]."""

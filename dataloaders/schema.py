@@ -49,7 +49,7 @@ def _ints(*values: int) -> tf.train.Feature:
 
 
 def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id: str, filename: str,
-          id_maps: list[np.ndarray], segments: list[Segment]) -> bytes:
+          id_maps: list[np.ndarray], segments: list[Segment], void: np.ndarray | None = None) -> bytes:
   """Returns a picture as a serialized tf.train.Example.
 
   Args:
@@ -60,6 +60,7 @@ def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id:
     filename: for messages.
     id_maps: [height, width] a layer; pixel value k is the k-th of `segments`, counted from 1; 0 is void.
     segments: all segments of the picture.
+    void: bool [height, width], pixels that no score counts, where those differ from the pixels of no segment.
   """
   return tf.train.Example(features=tf.train.Features(feature={
       'image/encoded': _bytes(picture),
@@ -74,6 +75,7 @@ def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id:
       'segments/layer': _ints(*[s.layer for s in segments]),
       'segments/area': _ints(*[s.area for s in segments]),
       'segments/id': _ints(*[s.id for s in segments]),
+      **({} if void is None else {'image/void': _bytes(encode_id_map(void))}),
   })).SerializeToString(deterministic=True)
 
 
@@ -87,6 +89,7 @@ def features() -> dict:
       'image/source_id': tf.io.FixedLenFeature([], tf.string, ''),
       'image/filename': tf.io.FixedLenFeature([], tf.string, ''),
       'image/id_maps': var(tf.string),
+      'image/void': tf.io.FixedLenFeature([], tf.string, ''),
       'segments/class': var(tf.int64),
       'segments/is_crowd': var(tf.int64),
       'segments/layer': var(tf.int64),

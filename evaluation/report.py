@@ -3,13 +3,14 @@
 GROUPS = ('all', 'things', 'stuff')
 MEASURES = ('pq', 'sq', 'rq')
 SEMANTIC = ('miou', 'fwiou', 'macc', 'pacc')
-INSTANCE = ('ap', 'ap50', 'ap75', 'ap_small', 'ap_medium', 'ap_large')
+_TITLES = {'ap': 'AP', 'ap50': 'AP50', 'ap75': 'AP75', 'ap_small': 'small', 'ap_medium': 'medium', 'ap_large': 'large'}
+INSTANCE = {'coco': tuple(_TITLES), 'cityscapes': ('ap', 'ap50')}  # by DataSet.instance_rule
 
 
-def names(panoptic: bool, semantic: bool, instance: bool = False) -> list[str]:
+def names(panoptic: bool, semantic: bool, instance: bool = False, instance_rule: str = 'coco') -> list[str]:
   """Returns the names of the metrics that every such evaluation has."""
   return ([f'{measure}_{group}' for group in GROUPS for measure in MEASURES] if panoptic else []) + (
-      list(SEMANTIC) if semantic else []) + (list(INSTANCE) if instance else [])
+      list(SEMANTIC) if semantic else []) + (list(INSTANCE[instance_rule]) if instance else [])
 
 
 def flat_panoptic(result: dict, classes, per_class: bool = True) -> dict[str, float]:
@@ -59,8 +60,8 @@ def semantic_table(result: dict, classes, per_class: bool = True) -> str:
 
 
 def flat_instance(result: dict, classes, per_class: bool = True) -> dict[str, float]:
-  """Returns `InstanceAP.result` as {'ap': …, 'ap_class/<name>': …}; arguments as `flat_panoptic`."""
-  metrics = {name: result[name] for name in INSTANCE}
+  """Returns the result of `InstanceAP` or `CityscapesAP` as {'ap': …, 'ap_class/<name>': …}; see `flat_panoptic`."""
+  metrics = {name: result[name] for name in _TITLES if name in result}
   if per_class:
     metrics.update({f'ap_class/{classes[c].name}': value for c, value in result['per_class'].items()})
   return metrics
@@ -68,8 +69,9 @@ def flat_instance(result: dict, classes, per_class: bool = True) -> dict[str, fl
 
 def instance_table(result: dict, classes, per_class: bool = True) -> str:
   """Returns the result as aligned text, x100."""
-  lines = [f'{"":<24}' + ''.join(f'{title:>7}' for title in ('AP', 'AP50', 'AP75', 'small', 'medium', 'large')),
-           f'{"masks":<24}' + ''.join(f'{result[name]:7.1f}' for name in INSTANCE)]
+  measured = [name for name in _TITLES if name in result]
+  lines = [f'{"":<24}' + ''.join(f'{_TITLES[name]:>7}' for name in measured),
+           f'{"masks":<24}' + ''.join(f'{result[name]:7.1f}' for name in measured)]
   if per_class:
     lines.append(f'{"class":<24}{"AP":>7}')
     lines += [f'{classes[c].name[:24]:<24}{value:7.1f}' for c, value in result['per_class'].items()]

@@ -7,8 +7,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 command -v uv >/dev/null || fail 2 "uv is not installed; pip install uv"
 cd "$ROOT"
 touch "$LOCK"
-uv pip compile requirements-dev.txt --output-file "$LOCK" --universal --python-version 3.10 \
-  --fork-strategy requires-python --no-header --no-annotate --no-emit-index-url --quiet "$@"
+# Cityscapes' scripts ask for a package `typing`, which has been part of Python for long.
+uv pip compile requirements-dev.txt --override <(echo "typing; python_version < '3.5'") --output-file "$LOCK" \
+  --universal --python-version 3.10 --fork-strategy requires-python --no-header --no-annotate --no-emit-index-url --quiet "$@"
 printf 'tensorflow[and-cuda]\n' |
   uv pip compile - --constraints "$LOCK" --universal --python-version 3.10 --fork-strategy requires-python \
     --no-header --no-annotate --no-emit-index-url --quiet | grep '^nvidia-' > "$GPU_LOCK"

@@ -7,6 +7,7 @@ import numpy as np
 from configs.datasets import DataSet
 from configs.evaluation import Evaluation
 from dataloaders.ground_truth import GroundTruth
+from evaluation import cityscapes_ap
 from evaluation import drawing
 from evaluation import instance_ap
 from evaluation import mean_iou
@@ -22,7 +23,9 @@ class Scores:
     self._evaluation, self._data_set, self._truth = evaluation, data_set, truth
     self._quality = panoptic_quality.PanopticQuality(data_set.num_classes, data_set.thing_classes)
     self._iou = mean_iou.MeanIoU(data_set.num_classes)
-    self._precision = instance_ap.InstanceAP(data_set.num_classes)
+    self._cityscapes = data_set.instance_rule == 'cityscapes'
+    make_precision = cityscapes_ap.CityscapesAP if self._cityscapes else instance_ap.InstanceAP
+    self._precision = make_precision(data_set.num_classes)
     self._loss, self._scored, self._drawn = 0.0, [], []
 
   def add(self, output: dict[str, np.ndarray]) -> None:
@@ -42,7 +45,9 @@ class Scores:
     if self._evaluation.instance:
       things = self._data_set.thing_classes
       found = answers.instances_of(output, *sizes, things if self._evaluation.panoptic else None, self._evaluation)
-      self._precision.update([row for row in self._truth.instances(example_id) if row['category_id'] in things], found)
+      true_things = [row for row in self._truth.instances(example_id) if row['category_id'] in things]
+      void = [self._truth.void(example_id)] if self._cityscapes else []
+      self._precision.update(true_things, found, *void)
       drawn = drawn or answers.drawable(found, sizes[-1])
     self._loss += float(output['loss'])
     self._scored.append(example_id)

@@ -177,8 +177,8 @@ class SegmentationTask(base_task.Task):
   def metric_names(self) -> list[str]:
     """Returns the metrics that may choose the best checkpoint."""
     evaluation = self.task_config.evaluation
-    return [*report.names(evaluation.panoptic, evaluation.semantic, evaluation.instance),
-            'validation_loss']
+    rule = datasets.get(self.task_config.data_set).instance_rule
+    return [*report.names(evaluation.panoptic, evaluation.semantic, evaluation.instance, rule), 'validation_loss']
 
   def _truth(self) -> ground_truth.GroundTruth:
     if self._ground_truth is None:

@@ -42,9 +42,13 @@ class Source(semantic.Source):
         id_map[label == value] = len(segments)
     if self.trains and len(data_set.thing_classes) == data_set.num_classes and all(s.is_crowd for s in segments):
       raise shards.Refused(shards.NOTHING_TO_TRAIN_ON)
+    # Labels that are not evaluated; instances of them (a caravan with a number) are none of these in Cityscapes' AP.
+    class_of = datasets.get('cityscapes').class_of_label
+    void = np.isin(label, [value for value in values if class_of.get(int(value)) == -1])
     if not segments:
       remarks.append('nothing but void')
-    return schema.write(data, kind, label.shape, row['id'], row['file_name'], [id_map], segments), '; '.join(remarks)
+    record = schema.write(data, kind, label.shape, row['id'], row['file_name'], [id_map], segments, void)
+    return record, '; '.join(remarks)
 
 
 def splits(root: str, data_set: str) -> dict[str, Source]:
