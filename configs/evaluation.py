@@ -11,6 +11,8 @@ class Evaluation(hyperparams.Config):
   panoptic: bool = True  # PQ; masks are then brought to original size before any inference, semantic too
   semantic: bool = False  # mIoU
   instance: bool = False  # AP of masks
+  # instances_*.json that AP is measured against, as published for panoptic models; empty: the records' segments
+  instance_annotations: str = ''
   confident_pixels_only: bool = False  # panoptic pixels whose own mask is below 0.5 stay void (Mask2Former)
   instances_per_picture: int = 100  # best pairs of query and class
   object_mask_threshold: float = 0.8  # queries with a lower class score are dropped

@@ -156,6 +156,9 @@ def _validate_predictor(experiment: Experiment) -> None:
       evaluation.panoptic or evaluation.semantic or evaluation.instance,
       'task.evaluation.panoptic, semantic and instance are all False; set one')
   _require(
+      not evaluation.instance_annotations or evaluation.instance,
+      'task.evaluation.instance_annotations has no effect without task.evaluation.instance; set that to True')
+  _require(
       not (per_pixel and (evaluation.panoptic or evaluation.instance)),
       'task.evaluation.panoptic or instance is True, but a per-pixel model has no panoptic answer; set it to False')
 

@@ -3,10 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
+from configs import datasets
 from configs.errors import UserError
 from dataloaders import decoder
 from dataloaders import files
 from dataloaders import schema
+from dataloaders.converters import coco_instances
+from dataloaders.converters import shards
 
 
 class GroundTruth:
@@ -15,17 +18,18 @@ class GroundTruth:
   Keeps where each record lies, not the records; a record is read and decoded when it is asked for.
   """
 
-  def __init__(self, input_path: str, data_set: str):
+  def __init__(self, input_path: str, data_set: str, instance_annotations: str = ''):
     """Reads the records' ids.
 
     Args:
       input_path: the validation records.
       data_set: row of configs/datasets.py.
+      instance_annotations: instances JSON that `instances` reads instead of the records.
 
     Raises:
-      UserError: no records, a truncated file, or two records with one source id.
+      UserError: no records, a truncated file, two records with one source id, or one that the JSON lacks.
     """
-    self._data_set = data_set
+    self._data_set, self._json = data_set, instance_annotations
     self._places = {}
     places = files.places(files.match(input_path))
     ids = tf.constant([_source_id(files.read(place)) for place in places])
@@ -34,6 +38,14 @@ class GroundTruth:
         raise UserError(f'{input_path}: two records have one source id ({place.path}); every picture must be '
                         'there once; does the pattern mix two conversions?')
       self._places[int(example_id)] = place
+    self._annotated = None
+    if instance_annotations:
+      rows = coco_instances.Source('', instance_annotations, data_set).rows()
+      self._annotated = {str(row['id']): row for row in rows}
+      missing = {i.decode() for i in ids.numpy()} - set(self._annotated)
+      if missing:
+        raise UserError(f'task.evaluation.instance_annotations={instance_annotations} lacks {len(missing)} pictures of '
+                        f'{input_path}, {min(missing)} for one; give the JSON of the same split')
 
   def __len__(self) -> int:
     return len(self._places)
@@ -62,11 +74,21 @@ class GroundTruth:
 
   def instances(self, example_id: int) -> list[dict]:
     """Returns every segment of a picture with its whole mask: category_id, iscrowd, area, mask bool [height, width]."""
+    if self._annotated is not None:
+      return self._annotated_instances(self._annotated[self.source_id(example_id)])
     parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
     found = {k: v.numpy() for k, v in decoder.decode_segments(parsed, self._data_set).items()}
     return [{'category_id': int(found['class'][i]), 'iscrowd': bool(found['is_crowd'][i]),
              'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['layer'][i]] == i + 1}
             for i in range(len(found['class']))]
+
+  def _annotated_instances(self, row: dict) -> list[dict]:
+    classes, size = datasets.get(self._data_set).contiguous_ids, (row['height'], row['width'])
+    try:
+      return [{'category_id': classes[i['category_id']], 'iscrowd': bool(i['iscrowd']), 'area': i['area'],
+               'mask': coco_instances.rasterize(i, size, self._json)} for i in row['instances']]
+    except shards.Refused as e:
+      raise UserError(f'task.evaluation.instance_annotations cannot be used: {e}') from e
 
   def void(self, example_id: int) -> np.ndarray:
     """Returns the pixels that no score counts, bool [height, width]: what the record says, or what no segment has."""

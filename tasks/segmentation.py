@@ -183,5 +183,6 @@ class SegmentationTask(base_task.Task):
   def _truth(self) -> ground_truth.GroundTruth:
     if self._ground_truth is None:
       self._ground_truth = ground_truth.GroundTruth(
-          self.task_config.validation_data.input_path, self.task_config.data_set)
+          self.task_config.validation_data.input_path, self.task_config.data_set,
+          self.task_config.evaluation.instance_annotations)
     return self._ground_truth

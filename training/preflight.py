@@ -84,6 +84,10 @@ def check_inputs(
     if data.global_batch_size < 1:
       raise errors.UserError(f'task.{part}.global_batch_size is 0; set the number of pictures a step')
     read_one(data, task.data_set, task.model.num_classes, f'task.{part}.input_path')
+  annotations = task.evaluation.instance_annotations
+  if annotations and 'validation_data' in _PARTS[mode] and not tf.io.gfile.exists(annotations):
+    raise errors.UserError(
+        f'task.evaluation.instance_annotations={annotations} does not exist; give the instances JSON or unset it')
 
 
 def check_init_checkpoint(task: Segmentation) -> None:

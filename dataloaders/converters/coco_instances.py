@@ -90,7 +90,7 @@ class Source:
       raise shards.Refused(shards.NOTHING_TO_TRAIN_ON)
     if len(row['instances']) > schema.MAX_SEGMENTS:
       raise shards.Refused(f'{row["file_name"]} has more than {schema.MAX_SEGMENTS} instances')
-    masks = [_mask(instance, size, path) for instance in row['instances']]
+    masks = [rasterize(instance, size, path) for instance in row['instances']]
     empty = sum(not mask.any() for mask in masks)
     if empty:
       remarks.append(f'{empty} instances without pixels')
@@ -105,8 +105,20 @@ class Source:
     return [stat.length, stat.mtime_nsec]
 
 
-def _mask(instance: dict, size: tuple[int, int], path: str) -> np.ndarray:
-  """Rasterises polygons as COCO does, or decodes run lengths; bool [height, width]."""
+def rasterize(instance: dict, size: tuple[int, int], path: str) -> np.ndarray:
+  """Rasterises an annotation's polygons as COCO does, or decodes its run lengths.
+
+  Args:
+    instance: with 'id' and 'segmentation'.
+    size: (height, width) of the picture.
+    path: of the file, for messages.
+
+  Returns:
+    bool [height, width].
+
+  Raises:
+    Refused: it has neither, or of another size.
+  """
   segmentation = instance['segmentation']
   try:
     if isinstance(segmentation, list):

@@ -33,6 +33,7 @@ PARSER = 'task.train_data.parser'
     ('runtime.jit_compile=True', ['jit_compile', 'output_size', 'IMG_SIZE']),
     (f'runtime.jit_compile=True,{PARSER}.output_size=[64,64],task.losses.matcher=host', ['matcher', 'auto']),
     ('runtime.distribution_strategy=tpu', ["'tpu'", 'output_size']),
+    ('task.evaluation.instance_annotations=x.json', ['instance_annotations has no effect', 'task.evaluation.instance']),
 ])
 def test_contradictions(text, parts):
   experiment = published.build('maskformer_coco_panoptic')

@@ -8,11 +8,13 @@ import tensorflow as tf
 from pycocotools import mask as mask_tools
 from pycocotools.coco import COCO
 
+from configs import datasets
 from configs.data import Augmentation
 from configs.errors import UserError
 from dataloaders import augment
 from dataloaders import ground_truth
 from dataloaders.converters import coco_instances
+from dataloaders.converters import coco_panoptic
 from dataloaders.converters import shards
 from tests import support
 
@@ -50,6 +52,29 @@ def test_coco_annotations_there_and_back(tmp_path):
       assert row['iscrowd'] == bool(annotation['iscrowd']) and row['area'] == int(annotation['area'])
       checked += 1
   assert checked == len(coco.anns)
+
+
+def test_panoptic_records_with_the_truth_of_the_instances_json(tmp_path):
+  root = support.shared('data/coco_panoptic_mini')
+  shards.convert(coco_panoptic.coco_splits(str(root), 'coco_panoptic')['val'], str(tmp_path), 'val', 1, 1)
+  path = root / 'annotations/instances_val2017.json'
+  truth, coco = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(path)), COCO(str(path))
+  class_of, checked = datasets.get('coco_panoptic').contiguous_ids, 0
+  for example_id in truth.example_ids:
+    wanted = coco.loadAnns(coco.getAnnIds(int(truth.source_id(example_id))))
+    found = truth.instances(example_id)
+    assert [(r['category_id'], r['iscrowd'], r['area']) for r in found] == [
+        (class_of[a['category_id']], bool(a['iscrowd']), a['area']) for a in wanted]
+    for row, annotation in zip(found, wanted):
+      np.testing.assert_array_equal(row['mask'], coco.annToMask(annotation).astype(bool))
+      checked += 1
+  assert checked == len(coco.anns)
+  content = json.loads(path.read_text())
+  gone = content['images'].pop()['id']
+  content['annotations'] = [a for a in content['annotations'] if a['image_id'] != gone]
+  (tmp_path / 'x.json').write_text(json.dumps(content))
+  with pytest.raises(UserError, match=f'lacks 1 pictures of .*, {gone} for one'):
+    ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(tmp_path / 'x.json'))
 
 
 def test_what_is_refused(tmp_path):

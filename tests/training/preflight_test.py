@@ -48,6 +48,14 @@ def test_missing_input_names_the_variable():
     preflight.check_inputs(task, 'eval', lambda *_: None)
 
 
+def test_missing_instance_annotations(tmp_path):
+  task = _shapes().task
+  task.evaluation.instance_annotations = str(tmp_path / 'none.json')
+  preflight.check_inputs(task, 'train', lambda *_: None)
+  with pytest.raises(UserError, match='instance_annotations=.*none.json does not exist'):
+    preflight.check_inputs(task, 'train_and_eval', lambda *_: None)
+
+
 def test_errors_of_the_reader_pass():
   def read_one(*_):
     raise UserError('no file matches')
