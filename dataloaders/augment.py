@@ -112,7 +112,7 @@ def _jittered(pair: Pair, config: Augmentation, output_size: list[int], seeds) -
 def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.Tensor) -> Pair:
   """Flip, DETR crop, shortest-edge resize, crop to the output and colour, or scale jitter, as far as configured.
 
-  Official mappers flip last where they change colours: the order of independent changes does not matter.
+  MaskFormer's crop mappers flip last, the others first, which matters to the older nearest rule: it looks left.
 
   Args:
     pair: image uint8 [height, width, 3] and id_maps [height, width, layers].
@@ -124,7 +124,9 @@ def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.T
     The changed pair.
   """
   seeds = tf.random.split(seed, 6)
-  pair = flip(pair, config.flip_probability, seeds[0])
+  flips_last = config.crop_to_output and not config.scale_jitter
+  if not flips_last:
+    pair = flip(pair, config.flip_probability, seeds[0])
   if config.crop_probability:
     pair = tf.cond(_uniform(seeds[1]) < config.crop_probability,
                    lambda: detr_crop(pair, config, seeds[2]), lambda: pair)
@@ -138,4 +140,4 @@ def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.T
     pair = crop(pair, tf.minimum(tf.shape(pair[0])[:2], output_size), seeds[4])
   if config.color_jitter:
     pair = color.jitter(pair[0], seeds[5]), pair[1]
-  return pair
+  return flip(pair, config.flip_probability, seeds[0]) if flips_last else pair

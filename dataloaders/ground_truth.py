@@ -38,6 +38,8 @@ class GroundTruth:
         raise UserError(f'{input_path}: two records have one source id ({place.path}); every picture must be '
                         'there once; does the pattern mix two conversions?')
       self._places[int(example_id)] = place
+    if datasets.get(data_set).instance_rule == 'cityscapes':
+      self._require_void(places[0], input_path)
     self._annotated = None
     if instance_annotations:
       rows = coco_instances.Source('', instance_annotations, data_set).rows()
@@ -89,6 +91,14 @@ class GroundTruth:
                'mask': coco_instances.rasterize(i, size, self._json)} for i in row['instances']]
     except shards.Refused as e:
       raise UserError(f'task.evaluation.instance_annotations cannot be used: {e}') from e
+
+  def _require_void(self, place: files.Place, input_path: str) -> None:
+    """Of things alone what is void cannot be told from what is stuff, unless the records say so."""
+    row = datasets.get(self._data_set)
+    says = decoder.parse(tf.constant(files.read(place)))['image/void'].numpy()
+    if len(row.thing_classes) == row.num_classes and not says:
+      raise UserError(f"{input_path} does not say which pixels are void, which Cityscapes' AP needs; convert again: "
+                      f'scripts/prepare_data.py cityscapes --data_set {self._data_set}')
 
   def void(self, example_id: int) -> np.ndarray:
     """Returns the pixels that no score counts, bool [height, width]: what the record says, or what no segment has."""

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+FORMAT = 2  # raised when converters write other records than before; what was converted earlier is converted again
 MAX_SEGMENTS = 65535  # id maps are 16-bit PNGs
 
 

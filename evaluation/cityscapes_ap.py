@@ -55,13 +55,22 @@ class CityscapesAP:
     """Adds what another instance has seen."""
     self._pictures += other._pictures
 
+  def _precision(self, category_id: int, overlap: float) -> float:
+    """The official precision of one class at one overlap, in 0 .. 1; NaN where the truth has no such instance."""
+    args = copy.copy(official.args)
+    args.instLabels, args.overlaps = [category_id], np.array([overlap])
+    try:
+      return float(official.evaluateMatches(dict(enumerate(self._pictures)), args)[0, 0, 0])
+    except IndexError:  # there is truth, but every prediction lies on what is ignored: the script has no curve then
+      return 0.0
+
   def result(self) -> dict:
     """Returns {'ap', 'ap50'}, x100, and 'per_class': {class: ap}, without the classes that the truth does not hold."""
     args = copy.copy(official.args)
     args.instLabels = list(range(self._num_classes))
+    precision = np.array([[[self._precision(c, overlap) for overlap in args.overlaps] for c in args.instLabels]])
     with warnings.catch_warnings():
       warnings.filterwarnings('ignore', 'Mean of empty slice')  # nothing in the truth: NaN
-      precision = official.evaluateMatches(dict(enumerate(self._pictures)), args)
       averages = official.computeAverages(precision, args)
     per_class = {c: float(100 * row['ap']) for c, row in averages['classes'].items() if not np.isnan(row['ap'])}
     return {'ap': float(100 * averages['allAp']), 'ap50': float(100 * averages['allAp50%']), 'per_class': per_class}

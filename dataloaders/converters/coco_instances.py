@@ -34,6 +34,15 @@ def pack(masks: list[np.ndarray], size: tuple[int, int]) -> tuple[list[np.ndarra
   return layers, layer_of
 
 
+def whole_area(area: float) -> int:
+  """Returns an area as a whole number that COCO's AP finds small, medium or large as the area itself.
+
+  Its bounds count on both sides, so only an area that is exactly one may become it.
+  """
+  whole = int(area)
+  return whole + (whole in (32**2, 96**2) and area > whole)
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """One split.
@@ -96,7 +105,7 @@ class Source:
       remarks.append(f'{empty} instances without pixels')
     id_maps, layers = pack(masks, size)
     classes = datasets.get(self.data_set).contiguous_ids
-    segments = [schema.Segment(classes[i['category_id']], bool(i['iscrowd']), layer, int(i['area']), i['id'])
+    segments = [schema.Segment(classes[i['category_id']], bool(i['iscrowd']), layer, whole_area(i['area']), i['id'])
                 for i, layer in zip(row['instances'], layers)]
     return schema.write(data, kind, size, str(row['id']), row['file_name'], id_maps, segments), '; '.join(remarks)
 

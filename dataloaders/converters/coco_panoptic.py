@@ -96,7 +96,7 @@ class Source:
 
   def annotations_state(self) -> list:
     stat = tf.io.gfile.stat(self.annotations)
-    return [stat.length, stat.mtime_nsec]
+    return [stat.length, stat.mtime_nsec, *shards.folder_state(self.panoptic)]
 
 
 def coco_splits(root: str, data_set: str) -> dict[str, Source]:

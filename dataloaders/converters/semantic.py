@@ -85,4 +85,4 @@ class Source:
     return record, '; '.join(remarks)
 
   def annotations_state(self) -> list:
-    return []
+    return shards.folder_state(self.labels)

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import multiprocessing
+import pathlib
 import posixpath
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
 from configs.errors import UserError
+from dataloaders import schema
 
 _ORIENTATION = 0x0112  # EXIF's tag
 
@@ -53,6 +55,12 @@ class Source(Protocol):
 
   def annotations_state(self) -> list:
     """Returns numbers that change with the annotations, besides the number of pictures."""
+
+
+def folder_state(folder: str) -> list:
+  """Returns number, bytes and newest change of the files below a folder; [] of a remote one, which is slow to ask."""
+  stats = [path.stat() for path in pathlib.Path(folder).rglob('*') if path.is_file()]
+  return [len(stats), sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)] if stats else []
 
 
 def load(path: str) -> bytes:
@@ -143,7 +151,7 @@ def convert(source: Source, output: str, split: str, num_shards: int, workers: i
   num_shards = min(num_shards, len(rows))
   tf.io.gfile.makedirs(output)
   manifest_path = posixpath.join(output, f'{split}.manifest.json')
-  identity = {**dataclasses.asdict(source), 'num_shards': num_shards, 'pictures': len(rows),
+  identity = {**dataclasses.asdict(source), 'format': schema.FORMAT, 'num_shards': num_shards, 'pictures': len(rows),
               'annotations': source.annotations_state()}
   finished = {}
   if tf.io.gfile.exists(manifest_path):

@@ -25,6 +25,13 @@ def test_legacy_nearest_is_pytorchs_index(old, new):
     np.testing.assert_array_equal(half_pixel[:, 0, 0] - found[:, 0, 0], np.full(new, 3))
 
 
+def test_the_crop_road_flips_last():
+  maps = tf.constant([[[0], [1], [2], [3]]] * 4)
+  config = Augmentation(short_edges=[2], flip_probability=1.0, crop_to_output=True, legacy_nearest=True)
+  _, found = augment.augment((tf.zeros([4, 4, 3], tf.uint8), maps), config, [2, 2], tf.constant([1, 2]))
+  np.testing.assert_array_equal(found[0, :, 0], [2, 0])  # [0, 2], mirrored
+
+
 def test_legacy_nearest_against_pytorch():
   torch = pytest.importorskip('torch')
   for old, new in ((427, 640), (640, 427), (333, 921), (480, 359)):

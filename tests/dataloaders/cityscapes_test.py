@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from configs.errors import UserError
+from dataloaders import files
 from dataloaders import ground_truth
+from dataloaders.converters import cityscapes
+from dataloaders.converters import shards
 from scripts import prepare_data
 
 ROAD, RIDER, CAR, CARAVAN, TRAFFIC_LIGHT = 7, 25, 26, 29, 19  # ids of cityscapesscripts' labels; a caravan is void
@@ -58,6 +62,30 @@ def test_pictures_without_an_instance_are_not_trained_on(tmp_path, capsys, label
     printed = capsys.readouterr().out
     assert f'train: {trained} pictures' in printed and 'val: 2 pictures' in printed
     assert ('no instance but crowds' in printed) == (trained == 1)
+
+
+def test_corrected_labels_are_converted_again(tmp_path, label):
+  flags = ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records', '--workers=1']
+  for corrected in (label, np.where(label == CAR, ROAD, label)):
+    for split in ('train', 'val'):
+      draw(tmp_path, split, corrected)
+    prepare_data.main([*flags, '--data_set=cityscapes'])
+    truth = ground_truth.GroundTruth(f'{tmp_path}/records/val*', 'cityscapes')
+    crowds = [row for row in truth.instances(truth.example_ids[0]) if row['iscrowd']]
+    assert len(crowds) == (corrected == CAR).any()
+
+
+def test_void_must_be_known_where_stuff_is_not(tmp_path, label):
+  draw(tmp_path, 'val', label)
+  source = cityscapes.splits(str(tmp_path), 'cityscapes_instance')['val']
+  shards.convert(source, str(tmp_path / 'records'), 'val', 1, 1)
+  record, = files.match(f'{tmp_path}/records/val*')
+  example = tf.train.Example.FromString(files.read(files.places([record])[0]))
+  del example.features.feature['image/void']
+  with tf.io.TFRecordWriter(record) as writer:
+    writer.write(example.SerializeToString())
+  with pytest.raises(UserError, match='does not say which pixels are void.* --data_set cityscapes_instance'):
+    ground_truth.GroundTruth(f'{tmp_path}/records/val*', 'cityscapes_instance')
 
 
 def test_what_is_missing_is_said(tmp_path):

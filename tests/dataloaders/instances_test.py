@@ -96,6 +96,14 @@ def test_what_is_refused(tmp_path):
   assert mask_tools  # the oracle of the masks above
 
 
+@pytest.mark.parametrize('area, whole', [
+    (1023.9, 1023), (1024, 1024), (1024.1, 1025), (9215.9, 9215), (9216.5, 9217), (50.7, 50), (9216, 9216)])
+def test_whole_areas_are_of_the_same_size_to_coco(area, whole):
+  assert coco_instances.whole_area(area) == whole
+  for low, high in ((0, 32**2), (32**2, 96**2), (96**2, 1e10)):
+    assert (low <= area <= high) == (low <= whole <= high)
+
+
 def test_scale_jitter_follows_detectron2():
   config = Augmentation(scale_jitter=[0.1, 2.0], flip_probability=0.0)
   y, x = np.mgrid[:300, :400]

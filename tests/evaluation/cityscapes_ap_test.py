@@ -96,6 +96,15 @@ def test_equal_to_the_official_script(tmp_path, monkeypatch, data_set):
   assert len(result['per_class']) == 4  # those that were drawn
 
 
+def test_every_prediction_is_ignored():
+  void, thing = np.zeros([30, 30], bool), np.zeros([30, 30], bool)
+  void[:10], thing[15:] = True, True
+  scores = CityscapesAP(1)
+  scores.update([{'category_id': 0, 'mask': thing, 'iscrowd': False}],
+                [{'category_id': 0, 'mask': void, 'score': 0.5}], void)
+  assert scores.result() == {'ap': 0.0, 'ap50': 0.0, 'per_class': {0: 0.0}}
+
+
 def test_nothing_in_the_truth():
   scores, empty = CityscapesAP(2), np.zeros([20, 20], bool)
   scores.update([], [{'category_id': 0, 'mask': ~empty, 'score': 0.5}], empty)
