@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from configs import datasets
 from configs import errors
+from configs.losses import Losses
+from configs.losses import PointLosses
 from configs.task import Experiment
 from configs.task import PerPixel
 
@@ -151,6 +153,11 @@ def _validate_predictor(experiment: Experiment) -> None:
         task.model.num_queries == task.model.num_classes,
         f'task.model.num_queries is {task.model.num_queries}; per_pixel_plus has a query for each class: set it to '
         f'{task.model.num_classes}')
+  if isinstance(task.losses, PointLosses):
+    _require(
+        (task.losses.focal_alpha, task.losses.focal_gamma) == (Losses.focal_alpha, Losses.focal_gamma),
+        "task.losses.focal_alpha and focal_gamma have no effect on mask2former, whose masks' loss is not focal; leave "
+        'them as they are')
   evaluation = task.evaluation
   _require(
       evaluation.panoptic or evaluation.semantic or evaluation.instance,

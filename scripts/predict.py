@@ -2,12 +2,13 @@
 
 The PNG of a panoptic or instance experiment holds segment ids (id = R + 256 G + 65536 B), that of a semantic one the
 class of every pixel, counted from 0 (8 bits, 16 with more than 256 classes). Instances are those of a score above 0.5,
-the surest on top; predictions.json holds the whole mask of each, as COCO's compressed run lengths.
+the surest on top; predictions.json holds the whole mask of each, as COCO's compressed run lengths, and its area.
 
     python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco \\
         --input pictures/ --output out/
 """
 
+import collections
 import json
 import os
 import pathlib
@@ -36,6 +37,21 @@ def find(path: str) -> list[pathlib.Path]:
   return found
 
 
+def check_output(pictures: list[pathlib.Path], output: pathlib.Path) -> None:
+  """Checks that no prediction takes the place of a picture or of another prediction.
+
+  Raises:
+    UserError: one would.
+  """
+  if output.resolve() in {p.resolve().parent for p in pictures}:
+    raise UserError(f'--output {output} is the folder of the pictures, which predictions would replace; choose another')
+  stems = collections.Counter(p.stem for p in pictures)
+  twice = [stem for stem, count in stems.items() if count > 1]
+  if twice:
+    raise UserError(f'--input holds {len(twice)} names with several suffixes, {twice[0]} for one, whose predictions '
+                    'would replace each other; rename them')
+
+
 def main(argv: Sequence[str]) -> int:
   parser = cli.Parser(__doc__)
   for name, text in (('experiment', 'registered name'), ('checkpoint', 'checkpoint or folder with checkpoints'),
@@ -44,6 +60,7 @@ def main(argv: Sequence[str]) -> int:
   parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
   args = parser.parse(argv)
   pictures, output = find(args.input), pathlib.Path(args.output)
+  check_output(pictures, output)
 
   import numpy as np
   from PIL import Image
@@ -72,19 +89,21 @@ def main(argv: Sequence[str]) -> int:
     (output / f'.part-{name}').replace(output / name)
 
   evaluation = experiment.task.evaluation
+  semantic_only = not (evaluation.panoptic or evaluation.instance)
 
   def encoded(id_map):
-    if not (evaluation.panoptic or evaluation.instance):
+    if semantic_only:
       return (id_map - 1).astype(np.uint8 if len(classes) <= 256 else np.uint16)
     return np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], -1).astype(np.uint8)
 
   def described(segment, id_map):
-    row = {'id': segment['id'], 'category_id': classes[segment['category_id']].id,
-           'area': int((id_map == segment['id']).sum())}
+    row = {'id': segment['id'] - semantic_only, 'category_id': classes[segment['category_id']].id}
+    mask = segment.get('mask', id_map == segment['id'])
+    row['area'] = int(mask.sum())
     if 'score' in segment:
       row['score'] = round(segment['score'], 4)
     if 'mask' in segment:
-      runs = mask_tools.encode(np.asfortranarray(segment['mask'].astype(np.uint8)))
+      runs = mask_tools.encode(np.asfortranarray(mask.astype(np.uint8)))
       row['segmentation'] = {'size': runs['size'], 'counts': runs['counts'].decode()}
     return row
 

@@ -137,4 +137,9 @@ def initialize(model: tf_keras.Model, config: Segmentation) -> Report | None:
   report = restore(
       model, config.init_checkpoint, wanted_modules(config.init_checkpoint_modules), new_classes=True)
   print(report, flush=True)
+  backbone = config.model.backbone
+  if report.kind == sources.KERAS and backbone.type == 'resnet' and not backbone.resnet.stride_in_1x1:
+    print('warning: in ResNets of Keras Applications a stride sits on the first 1x1 convolution; set '
+          'task.model.backbone.resnet.stride_in_1x1=True, else the weights meet strides that they do not know',
+          flush=True)
   return report

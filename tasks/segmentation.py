@@ -96,7 +96,7 @@ class SegmentationTask(base_task.Task):
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     step = tf.cast(optimizer.iterations, tf.int32)
-    seed = tf.stack([step + 1000003 * self._runtime.seed, tf.cast(replica, tf.int32)])
+    seed = tf.stack([step + 1000003 * self._runtime.seed % 2**31, tf.cast(replica, tf.int32)])
     with tf.GradientTape() as tape:
       outputs = model(images, training=True, seed=seed)
       total, logs = self.losses(outputs, targets, seed)

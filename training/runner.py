@@ -87,6 +87,8 @@ class Run:
     if mode == 'continuous_eval':
       return self._follow()
     self._build('train' in mode, step)
+    if mode != 'train':
+      self._task.expected_examples()  # reads the truth: a mistake in it must not wait for the first evaluation
     self._restore(path, step, allow_random_weights)
     parameters.write(self._experiment, self._name, self._folder, step)
     if mode == 'eval':

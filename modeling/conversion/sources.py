@@ -18,6 +18,7 @@ from modeling.conversion import pickles
 from modeling.conversion import resnet
 from modeling.conversion import spellings
 
+KERAS = 'Keras Applications ResNet'
 _VALUE = '/.ATTRIBUTES/VARIABLE_VALUE'
 # The types that checkpoints use; safetensors' own NumPy reader knows no bfloat16.
 _SAFETENSORS_TYPES = {
@@ -167,7 +168,7 @@ def _read_keras(path: str) -> Source:
     raise UserError(f'init_checkpoint: {path} holds no Keras Applications ResNet (no conv1_conv layer)')
   used = re.compile(r'conv(1_|[2-5]_block)')
   ignored = [name for name in arrays if not used.match(name)]
-  return Source('Keras Applications ResNet', resnet.from_keras_applications(arrays), ignored)
+  return Source(KERAS, resnet.from_keras_applications(arrays), ignored)
 
 
 def _read_tensorflow(path: str) -> Source:

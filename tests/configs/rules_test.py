@@ -51,6 +51,7 @@ def test_contradictions(text, parts):
     ('task.model.pixel_decoder.encoder_dropout=0.1', ['encoder_dropout has no effect']),
     ("task.model.pixel_decoder.width=80,task.model.pixel_decoder.norm=''", ['width is 80', '32']),
     (f'{PARSER}.augmentation.short_edges=[640]', ['short_edges has no effect beside scale_jitter']),
+    ('task.losses.focal_gamma=0', ['focal_alpha and focal_gamma have no effect']),
     ('task.losses.points=0', ['points must be at least 1']),
     ('task.losses.importance_ratio=1.5', ['importance_ratio must lie in 0 .. 1']),
     ('task.losses.oversample_ratio=0.5', ['oversample_ratio must be at least 1']),

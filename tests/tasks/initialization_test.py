@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
+from configs.backbones import Backbone
+from configs.backbones import ResNet
 from configs.errors import UserError
 from configs.task import MaskClassification
 from modeling.conversion import names
@@ -81,3 +84,14 @@ def test_frozen_norm_from_scratch_is_warned_of(capsys):
   config = MaskClassification()
   assert initialization.initialize(build_model(tiny.config()), config) is None
   assert 'frozen batch norm' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('stride_in_1x1', [False, True])
+def test_strides_that_the_weights_do_not_know_are_warned_of(tmp_path, capsys, stride_in_1x1):
+  theirs = tf_keras.applications.ResNet50(weights=None, include_top=False, input_shape=(64, 64, 3))
+  theirs.save_weights(tmp_path / 'resnet.h5')
+  model = tiny.config()
+  model.backbone = Backbone(resnet=ResNet(stride_in_1x1=stride_in_1x1))
+  initialization.initialize(build_model(model), MaskClassification(
+      model=model, init_checkpoint=str(tmp_path / 'resnet.h5'), init_checkpoint_modules='backbone'))
+  assert ('warning: in ResNets of Keras' in capsys.readouterr().out) != stride_in_1x1
