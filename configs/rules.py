@@ -106,6 +106,8 @@ def validate(experiment: Experiment) -> None:
     _validate_parser(getattr(experiment.task, name).parser, f'task.{name}.parser')
   _validate_schedule(experiment)
   _validate_compilation(experiment)
+  seed = experiment.runtime.seed
+  _require(seed < 2**31, f'runtime.seed is {seed}; it must be below {2**31}')
 
 
 def _check_choice(value: object, known: Iterable[object], where: str) -> None:

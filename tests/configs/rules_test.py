@@ -32,6 +32,7 @@ PARSER = 'task.train_data.parser'
     ('trainer.optimizer_config.learning_rate.boundaries=[20,10]', ['[20, 10]', 'rise']),
     ('runtime.jit_compile=True', ['jit_compile', 'output_size', 'IMG_SIZE']),
     (f'runtime.jit_compile=True,{PARSER}.output_size=[64,64],task.losses.matcher=host', ['matcher', 'auto']),
+    ('runtime.seed=2147483648', ['runtime.seed is 2147483648', 'below']),
     ('runtime.distribution_strategy=tpu', ["'tpu'", 'output_size']),
     ('task.evaluation.instance_annotations=x.json', ['instance_annotations has no effect', 'task.evaluation.instance']),
 ])
