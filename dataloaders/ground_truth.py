@@ -30,6 +30,10 @@ class GroundTruth:
       UserError: no records, a truncated file, two records with one source id, or one that the JSON lacks.
     """
     self._data_set, self._json = data_set, instance_annotations
+    # A graph: operation by operation, decoding takes longer than scoring.
+    self._decode = tf.function(
+        lambda record: decoder.decode_segments(decoder.parse(record), data_set), autograph=False,
+        input_signature=[tf.TensorSpec([], tf.string)])
     self._places = {}
     places = files.places(files.match(input_path))
     ids = tf.constant([_source_id(files.read(place)) for place in places])
@@ -68,18 +72,20 @@ class GroundTruth:
       id_map int32 [height, width], 0 = void, and the segments: dicts of id (the value in the map), category_id
       (contiguous class), iscrowd and area (as the annotation file states it).
     """
-    parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
-    found = {k: v.numpy() for k, v in decoder.decode_segments(parsed, self._data_set).items()}
+    found = self._segments(example_id)
     segments = [{'id': i + 1, 'category_id': int(c), 'iscrowd': int(crowd), 'area': int(area)}
                 for i, (c, crowd, area) in enumerate(zip(found['class'], found['is_crowd'], found['area']))]
     return found['id_maps'].max(axis=2).astype(np.int32), segments
+
+  def _segments(self, example_id: int) -> dict[str, np.ndarray]:
+    record = tf.constant(files.read(self._places[example_id]))
+    return {name: value.numpy() for name, value in self._decode(record).items()}
 
   def instances(self, example_id: int) -> list[dict]:
     """Returns every segment of a picture with its whole mask: category_id, iscrowd, area, mask bool [height, width]."""
     if self._annotated is not None:
       return self._annotated_instances(self._annotated[self.source_id(example_id)])
-    parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
-    found = {k: v.numpy() for k, v in decoder.decode_segments(parsed, self._data_set).items()}
+    found = self._segments(example_id)
     return [{'category_id': int(found['class'][i]), 'iscrowd': bool(found['is_crowd'][i]),
              'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['layer'][i]] == i + 1}
             for i in range(len(found['class']))]

@@ -9,6 +9,7 @@ from configs.task import Runtime
 from losses.point_set_loss import PointSetLoss
 from losses.set_loss import TERMS
 from losses.set_loss import SetLoss
+from ops import shape as shape_ops
 from tasks.segmentation import SegmentationTask
 
 
@@ -45,12 +46,12 @@ class MaskClassificationTask(SegmentationTask):
                     for layer in range(self.num_predictions())]
 
   def losses_of_pictures(self, outputs, targets) -> tf.Tensor:
-    totals = []
-    for i in range(outputs['class_logits'].shape[1]):
-      own_outputs = {name: value[:, i:i + 1] for name, value in outputs.items()}
-      own_targets = {name: value[i:i + 1] for name, value in targets.items()}
+    def of_picture(i):
+      own_outputs = {name: tf.gather(value, [i], axis=1) for name, value in outputs.items()}
+      own_targets = {name: tf.gather(value, [i]) for name, value in targets.items()}
       num_masks = tf.maximum(tf.reduce_sum(tf.cast(own_targets['valid'], tf.float32)), 1.0)
       query_index = self._picture_loss.match(own_outputs, own_targets)
-      terms = self._picture_loss.terms(own_outputs, own_targets, query_index, num_masks)
-      totals.append(self._picture_loss.weigh(terms))
-    return tf.stack(totals)
+      return self._picture_loss.weigh(self._picture_loss.terms(own_outputs, own_targets, query_index, num_masks))
+    pictures = tf.range(shape_ops.batch_size(targets['classes']))
+    # A loop in the graph: written out, the graph of a batch took longer to make than a small set to score.
+    return tf.map_fn(of_picture, pictures, fn_output_signature=tf.float32, parallel_iterations=1)
