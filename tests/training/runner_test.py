@@ -132,6 +132,15 @@ def test_evaluating_nothing_is_refused(records, tmp_path):
     run(misspelt, 'train', tmp_path)
 
 
+def test_a_mistake_in_the_truth_does_not_wait_for_the_first_evaluation(records, tmp_path, capsys):
+  (tmp_path / 'instances.json').write_text('{"images": [], "annotations": []}')
+  e = experiment(records, 2)
+  e.task.evaluation.instance, e.task.evaluation.instance_annotations = True, str(tmp_path / 'instances.json')
+  with pytest.raises(UserError, match='instance_annotations=.* lacks 5 pictures'):
+    run(e, 'train_and_eval', tmp_path / 'run')
+  assert 'step ' not in capsys.readouterr().out and not list((tmp_path / 'run').glob('ckpt*'))
+
+
 def test_evaluating_half_a_checkpoint_is_refused(records, trained, tmp_path, capsys):
   e = experiment(records, 2)
   e.task.init_checkpoint, e.task.init_checkpoint_modules = str(trained), 'backbone'
