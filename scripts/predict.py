@@ -65,13 +65,13 @@ def main(argv: Sequence[str]) -> int:
   import numpy as np
   from PIL import Image
   from PIL import ImageOps
-  from pycocotools import mask as mask_tools
   from tqdm import tqdm
 
   from configs import datasets
   from configs import overrides
   from configs.experiments import registry
   from evaluation import drawing
+  from evaluation import instance_ap
   from modeling.factory import build_model
   from serving.predictor import Predictor
   from tasks import initialization
@@ -97,14 +97,15 @@ def main(argv: Sequence[str]) -> int:
     return np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], -1).astype(np.uint8)
 
   def described(segment, id_map):
-    row = {'id': segment['id'] - semantic_only, 'category_id': classes[segment['category_id']].id}
+    value = segment['category_id'] if semantic_only else segment['id']  # of its pixels in the PNG
+    row = {'id': value, 'category_id': classes[segment['category_id']].id}
     mask = segment.get('mask', id_map == segment['id'])
     row['area'] = int(mask.sum())
     if 'score' in segment:
       row['score'] = round(segment['score'], 4)
     if 'mask' in segment:
-      runs = mask_tools.encode(np.asfortranarray(mask.astype(np.uint8)))
-      row['segmentation'] = {'size': runs['size'], 'counts': runs['counts'].decode()}
+      runs = instance_ap.encode(mask)
+      row['segmentation'] = {**runs, 'counts': runs['counts'].decode()}
     return row
 
   rows, refused = [], []
