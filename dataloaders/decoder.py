@@ -7,6 +7,8 @@ from dataloaders import schema
 
 # Raw category ids of Model Garden's records are bytes.
 _RAW_IDS = 256
+# First bytes of a JPEG and of a PNG.
+_MAGIC = (b'\xff\xd8\xff', b'\x89PNG')
 
 
 def _class_of_raw_id(data_set: str) -> tf.Tensor:
@@ -69,6 +71,28 @@ def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
   return tf.io.parse_single_example(record, schema.features())
 
 
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+  """Decodes a JPEG or PNG to the bytes that Pillow gives, which the official mappers read with.
+
+  Pillow takes libjpeg's accurate integer DCT; TensorFlow's default, the fast one, is off by 1 to 2 gray levels on
+  average and by up to 20.
+
+  Args:
+    encoded: string scalar, the file.
+
+  Returns:
+    uint8 [height, width, 3], RGB.
+
+  Raises:
+    tf.errors.InvalidArgumentError: it is neither, or damaged.
+  """
+  is_known = [tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic) for magic in _MAGIC]
+  check = tf.debugging.Assert(tf.reduce_any(is_known), ['the image is neither JPEG nor PNG'])
+  with tf.control_dependencies([check]):
+    image = tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE')  # reads PNG too
+  return tf.ensure_shape(image, [None, None, 3])
+
+
 def decode(record: tf.Tensor, data_set: str) -> dict[str, tf.Tensor]:
   """Decodes a record.
 
@@ -76,6 +100,5 @@ def decode(record: tf.Tensor, data_set: str) -> dict[str, tf.Tensor]:
     image uint8 [height, width, 3] and source_id beside what `decode_segments` returns.
   """
   parsed = parse(record)
-  image = tf.io.decode_image(parsed['image/encoded'], channels=3, expand_animations=False)
-  image.set_shape([None, None, 3])
+  image = decode_image(parsed['image/encoded'])
   return {'image': image, 'source_id': parsed['image/source_id'], **decode_segments(parsed, data_set)}

@@ -70,6 +70,7 @@ def main(argv: Sequence[str]) -> int:
   from configs import datasets
   from configs import overrides
   from configs.experiments import registry
+  from dataloaders import images
   from evaluation import drawing
   from evaluation import instance_ap
   from modeling.factory import build_model
@@ -111,9 +112,13 @@ def main(argv: Sequence[str]) -> int:
   rows, refused = [], []
   for path in tqdm(pictures, unit='pictures'):
     try:
-      picture = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert('RGB'))
+      opened = Image.open(path)
+      picture = np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))
     except OSError as e:  # Pillow's error for what it cannot decode
       refused.append(f'{path}: {e}')
+      continue
+    if images.is_deep(opened):
+      refused.append(f'{path} {images.TOO_DEEP}')
       continue
     id_map, segments = predictor.predict(picture)
     save(encoded(id_map), f'{path.stem}.png')

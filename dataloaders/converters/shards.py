@@ -16,9 +16,11 @@ from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
 from configs.errors import UserError
+from dataloaders import images
 from dataloaders import schema
 
 _ORIENTATION = 0x0112  # EXIF's tag
+_PNG_DEPTH = 24  # where a PNG says its bits per channel
 
 
 @dataclasses.dataclass
@@ -85,23 +87,27 @@ def decode(data: bytes, path: str) -> Image.Image:
 
 
 def picture(path: str) -> tuple[Image.Image, bytes, str, list[str]]:
-  """Reads a picture: (decoded, upright; the file for the record; 'jpeg' or 'png'; remarks).
+  """Reads an image: (decoded, upright; the file for the record; 'jpeg' or 'png'; remarks).
 
-  A JPEG or PNG in RGB or grey is kept as it is; other formats, and pictures that their EXIF turns, become RGB PNG.
+  A JPEG or PNG of 8 bits in RGB or gray is kept as it is; other formats (CMYK, palettes, BMP, GIF, WebP, ...), RGB of
+  16 bits, and images that their EXIF turns, become RGB PNG of 8 bits.
 
   Raises:
-    Refused: there is none, or it cannot be decoded.
+    Refused: there is none, it cannot be decoded, or it is gray of more than 8 bits, whose range nothing tells.
   """
   data = load(path)
   image = decode(data, path)
+  if images.is_deep(image):
+    raise Refused(f'{path} {images.TOO_DEEP}')
   kind, upright = (image.format or 'JPEG').lower(), ImageOps.exif_transpose(image)
   turned = image.getexif().get(_ORIENTATION, 1) != 1
-  if kind in ('jpeg', 'png') and image.mode in ('RGB', 'L') and not turned:
+  halved = kind == 'png' and data[_PNG_DEPTH] == 16
+  if kind in ('jpeg', 'png') and image.mode in ('RGB', 'L') and not turned and not halved:
     return image, data, kind, []
   buffer = io.BytesIO()
   upright.convert('RGB').save(buffer, 'PNG')
-  why = 'turned by its EXIF' if turned else f'{image.format} {image.mode}'
-  return upright, buffer.getvalue(), 'png', [f'picture ({why}) stored as RGB PNG']
+  why = 'turned by its EXIF' if turned else f'{image.format} {"16 bits" if halved else image.mode}'
+  return upright, buffer.getvalue(), 'png', [f'image ({why}) stored as RGB PNG']
 
 
 def _convert_shard(path: str, rows: list[dict], source: Source) -> dict:

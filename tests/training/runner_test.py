@@ -230,7 +230,7 @@ def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
     example.features.feature['image/encoded'].bytes_list.value[0] = b'no picture'
   def wrong_class(example):
     example.features.feature['segments/class'].int64_list.value[0] = 99
-  for name, change, words in (('decode', no_picture, 'Unknown image file format'),
+  for name, change, words in (('decode', no_picture, 'the image is neither JPEG nor PNG'),
                               ('class', wrong_class, 'picture .* has a class outside 0 to 6')):
     spoiled = rewrite(records, tmp_path / name, change)
     with pytest.raises(UserError, match=f'the input pipeline failed: .*{words}.*inspect_records') as error:

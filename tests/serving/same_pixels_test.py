@@ -1,0 +1,57 @@
+"""Evaluation and prediction see the same pixels of a JPEG: bytes, resized image and logits."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from configs.experiments import registry
+from dataloaders import augment
+from dataloaders import reader
+from dataloaders import schema
+from modeling.factory import build_model
+from ops import image as image_ops
+from serving.predictor import Predictor
+from tests import support
+from tests.dataloaders import decoder_test
+
+
+def real():
+  return support.shared('data/coco_panoptic_mini/val2017/000000039769.jpg').read_bytes()
+
+
+def drawn():
+  return decoder_test.encoded(decoder_test.drawn(size=(160, 120)), 'JPEG')
+
+
+@pytest.mark.parametrize('jpeg', [drawn, real])
+def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
+  data = jpeg()
+  pixels = np.asarray(Image.open(io.BytesIO(data)).convert('RGB'))
+  record = schema.write(
+      data, 'jpeg', pixels.shape[:2], '1', 'a.jpg', [np.ones(pixels.shape[:2], np.int32)],
+      [schema.Segment(0, False, 0, pixels.shape[0] * pixels.shape[1], 1)])
+  with tf.io.TFRecordWriter(str(tmp_path / 'val.tfrecord')) as writer:
+    writer.write(record)
+
+  task = registry.get('maskformer_shapes_panoptic').task
+  task.model.size_divisibility = 32
+  parser = task.validation_data.parser
+  parser.output_size, parser.augmentation.short_edges, parser.augmentation.long_edge_limit = [], [96], 200
+  task.validation_data.input_path, task.validation_data.global_batch_size = str(tmp_path / 'val.tfrecord'), 0
+  (features, _), = reader.build(task.validation_data, 'shapes_panoptic', seed=0)
+  size = features['image'].shape[1:3]
+  resized, _ = augment.resize((tf.constant(pixels), tf.constant(pixels[..., :1])), tf.constant(size))
+  np.testing.assert_array_equal(features['image'][0], resized)
+  # Pillow's own resizing rounds twice and is off by a level here and there.
+  pillow = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
+  assert np.abs(features['image'][0].numpy().astype(int) - pillow).max() <= 1
+
+  model = build_model(task.model, seed=0)
+  images = image_ops.normalize(features['image'], features['image_size'])
+  wanted = model(image_ops.pad_to_multiple(images, 32))
+  found, _ = Predictor(model, task)._logits(resized)
+  for name, value in found.items():
+    np.testing.assert_allclose(value, wanted[name][-1, 0], rtol=0, atol=1e-5, err_msg=name)
