@@ -44,6 +44,7 @@ class Parser(hyperparams.Config):
 class DataConfig(cfg.DataConfig):
   """Records and how they are read; see the base class for the fields that are not named here."""
   input_path: str = ''  # file, glob, or several with commas between
+  global_batch_size: int = 0  # images of all replicas; of validation 0: one per replica, so that nothing is padded
   drop_remainder: bool = True  # training only; validation never drops a picture
   shuffle_buffer_size: int = 1000  # records
   parser: Parser = dataclasses.field(default_factory=Parser)

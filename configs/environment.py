@@ -170,6 +170,7 @@ def _picture_size(experiment: Experiment, name: str, text: str, environ: Mapping
       data.parser.output_size = [size, size]
   task.train_data.parser.output_size = [size, size]
   task.train_data.parser.augmentation.crop_to_output = True
+  task.micro_batch_size = 0  # windows of one size need no padding to each other
   augmentation = task.train_data.parser.augmentation
   if augmentation.scale_jitter:  # relative to the window
     least, most = augmentation.scale_jitter

@@ -19,9 +19,9 @@ class Losses(hyperparams.Config):
   cost_dice: float = 1.0
   # 'auto' (in the graph on TPU and under XLA, else on the host), 'host' (scipy) or 'graph'.
   matcher: str = 'auto'
-  # What the weighted mean of the class loss divides by: 'global' (all replicas; the result does not
-  # depend on their number) or 'replica' (each its own, as the official code with several GPUs).
-  class_normalizer: str = 'global'
+  # The class loss is a weighted mean over groups of so many images, whatever the number of replicas, and the groups
+  # are averaged: the images per GPU of the official training. 0: one mean over the whole batch.
+  images_per_normalizer: int = 0
 
 
 @dataclasses.dataclass
@@ -42,3 +42,5 @@ class PointLosses(Losses):
 class PerPixelLosses(hyperparams.Config):
   """Cross entropy of every pixel that is not void, for every prediction of the per-pixel baselines."""
   weight: float = 1.0
+  # The loss is a mean over the pixels of so many images, and the groups are averaged; see `Losses`.
+  images_per_normalizer: int = 0

@@ -22,7 +22,6 @@ _CHOICES = {
     'task.model.backbone.resnet.res5_dilation': [1, 2],
     'task.model.pixel_decoder.norm': ['group', ''],
     'task.losses.matcher': ['auto', 'host', 'graph'],
-    'task.losses.class_normalizer': ['global', 'replica'],
     'trainer.optimizer_config.learning_rate.schedule': ['multi_step', 'poly', 'constant'],
     'trainer.best_checkpoint_metric_comp': ['higher', 'lower'],
     'runtime.distribution_strategy': ['one_device', 'mirrored', 'multi_worker_mirrored', 'tpu'],
@@ -37,7 +36,7 @@ _SHARES = (
 _AT_LEAST_ONE = (
     'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels', '*points',
     'oversample_ratio',
-    'steps_per_loop', 'train_steps', '*_interval', 'max_to_keep', 'global_batch_size', 'max_segments',
+    'steps_per_loop', 'train_steps', '*_interval', 'max_to_keep', 'max_segments',
     'shuffle_buffer_size', 'num_packs', 'num_cores_per_replica')
 _MAY_BE_NEGATIVE = (
     'validation_steps', 'task_index', 'default_shard_dim', 'recovery_max_trials', 'padding_byte')
@@ -104,6 +103,7 @@ def validate(experiment: Experiment) -> None:
   _validate_model(experiment.task)
   for name in ('train_data', 'validation_data'):
     _validate_parser(getattr(experiment.task, name).parser, f'task.{name}.parser')
+  _validate_micro_batches(experiment.task)
   _validate_schedule(experiment)
   _validate_compilation(experiment)
   seed = experiment.runtime.seed
@@ -248,6 +248,14 @@ def _validate_parser(parser, where: str) -> None:
         augmentation.long_edge_limit >= max(augmentation.short_edges),
         f'{where}.augmentation.long_edge_limit is {augmentation.long_edge_limit}, below the largest of '
         f'short_edges ({max(augmentation.short_edges)})')
+
+
+def _validate_micro_batches(task) -> None:
+  backbone = task.model.backbone
+  _require(
+      not task.micro_batch_size or backbone.type != 'resnet' or backbone.resnet.norm in ('frozen', 'group'),
+      f'task.micro_batch_size is {task.micro_batch_size}, but task.model.backbone.resnet.norm is '
+      f"'{backbone.resnet.norm}', whose statistics are those of the whole batch; set it to 0")
 
 
 def _validate_schedule(experiment: Experiment) -> None:

@@ -21,6 +21,9 @@ class Segmentation(cfg.TaskConfig):
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
   validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))
   evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
+  # Images of a replica that pass through the model at a time; their gradients are added up. 1: no image is padded to
+  # the size of another. 0: the whole batch at once.
+  micro_batch_size: int = 0
   # A checkpoint or folder with checkpoints of this project, or a file of others (.pkl, .pth, .bin, .safetensors,
   # .h5, see docs/checkpoints.md); empty: from scratch
   init_checkpoint: str = ''

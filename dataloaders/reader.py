@@ -22,7 +22,7 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
   filled up with examples that are not real to whole global batches.
 
   Args:
-    params: records, batch size, augmentation.
+    params: records, batch size (of validation 0: one image per replica), augmentation.
     data_set: row of configs/datasets.py.
     seed: of order and augmentation.
     start_step: training steps to skip.
@@ -40,19 +40,19 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
   if input_context is not None:
     pipelines, index = input_context.num_input_pipelines, input_context.input_pipeline_id
     replicas = input_context.num_replicas_in_sync
-  if params.global_batch_size < 1 or params.global_batch_size % replicas:
-    raise UserError(f'global_batch_size={params.global_batch_size} cannot be shared by {replicas} replicas; '
-                    'choose a multiple')
+  global_batch_size = params.global_batch_size or (0 if params.is_training else replicas)
+  if global_batch_size < 1 or global_batch_size % replicas:
+    raise UserError(f'global_batch_size={global_batch_size} cannot be shared by {replicas} replicas; choose a multiple')
   paths = files.match(params.input_path)
-  per_pipeline = params.global_batch_size // pipelines
+  per_pipeline = global_batch_size // pipelines
   if params.is_training:
     records = _training_records(paths, params, seed, start_step * per_pipeline, pipelines, index)
   else:
-    records = _validation_records(paths, params.global_batch_size, pipelines, index)
+    records = _validation_records(paths, global_batch_size, pipelines, index)
   examples = records.map(
       lambda record, is_real, example_seed: parser.parse(record, is_real, example_seed, params.parser, data_set),
       num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-  batch_size = params.global_batch_size // replicas
+  batch_size = global_batch_size // replicas
   if params.parser.output_size:
     batches = examples.batch(batch_size, drop_remainder=True)
   else:

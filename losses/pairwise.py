@@ -18,8 +18,8 @@ def class_cost(class_logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
   return -tf.gather(tf.nn.softmax(class_logits), classes, axis=2, batch_dims=1)
 
 
-def mask_costs(mask_logits: tf.Tensor, masks: tf.Tensor, alpha: float, gamma: float
-               ) -> tuple[tf.Tensor, tf.Tensor]:
+def mask_costs(mask_logits: tf.Tensor, masks: tf.Tensor, alpha: float, gamma: float,
+               inside: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
   """Focal and dice costs; both are linear in the targets, so each is a matrix product.
 
   Args:
@@ -27,16 +27,22 @@ def mask_costs(mask_logits: tf.Tensor, masks: tf.Tensor, alpha: float, gamma: fl
     masks: float32 [batch, segments, pixels] of zeros and ones.
     alpha: weight of the foreground in the focal cost; negative: no weights.
     gamma: its exponent.
+    inside: float32 [batch, pixels], 1 in the image, 0 in its padding, which counts nothing; default: no padding.
 
   Returns:
-    Focal (mean over pixels, >= 0) and dice (in [0, 1]) cost, float32 [batch, queries, segments].
+    Focal (mean over the image's pixels, >= 0) and dice (in [0, 1]) cost, float32 [batch, queries, segments].
   """
   probability = tf.sigmoid(mask_logits)
   background = tf.nn.softplus(mask_logits)
   foreground = background - mask_logits  # softplus(-x)
   positive = _power(1 - probability, gamma) * foreground * (alpha if alpha >= 0 else 1.0)
   negative = _power(probability, gamma) * background * (1 - alpha if alpha >= 0 else 1.0)
-  num_pixels = tf.cast(tf.shape(mask_logits)[2], tf.float32)
+  if inside is None:
+    num_pixels = tf.cast(tf.shape(mask_logits)[2], tf.float32)
+  else:  # targets are zero in the padding, so what is multiplied with them may have any value there
+    num_pixels = tf.reduce_sum(inside, axis=1)[:, None, None]
+    negative *= inside[:, None]
+    probability *= inside[:, None]
   product = tf.matmul(positive - negative, masks, transpose_b=True)
   focal = (product + tf.reduce_sum(negative, axis=2, keepdims=True)) / num_pixels
   overlap = tf.matmul(probability, masks, transpose_b=True)
@@ -69,7 +75,7 @@ def _power(x: tf.Tensor, gamma: float) -> tf.Tensor:
 
 
 def total_cost(class_logits: tf.Tensor, mask_logits: tf.Tensor, classes: tf.Tensor, masks: tf.Tensor,
-               config: Losses) -> tf.Tensor:
+               config: Losses, inside: tf.Tensor | None = None) -> tf.Tensor:
   """Weighted sum of the three costs of every layer.
 
   Args:
@@ -78,6 +84,7 @@ def total_cost(class_logits: tf.Tensor, mask_logits: tf.Tensor, classes: tf.Tens
     classes: int32 [batch, segments].
     masks: float32 [batch, segments, height * width].
     config: the weights.
+    inside: float32 [batch, height * width], see `mask_costs`.
 
   Returns:
     float32 [layers, batch, queries, segments].
@@ -87,7 +94,7 @@ def total_cost(class_logits: tf.Tensor, mask_logits: tf.Tensor, classes: tf.Tens
   costs = []
   # A layer at a time: the element-wise intermediates are as large as the logits themselves.
   for layer in range(mask_logits.shape[0]):
-    focal, dice = mask_costs(logits[layer], masks, config.focal_alpha, config.focal_gamma)
+    focal, dice = mask_costs(logits[layer], masks, config.focal_alpha, config.focal_gamma, inside)
     costs.append(config.cost_class * class_cost(class_logits[layer], classes)
                  + config.cost_mask * focal + config.cost_dice * dice)
   return tf.stack(costs)

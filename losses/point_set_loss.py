@@ -30,6 +30,15 @@ def _prediction(outputs, i: int) -> dict[str, tf.Tensor]:
   return {name: value if name == 'mask_features' else value[i:i + 1] for name, value in outputs.items()}
 
 
+def _in_images(points, targets, image=None):
+  """Brings points [n, p, 2] of whole maps into the images, whose padding has none; `image` [n]: whose they are."""
+  if 'image_size' not in targets:
+    return points
+  whole = tf.cast(tf.shape(targets['id_maps'])[2:], tf.float32)
+  share = tf.reverse(tf.cast(targets['image_size'], tf.float32) / whole, axis=[1])  # points are (x, y)
+  return points * (share if image is None else tf.gather(share, image))[:, None]
+
+
 class PointSetLoss(SetLoss):
   """The criterion; see `SetLoss` for its arguments. Mask logits are those at a quarter of the picture's size."""
 
@@ -60,7 +69,7 @@ class PointSetLoss(SetLoss):
       with tf.control_dependencies(costs[-1:]):  # one prediction after the other: the samples of all are gigabytes
         own = _prediction(outputs, i)
         mask_logits = tf.stop_gradient(logits_of(own)[0])
-        points = draw(i, 'match', [shape_ops.batch_size(mask_logits), c.points])
+        points = _in_images(draw(i, 'match', [shape_ops.batch_size(mask_logits), c.points]), targets)
         logits = tf.transpose(point_ops.sample_shared(mask_logits, points), [0, 2, 1])
         masks = point_ops.sample_segments(targets['id_maps'], targets['layer'], points)
         entropy, dice = pairwise.point_costs(logits, masks)
@@ -73,12 +82,12 @@ class PointSetLoss(SetLoss):
     draw, n, c = self._draws(seed), tf.shape(logits)[0], self._config
     if logits.shape[0] is not None:
       n = logits.shape[0]
-    candidates = draw(prediction, 'candidates', [n, int(c.points * c.oversample_ratio)])
+    candidates = _in_images(draw(prediction, 'candidates', [n, int(c.points * c.oversample_ratio)]), targets, image)
     num_chosen = int(c.importance_ratio * c.points)
     certainty = tf.abs(point_ops.sample(tf.stop_gradient(logits), candidates))
     chosen = self._least(certainty, num_chosen)
-    points = tf.concat([
-        tf.gather(candidates, chosen, batch_dims=1), draw(prediction, 'fresh', [n, c.points - num_chosen])], axis=1)
+    fresh = _in_images(draw(prediction, 'fresh', [n, c.points - num_chosen]), targets, image)
+    points = tf.concat([tf.gather(candidates, chosen, batch_dims=1), fresh], axis=1)
     layer = tf.gather_nd(targets['layer'], tf.stack([image, slot], axis=1))
     masks = point_ops.sample_masks_of(targets['id_maps'], image, layer, slot, points)
 

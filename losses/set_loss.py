@@ -1,11 +1,15 @@
 """MaskFormer's set loss: match queries to targets, then class, focal and dice terms of every decoder layer."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from configs.losses import Losses
 from losses import assignment
 from losses import mask_losses
+from losses import normalizers
 from losses import pairwise
+from losses import per_pixel
 from ops import masks as mask_ops
 from ops import products
 from ops import shape as shape_ops
@@ -13,10 +17,15 @@ from ops import shape as shape_ops
 TERMS = ('class', 'mask', 'dice')
 
 
-def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
-  """Returns the mean of a replica's value over all replicas."""
-  context = tf.distribute.get_replica_context()
-  return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+class Normalizers(NamedTuple):
+  """What the terms are normalized by; known from the targets alone, so a batch may be taken in parts.
+
+  Attributes:
+    num_masks: float32 scalar, what the mask terms are divided by.
+    class_shares: float32 [batch], what each image's weighted cross entropies are multiplied by.
+  """
+  num_masks: tf.Tensor
+  class_shares: tf.Tensor
 
 
 class SetLoss:
@@ -26,7 +35,8 @@ class SetLoss:
   [layers, batch, queries, h, w]; with the mask_embeddings and mask_features that a model in training adds, the mask
   terms make the matched masks' logits of them anew, so that no gradient as large as mask_logits is ever made. Targets
   are a batch's: id_maps [batch, layers, height, width], classes, layer and valid [batch, segments], optionally is_real
-  [batch] (False: the picture only fills the batch).
+  [batch] (False: the image only fills the batch) and image_size int32 [batch, 2] (what is right of and below it is
+  padding to the size of the batch, which costs and mask terms leave out).
 
   Attributes:
     weights: the weight of each term.
@@ -53,8 +63,11 @@ class SetLoss:
     dynamic = tf.shape(mask_logits)
     size = [dynamic[i] if mask_logits.shape[i] is None else mask_logits.shape[i] for i in (3, 4)]
     masks = mask_ops.segment_masks(targets['id_maps'], targets['layer'], size)
+    inside = None
+    if 'image_size' in targets:
+      inside = mask_ops.inside(-(-targets['image_size'] // per_pixel.STRIDE), size)
     return pairwise.total_cost(
-        tf.stop_gradient(outputs['class_logits']), mask_logits, targets['classes'], masks, self._config)
+        tf.stop_gradient(outputs['class_logits']), mask_logits, targets['classes'], masks, self._config, inside)
 
   def match(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor], seed: tf.Tensor | None = None
             ) -> tf.Tensor:
@@ -74,26 +87,54 @@ class SetLoss:
       query_index = tf.pad(query_index, [[0, 0], [0, 0], [0, segments - used]], constant_values=-1)
     return tf.stop_gradient(query_index)
 
+  def _class_weights(self, targets, num_queries: int):
+    """Returns the summed weights of each image's queries, float32 [batch]: a matched one's is 1."""
+    matched = tf.reduce_sum(tf.cast(targets['valid'], tf.float32), axis=1)
+    matched = tf.minimum(matched, float(num_queries))
+    weights = matched + self._config.no_object_weight * (num_queries - matched)
+    return weights * tf.cast(targets['is_real'], tf.float32) if 'is_real' in targets else weights
+
+  def normalizers(self, targets: dict[str, tf.Tensor], num_queries: int) -> Normalizers:
+    """Returns what the terms of a whole step are normalized by; asks the other replicas.
+
+    The mask terms are divided by the number of targets per replica, at least 1 (official criterion.py: `num_masks`);
+    the class term is a weighted mean over groups of `images_per_normalizer` images.
+
+    Args:
+      targets: the replica's batch.
+      num_queries: of the model.
+    """
+    count = tf.reduce_sum(tf.cast(targets['valid'], tf.float32))
+    return Normalizers(
+        tf.maximum(normalizers.mean_over_replicas(count), 1.0),
+        normalizers.shares(self._class_weights(targets, num_queries), self._config.images_per_normalizer))
+
+  def normalizers_alone(self, targets: dict[str, tf.Tensor], num_queries: int) -> Normalizers:
+    """Returns the normalizers of one image that is a batch of its own, whatever the other replicas hold."""
+    count = tf.reduce_sum(tf.cast(targets['valid'], tf.float32))
+    return Normalizers(
+        tf.maximum(count, 1.0), tf.math.reciprocal_no_nan(self._class_weights(targets, num_queries)))
+
   def terms(self, outputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor], query_index: tf.Tensor,
-            num_masks: tf.Tensor | None = None, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+            normalized_by: Normalizers | None = None, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
     """Computes the unweighted terms of this replica.
 
     Args:
       outputs: the model's.
       targets: the batch's.
       query_index: from `match`.
-      num_masks: what the mask terms are divided by; default: targets per replica, at least 1.
+      normalized_by: of the step that these images are a part of; default: they are all of it.
       seed: int32 [2], of the points of `PointSetLoss`.
 
     Returns:
       {'class', 'mask', 'dice'}: float32 [layers] each.
     """
-    if num_masks is None:
-      count = tf.reduce_sum(tf.cast(targets['valid'], tf.float32))
-      num_masks = tf.maximum(mean_over_replicas(count), 1.0)
-    masks = self._mask_terms(outputs, targets, query_index, seed) / num_masks
+    if normalized_by is None:
+      normalized_by = self.normalizers(targets, outputs['class_logits'].shape[2])
+    masks = self._mask_terms(outputs, targets, query_index, seed) / normalized_by.num_masks
+    cross_entropy = self._class_sums(outputs['class_logits'], targets, query_index)
     return {
-        'class': self._class_term(outputs['class_logits'], targets, query_index),
+        'class': tf.reduce_sum(cross_entropy * normalized_by.class_shares, axis=1),
         'mask': masks[:, 0],
         'dice': masks[:, 1],
     }
@@ -102,8 +143,8 @@ class SetLoss:
     """Returns the weighted sum over terms and layers, a scalar."""
     return tf.add_n([self.weights[name] * tf.reduce_sum(terms[name]) for name in TERMS])
 
-  def _class_term(self, class_logits, targets, query_index):
-    """Weighted mean of the cross entropy; unmatched queries should say no-object."""
+  def _class_sums(self, class_logits, targets, query_index):
+    """Weighted cross entropy, summed over queries: [layers, batch]; unmatched queries should say no-object."""
     queries = class_logits.shape[2]
     # One hot over queries: -1 hits none.
     hits = tf.one_hot(query_index, queries, dtype=tf.int32)
@@ -112,12 +153,7 @@ class SetLoss:
     log_probability = tf.nn.log_softmax(tf.cast(class_logits, tf.float32))
     picked = tf.gather(log_probability, labels, axis=3, batch_dims=3)
     weights = tf.where(labels == self._num_classes, self._config.no_object_weight, 1.0)
-    if 'is_real' in targets:
-      weights *= tf.cast(targets['is_real'], tf.float32)[None, :, None]
-    normalizer = tf.reduce_sum(weights, axis=[1, 2])
-    if self._config.class_normalizer == 'global':
-      normalizer = mean_over_replicas(normalizer)
-    return tf.math.divide_no_nan(-tf.reduce_sum(weights * picked, axis=[1, 2]), normalizer)
+    return -tf.reduce_sum(weights * picked, axis=2)
 
   def _mask_terms(self, outputs, targets, query_index, seed=None):
     """Sums of focal and dice losses over matched masks, float32 [layers, 2]."""
@@ -126,7 +162,8 @@ class SetLoss:
     logits, weight, (prediction, image, slot) = self._matched(outputs, targets, query_index)
     layer = tf.gather_nd(targets['layer'], tf.stack([image, slot], axis=1))
     losses = mask_losses.focal_and_dice(
-        logits, targets['id_maps'], image, layer, slot, self._config.focal_alpha, self._config.focal_gamma)
+        logits, targets['id_maps'], image, layer, slot, self._config.focal_alpha, self._config.focal_gamma,
+        targets.get('image_size'))
     return tf.math.unsorted_segment_sum(losses * weight[:, None], prediction, layers)
 
   def _matched(self, outputs, targets, query_index):

@@ -36,3 +36,8 @@ def pad_to_multiple(maps, divisor):
   size = tf.shape(maps)
   bottom, right = -size[1] % divisor, -size[2] % divisor
   return tf.pad(maps, [[0, 0], [0, bottom], [0, right], [0, 0]])
+
+
+def round_up(sizes: tf.Tensor, divisor: int) -> tf.Tensor:
+  """Returns whole numbers rounded up to multiples of `divisor`; 0: as they are."""
+  return -(-sizes // divisor) * divisor if divisor > 1 else sizes

@@ -38,3 +38,18 @@ def masks_of(id_maps: tf.Tensor, image: tf.Tensor, layer: tf.Tensor, slot: tf.Te
   """
   maps = tf.gather_nd(id_maps, tf.stack([image, layer], axis=1))
   return maps == tf.cast(slot + 1, maps.dtype)[:, None, None]
+
+
+def inside(image_size: tf.Tensor, size) -> tf.Tensor:
+  """Tells an image from the padding right of and below it.
+
+  Args:
+    image_size: int32 [batch, 2], (height, width) of each image.
+    size: (height, width) of the batch.
+
+  Returns:
+    float32 [batch, height * width], 1 in the image, 0 in its padding.
+  """
+  rows = tf.range(size[0])[None, :, None] < image_size[:, 0, None, None]
+  columns = tf.range(size[1])[None, None] < image_size[:, 1, None, None]
+  return tf.cast(tf.reshape(rows & columns, [-1, size[0] * size[1]]), tf.float32)

@@ -8,6 +8,7 @@ from configs.task import PointMaskClassification
 from configs.task import Runtime
 from losses.point_set_loss import PointSetLoss
 from losses.set_loss import TERMS
+from losses.set_loss import Normalizers
 from losses.set_loss import SetLoss
 from ops import shape as shape_ops
 from tasks.segmentation import SegmentationTask
@@ -24,14 +25,17 @@ class MaskClassificationTask(SegmentationTask):
                 or self._runtime.distribution_strategy == 'tpu'}[params.losses.matcher]
     make = PointSetLoss if isinstance(params.losses, PointLosses) else SetLoss
     self.set_loss = make(params.losses, params.model.num_classes, in_graph=in_graph)
-    # Of one picture, whatever else is in its batch and on other replicas.
-    own = params.losses.replace(class_normalizer='replica')
-    self._picture_loss = make(own, params.model.num_classes, in_graph=in_graph)
 
-  def losses(self, outputs, targets, seed=None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+  def normalizers(self, targets) -> Normalizers:
+    return self.set_loss.normalizers(targets, self.task_config.model.num_queries)
+
+  def normalizers_of(self, whole: Normalizers, index: tf.Tensor) -> Normalizers:
+    return whole._replace(class_shares=tf.gather(whole.class_shares, index))
+
+  def losses(self, outputs, targets, normalized_by, seed=None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns the weighted total and every term, unweighted and weighted, by name."""
     query_index = self.set_loss.match(outputs, targets, seed)
-    terms = self.set_loss.terms(outputs, targets, query_index, seed=seed)
+    terms = self.set_loss.terms(outputs, targets, query_index, normalized_by, seed)
     logs = {}
     for term in TERMS:
       logs[f'{term}_loss'] = tf.reduce_sum(terms[term])
@@ -49,9 +53,9 @@ class MaskClassificationTask(SegmentationTask):
     def of_picture(i):
       own_outputs = {name: tf.gather(value, [i], axis=1) for name, value in outputs.items()}
       own_targets = {name: tf.gather(value, [i]) for name, value in targets.items()}
-      num_masks = tf.maximum(tf.reduce_sum(tf.cast(own_targets['valid'], tf.float32)), 1.0)
-      query_index = self._picture_loss.match(own_outputs, own_targets)
-      return self._picture_loss.weigh(self._picture_loss.terms(own_outputs, own_targets, query_index, num_masks))
+      alone = self.set_loss.normalizers_alone(own_targets, self.task_config.model.num_queries)
+      query_index = self.set_loss.match(own_outputs, own_targets)
+      return self.set_loss.weigh(self.set_loss.terms(own_outputs, own_targets, query_index, alone))
     pictures = tf.range(shape_ops.batch_size(targets['classes']))
     # A loop in the graph: written out, the graph of a batch took longer to make than a small set to score.
     return tf.map_fn(of_picture, pictures, fn_output_signature=tf.float32, parallel_iterations=1)

@@ -9,6 +9,7 @@ from official.core import base_task
 
 from configs import datasets
 from configs.data import DataConfig
+from configs.errors import UserError
 from configs.task import Runtime
 from configs.task import Segmentation
 from dataloaders import ground_truth
@@ -18,6 +19,7 @@ from modeling import factory
 from modeling import parameter_groups
 from ops import image as image_ops
 from tasks import initialization
+from tasks import micro_batches
 from tasks.scores import Scores
 
 
@@ -41,8 +43,19 @@ class SegmentationTask(base_task.Task):
 
   # Of the subclass.
 
-  def losses(self, outputs, targets, seed=None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Returns the weighted total of this replica and what is logged, by name; what is random follows `seed`."""
+  def normalizers(self, targets) -> Any:
+    """Returns what the losses of a replica's whole batch are normalized by; known before the model runs."""
+    raise NotImplementedError
+
+  def normalizers_of(self, whole, index: tf.Tensor) -> Any:
+    """Returns the same for the images `index` int32 [n] of that batch."""
+    raise NotImplementedError
+
+  def losses(self, outputs, targets, normalized_by, seed=None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Returns the weighted total of some images and what is logged, by name; what is random follows `seed`.
+
+    Both add up over the parts of a batch.
+    """
     raise NotImplementedError
 
   def losses_of_pictures(self, outputs, targets) -> tf.Tensor:
@@ -73,18 +86,32 @@ class SegmentationTask(base_task.Task):
 
   def build_inputs(self, params: DataConfig, input_context: tf.distribute.InputContext | None = None,
                    start_step: int = 0) -> tf.data.Dataset:
-    """Returns the batches of one input pipeline; training goes on as if `start_step` steps had been run."""
+    """Returns the batches of one input pipeline; training goes on as if `start_step` steps had been run.
+
+    Raises:
+      UserError: the replicas or the micro-batches cannot share a batch, or the records cannot be read.
+    """
+    replicas = input_context.num_replicas_in_sync if input_context else 1
+    per_replica, micro = params.global_batch_size // replicas, self.task_config.micro_batch_size
+    if params.is_training and micro and per_replica % micro:
+      raise UserError(f'task.micro_batch_size={micro} does not divide the {per_replica} images per replica; choose a '
+                      'divisor, or 0 for the whole batch')
+    if not params.is_training and per_replica > 1 and not params.parser.output_size:
+      print(f'validation: {per_replica} images per replica are padded to the largest of them, which changes the '
+            'scores; the published ones are of one image (task.validation_data.global_batch_size=0)', flush=True)
     return reader.build(params, self.task_config.data_set, self._runtime.seed, start_step, input_context)
 
   # Steps.
 
   def _prepare(self, features, targets):
-    """Normalises the pictures and pads pictures and id maps to what the model asks for."""
+    """Normalizes the images and pads images and id maps to what the model asks for."""
     divisor = self.task_config.model.size_divisibility
     images = image_ops.normalize(features['image'], features['image_size'])
     images = image_ops.pad_to_multiple(images, divisor)
     id_maps = image_ops.pad_to_multiple(tf.transpose(targets['id_maps'], [0, 2, 3, 1]), divisor)
-    return images, {**targets, 'id_maps': tf.transpose(id_maps, [0, 3, 1, 2])}
+    # An image alone would be padded to the divisor too; more than that is padding to its batch.
+    own = image_ops.round_up(tf.cast(features['image_size'], tf.int32), divisor)
+    return images, {**targets, 'id_maps': tf.transpose(id_maps, [0, 3, 1, 2]), 'image_size': own}
 
   # Nothing here is Python that depends on tensors: conversion by AutoGraph only costs half the time of tracing.
   @tf.autograph.experimental.do_not_convert
@@ -92,27 +119,35 @@ class SegmentationTask(base_task.Task):
                  metrics: list[tf_keras.metrics.Metric] | None = None) -> dict[str, tf.Tensor]:
     """One update on a batch (features, targets); returns the losses by name."""
     features, targets = inputs
-    images, targets = self._prepare(features, targets)
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     step = tf.cast(optimizer.iterations, tf.int32)
     seed = tf.stack([step + 1000003 * self._runtime.seed % 2**31, tf.cast(replica, tf.int32)])
-    with tf.GradientTape() as tape:
-      outputs = model(images, training=True, seed=seed)
-      total, logs = self.losses(outputs, targets, seed)
-      logs = {'loss': total, **logs}
-      logs['dropped_segments'] = tf.cast(tf.reduce_sum(targets['dropped_segments']), tf.float32)
-      # Gradients are summed over replicas.
-      scaled = total / replicas
-      if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
-        scaled = optimizer.get_scaled_loss(scaled)
-    gradients = tape.gradient(scaled, model.trainable_variables)
+    def gradients_of(part, normalized_by, seed):
+      return self._gradients(part, normalized_by, seed, model, optimizer)
+    nothing = ([tf.zeros(v.shape) for v in model.trainable_variables],
+               {name: tf.constant(0.0) for name in ('loss', *self.loss_names())})
+    gradients, logs = micro_batches.accumulate(
+        gradients_of, (features, targets), self.normalizers(targets), self.normalizers_of, seed,
+        self.task_config.micro_batch_size, nothing)
+    logs['dropped_segments'] = tf.cast(tf.reduce_sum(targets['dropped_segments']), tf.float32)
     if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
       gradients = optimizer.get_unscaled_gradients(gradients)
     optimizer.apply_gradients(list(zip(gradients, model.trainable_variables)))
     for metric in metrics or []:
       metric.update_state(logs[metric.name])
     return {**logs, 'example_id': targets['example_id']}
+
+  def _gradients(self, inputs, normalized_by, seed, model, optimizer) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns the gradients of some images' losses, scaled as the optimizer asks, and these losses by name."""
+    images, targets = self._prepare(*inputs)
+    with tf.GradientTape() as tape:
+      outputs = model(images, training=True, seed=seed)
+      total, logs = self.losses(outputs, targets, normalized_by, seed)
+      # Gradients are summed over replicas.
+      scaled = total / tf.distribute.get_strategy().num_replicas_in_sync
+      if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        scaled = optimizer.get_scaled_loss(scaled)
+    return tape.gradient(scaled, model.trainable_variables), {'loss': total, **logs}
 
   def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
     if not training:

@@ -81,7 +81,7 @@ def check_inputs(
       raise errors.UserError(
           f'task.{part}.input_path is empty; set TFRECORDS_DIR to the folder of the records (made by '
           'scripts/prepare_data.py) or set the field')
-    if data.global_batch_size < 1:
+    if part == 'train_data' and data.global_batch_size < 1:
       raise errors.UserError(f'task.{part}.global_batch_size is 0; set the number of pictures a step')
     read_one(data, task.data_set, task.model.num_classes, f'task.{part}.input_path')
   annotations = task.evaluation.instance_annotations

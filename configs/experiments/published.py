@@ -9,6 +9,9 @@ from configs.data import DataConfig
 from configs.data import Parser
 from configs.evaluation import Evaluation
 from configs.experiments import table
+from configs.losses import Losses
+from configs.losses import PerPixelLosses
+from configs.losses import PointLosses
 from configs.model import MaskFormer
 from configs.model import PixelDecoder
 from configs.model import TransformerDecoder
@@ -27,15 +30,19 @@ def build(name: str) -> Experiment:
   row, recipe = table.PUBLISHED[name], table.recipe(name)
   data_set = datasets.get(row.data_set)
   make_task = {'maskformer': MaskClassification, 'mask2former': PointMaskClassification}.get(row.model, PerPixel)
+  losses = {'maskformer': Losses, 'mask2former': PointLosses}.get(row.model, PerPixelLosses)
   return Experiment(
       task=make_task(
           data_set=data_set.name,
+          losses=losses(images_per_normalizer=recipe.images_per_gpu),
+          # Windows of one size need no padding, whatever passes through the model together.
+          micro_batch_size=0 if recipe.crop else recipe.images_per_gpu,
           model=_model(row, recipe, data_set.num_classes),
           train_data=DataConfig(
               is_training=True, global_batch_size=recipe.pictures, shuffle_buffer_size=10000,
               parser=_train_parser(row, recipe)),
           validation_data=DataConfig(
-              is_training=False, global_batch_size=8, drop_remainder=False,
+              is_training=False, drop_remainder=False,
               parser=Parser(
                   max_layers=_layers(row), merge_classes=row.task == 'semantic', augmentation=Augmentation(
                       flip_probability=0.0, short_edges=[recipe.test_edges[0]],

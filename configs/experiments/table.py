@@ -28,6 +28,7 @@ class Recipe:
     thresholds: object mask and overlap threshold of panoptic inference.
     scores: what is evaluated, of 'panoptic', 'semantic' and 'instance'.
     validation_interval: steps; 0: at the end only.
+    images_per_gpu: of the official training; the class loss is a mean over so many, and no more were padded together.
   """
   pictures: int
   steps: int
@@ -44,6 +45,7 @@ class Recipe:
   thresholds: tuple[float, float] = ()
   scores: tuple[str, ...] = ()
   validation_interval: int = 5000
+  images_per_gpu: int = 2
 
 
 _DETR = (480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800)
@@ -56,7 +58,7 @@ _AROUND_2048 = (1024, 1228, 1433, 1638, 1843, 2048, 2252, 2457, 2662, 2867, 3072
 _MASKFORMER = {
     ('coco_panoptic', 'panoptic'): Recipe(
         64, 554400, _DETR, 1333, (800, 1333), size_divisibility=0, boundaries=(369600,), thresholds=(0.8, 0.8),
-        scores=('panoptic',), validation_interval=0),
+        scores=('panoptic',), validation_interval=0, images_per_gpu=1),
     ('ade20k', 'panoptic'): Recipe(
         16, 720000, _AROUND_640, 2560, (640, 2560), (640, 640), thresholds=(0.7, 0.8),
         scores=('panoptic', 'semantic'), validation_interval=0),
@@ -67,7 +69,8 @@ _MASKFORMER = {
     ('cityscapes', 'semantic'): Recipe(
         16, 90000, _AROUND_1024, 4096, (1024, 2048), (512, 1024), padded=False, scores=('semantic',)),
     ('coco_stuff10k', 'semantic'): Recipe(
-        32, 60000, tuple(range(320, 961, 64)), 2560, (640, 2560), (640, 640), scores=('semantic',)),
+        32, 60000, tuple(range(320, 961, 64)), 2560, (640, 2560), (640, 640), scores=('semantic',),
+        images_per_gpu=4),
     ('mapillary', 'semantic'): Recipe(
         16, 300000, _AROUND_2048, 8192, (2048, 2048), (1280, 1280), scores=('semantic',)),
 }
@@ -96,7 +99,7 @@ RECIPES = {'maskformer': _MASKFORMER, 'per_pixel': _MASKFORMER, 'per_pixel_plus'
 
 # What single experiments change in their recipe.
 _LARGE_CROP = dict(short_edges=_AROUND_640, long_edge_limit=2560, crop=(640, 640), test_edges=(640, 2560))
-_LONG = dict(queries=200, steps=737500, boundaries=(655556, 710184))
+_LONG = dict(queries=200, steps=737500, boundaries=(655556, 710184), images_per_gpu=1)
 EXCEPTIONS = {
     'maskformer_ade20k_semantic_swin_base': _LARGE_CROP,
     'maskformer_ade20k_semantic_swin_large': _LARGE_CROP,
@@ -104,11 +107,13 @@ EXCEPTIONS = {
     'mask2former_ade20k_semantic_r101': dict(norm='sync'),
     'mask2former_ade20k_semantic_swin_base': _LARGE_CROP,
     'mask2former_ade20k_semantic_swin_base_in1k': _LARGE_CROP,
-    'mask2former_ade20k_semantic_swin_large': _LARGE_CROP,
+    'mask2former_ade20k_semantic_swin_large': dict(_LARGE_CROP, images_per_gpu=1),
     'mask2former_coco_panoptic_swin_large': _LONG,
     'mask2former_coco_instance_swin_large': _LONG,
-    **{f'mask2former_{data_and_task}_swin_large': dict(queries=200) for data_and_task in (
+    **{f'mask2former_{data_and_task}_swin_large': dict(queries=200, images_per_gpu=1) for data_and_task in (
         'ade20k_panoptic', 'ade20k_instance', 'cityscapes_panoptic', 'cityscapes_instance', 'mapillary_panoptic')},
+    'mask2former_cityscapes_semantic_swin_large': dict(images_per_gpu=1),
+    'mask2former_mapillary_semantic_swin_large': dict(images_per_gpu=1),
 }
 
 # Options of configs/backbones.py, by kind of backbone.
@@ -137,6 +142,8 @@ class Row:
     schedule: pictures a step x steps.
     expected: published score.
     source: the official configuration.
+    precision: of the official training; here every row trains in float32 unless `runtime.mixed_precision_dtype` says
+      otherwise.
   """
   model: str
   data_set: str
@@ -145,6 +152,7 @@ class Row:
   schedule: str
   expected: str
   source: str
+  precision: str = 'float32'
 
 
 def _name(model: str, data_set: str, task: str, backbone: str) -> str:
@@ -161,9 +169,12 @@ def _rows(model: str, data_set: str, task: str, file: str, **scores: float) -> d
     recipe = dataclasses.replace(RECIPES[of_model][data_set, task], **EXCEPTIONS.get(name, {}))
     path = _FILES.get(name) or _file(of_model, file, backbone, recipe)
     rows[name] = Row(of_model, data_set, task, backbone, f'{recipe.pictures} x {recipe.steps}',
-                     f'{metric} {score}', f'{path}.yaml')
+                     f'{metric} {score}', f'{path}.yaml', _PRECISION.get(of_model, 'float32'))
   return rows
 
+
+# Of the official training, where it is not float32.
+_PRECISION = {'mask2former': 'float16 AMP'}
 
 # Official files whose names follow no rule.
 _FILES = {

@@ -76,7 +76,7 @@ def test_the_loss_is_a_mean_over_pixels(records):
   id_maps = rng.integers(0, 3, [2, 1, 32, 32]).astype(np.uint8)
   targets = {'id_maps': tf.constant(id_maps), 'classes': tf.constant([[1, 5], [0, 6]]),
              'valid': tf.ones([2, 2], tf.bool)}
-  total, logs = task.losses(outputs, targets)
+  total, logs = task.losses(outputs, targets, task.normalizers(targets))
   of_pictures = task.losses_of_pictures(outputs, targets)
   counts = (id_maps > 0).sum((1, 2, 3))
   np.testing.assert_allclose(total, (of_pictures * counts).numpy().sum() / counts.sum(), rtol=1e-5)

@@ -83,6 +83,7 @@ def fields(name):
       'train_pad_to': train.output_size if train.padding_byte >= 0 else None,
       'image_pad_value': train.padding_byte if train.padding_byte >= 0 else None,
       'test_short_edge': test.short_edges[0], 'test_long_edge_limit': test.long_edge_limit,
+      'published_pictures_per_gpu': losses.images_per_normalizer,
       'batch_size': e.task.train_data.global_batch_size, 'max_iterations': e.trainer.train_steps,
       'schedule': rate.schedule, 'poly_power': rate.power if poly else None,
       'step_milestones': None if poly else rate.boundaries, 'step_factor': None if poly else rate.factor,
@@ -126,6 +127,10 @@ def test_what_is_not_a_plain_field(name):
       wanted['mapper'] in ('mask_former_semantic', 'coco_instance_lsj'))
   assert e.task.train_data.parser.merge_classes == ('semantic' in name) == e.task.validation_data.parser.merge_classes
   assert e.task.train_data.parser.augmentation.legacy_nearest == (wanted['mapper'] == 'mask_former_semantic')
+  # No GPU padded an image to another; windows of one size need no parts.
+  window = e.task.train_data.parser.output_size
+  assert e.task.micro_batch_size == (0 if window else wanted['published_pictures_per_gpu'])
+  assert (table.PUBLISHED[name].precision == 'float16 AMP') == wanted['mixed_precision_float16']
   if e.task.model.which_pixel_decoder != 'fpn':
     c = e.task.model.pixel_decoder
     assert (c.encoder_layers, c.encoder_feedforward, c.encoder_dropout) == tuple(
