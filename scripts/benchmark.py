@@ -27,7 +27,7 @@ def measure(side: str, work: str, args: argparse.Namespace, precision: str) -> d
   command = [sys.executable, str(WORKER), '--side', side, '--work', work, '--size', str(args.size),
              '--batch', str(args.batch), '--precision', precision, '--repeats', str(args.repeats),
              '--segments', str(args.segments), '--threads', str(args.threads), '--model', args.model,
-             '--backbone', args.backbone]
+             '--backbone', args.backbone, '--micro_batch', str(args.micro_batch)]
   if work == 'input':
     command += ['--records', args.records, '--data_set', args.data_set]
   done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -72,6 +72,7 @@ def main() -> None:
   parser.add_argument('--backbone', default='r50', choices=['r50', 'swin_tiny'])
   parser.add_argument('--size', type=int, default=512, help='side of the square pictures')
   parser.add_argument('--batch', type=int, default=2)
+  parser.add_argument('--micro_batch', type=int, default=0, help='images that pass through our model at a time; 0: all')
   parser.add_argument('--segments', type=int, default=12, help='target segments of a picture')
   parser.add_argument('--repeats', type=int, default=5, help='timed calls of one process')
   parser.add_argument('--rounds', type=int, default=1, help='processes a side')

@@ -66,6 +66,7 @@ class Ours:
     experiment = registry.get(f'{args.model}_coco_panoptic{suffix}')
     if args.model == 'maskformer':
       experiment.task.model.which_pixel_decoder = 'fpn'  # the one that the port has
+    experiment.task.micro_batch_size = args.micro_batch
     self.task = build_task(experiment.task, experiment.runtime)
     self.model = self.task.build_model()
     self.optimizer = optimizers.build(
@@ -242,7 +243,8 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--side', choices=['ours', 'hugging_face'])
   parser.add_argument('--work')
-  for name, default in (('size', 512), ('batch', 2), ('repeats', 5), ('segments', 12), ('threads', 0)):
+  for name, default in (('size', 512), ('batch', 2), ('repeats', 5), ('segments', 12), ('threads', 0),
+                        ('micro_batch', 0)):
     parser.add_argument(f'--{name}', type=int, default=default)
   parser.add_argument('--precision', default='float32')
   parser.add_argument('--model', default='maskformer')

@@ -15,7 +15,7 @@ from configs import errors
 from configs.experiments import table
 from training import cli
 
-COLUMNS = ('experiment', 'model', 'data_set', 'task', 'backbone', 'schedule', 'expected', 'source')
+COLUMNS = ('experiment', 'model', 'data_set', 'task', 'backbone', 'schedule', 'precision', 'expected', 'source')
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -33,7 +33,8 @@ def main(argv: Sequence[str]) -> None:
     raise errors.unknown('experiment', pattern.strip('*'), table.ROWS)
   rows = [(name, *(getattr(table.ROWS[name], column) for column in COLUMNS[1:])) for name in found]
   print(aligned([COLUMNS, *rows]))
-  print("\nschedule: pictures a step x steps; expected: the source's published result")
+  print('\nschedule: images per step x steps; precision: of the official training, here float32 unless '
+        "runtime.mixed_precision_dtype says otherwise; expected: the source's published result")
 
 
 if __name__ == '__main__':

@@ -174,3 +174,22 @@ def test_points_follow_their_seed():
     seed = tf.constant(seed)
     return loss.weigh(loss.terms(outputs, targets, loss.match(outputs, targets, seed), seed=seed)).numpy()
   assert total([1, 2]) == total([1, 2]) and total([1, 2]) != total([1, 3])
+
+
+def test_points_lie_in_the_image_not_in_its_padding():
+  outputs, targets = outputs_of(golden('forward'), 6, 'predictor/'), recorded.targets('m2f_tiny')
+  size = targets['id_maps'].shape[2:]
+  loss = PointSetLoss(CONFIG, 7, False)
+  query_index = loss.match(outputs, targets)
+  terms = loss.terms(outputs, targets, query_index)
+  more = {**targets, 'id_maps': tf.pad(targets['id_maps'], [[0, 0], [0, 0], [0, size[0]], [0, 4]]),
+          'image_size': tf.constant([list(size)] * 2)}
+  low = outputs['mask_logits'].shape[3]
+  # Zeros are what the sampling sees beyond the edge of an image alone.
+  wide = {**outputs, 'mask_logits': tf.pad(outputs['mask_logits'], [[0, 0]] * 3 + [[0, low], [0, 1]])}
+  np.testing.assert_allclose(loss.cost(wide, more), loss.cost(outputs, targets), rtol=1e-4, atol=1e-4)
+  found = loss.terms(wide, more, query_index)
+  for name in terms:
+    np.testing.assert_allclose(found[name], terms[name], rtol=1e-4)
+  del more['image_size']
+  assert (np.abs(loss.terms(wide, more, query_index)['mask'] / terms['mask'] - 1) > 0.01).all()

@@ -144,6 +144,45 @@ def test_pictures_that_only_fill_the_batch_count_nothing():
   np.testing.assert_allclose(evaluate(set_loss, outputs, filled)[2], alone[2], rtol=1e-6)
 
 
+def padded_to_batch(outputs, targets, height=8, width=16):
+  """The same images in a batch with a larger one: logits beyond them continue their edge, then are anything."""
+  h, w = outputs['mask_logits'].shape[3:]
+  edge = tf.pad(outputs['mask_logits'], [[0, 0]] * 3 + [[0, 1], [0, 1]], 'SYMMETRIC')
+  anything = np.random.default_rng(3).normal(0, 5, [2, 2, edge.shape[2], h + height // 4, w + width // 4])
+  inside = np.zeros(anything.shape[3:], bool)
+  inside[:h + 1, :w + 1] = True
+  edge = tf.pad(edge, [[0, 0]] * 3 + [[0, height // 4 - 1], [0, width // 4 - 1]])
+  mask_logits = tf.where(inside, edge, tf.constant(anything, tf.float32))
+  size = targets['id_maps'].shape[2:]
+  id_maps = tf.pad(targets['id_maps'], [[0, 0], [0, 0], [0, height], [0, width]])
+  return ({**outputs, 'mask_logits': mask_logits},
+          {**targets, 'id_maps': id_maps, 'image_size': tf.constant([list(size)] * 2)})
+
+
+@pytest.mark.parametrize('in_graph', [False, True])
+def test_padding_to_a_larger_image_counts_nothing(in_graph):
+  outputs, targets = toy()
+  targets['id_maps'] = tf.pad(targets['id_maps'], [[0, 0], [0, 0], [0, 0], [0, 1]])  # 20x28: four times the logits
+  set_loss = SetLoss(Losses(), 7, in_graph)
+  _, terms, total, gradients = evaluate(set_loss, outputs, targets)
+  more_outputs, more_targets = padded_to_batch(outputs, targets)
+  np.testing.assert_allclose(
+      set_loss.cost(more_outputs, more_targets), set_loss.cost(outputs, targets), rtol=1e-5, atol=1e-6)
+  _, found, whole, more_gradients = evaluate(set_loss, more_outputs, more_targets)
+  for name in terms:
+    np.testing.assert_allclose(found[name], terms[name], rtol=1e-5, err_msg=name)
+  np.testing.assert_allclose(whole, total, rtol=1e-5)
+  # What the edge passes on lies one row and column further; beyond it nothing has a gradient.
+  gradient = np.asarray(more_gradients['mask_logits'])
+  assert not gradient[:, :, :, 6:].any() and not gradient[:, :, :, :, 8:].any()
+  np.testing.assert_allclose(gradient[:, :, :, :4, :6], gradients['mask_logits'][:, :, :, :4, :6], rtol=1e-4, atol=1e-7)
+  # Divided by the padded area instead, the focal term is that much smaller.
+  del more_targets['image_size']
+  query_index = set_loss.match(outputs, targets)
+  divided = set_loss.terms(more_outputs, more_targets, query_index)['mask']
+  assert (divided.numpy() > 1.1 * terms['mask'].numpy()).all()  # and holds what is in the padding
+
+
 def test_two_replicas_equal_one():
   script = """
 import numpy as np, tensorflow as tf

@@ -1,0 +1,185 @@
+"""Plants small mistakes one by one and shows that a test fails for each.
+
+    python -m tests.mutations                  # all of them: some ten minutes on two cores
+    python -m tests.mutations decay 'flip*'    # those whose names match
+
+Every mistake is a replacement of text that stands exactly once in its file, made in a copy of the tree; the tests named
+beside it must fail there. Reference data beside the project is used where it is there, and some of the tests need it.
+"""
+
+import argparse
+import dataclasses
+import fnmatch
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+_PASSED, _FAILED = 0, 1  # pytest's exit codes
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+  """A mistake: in `file`, `right` becomes `wrong`; one of `tests` (arguments of pytest) must notice."""
+  name: str
+  file: str
+  right: str
+  wrong: str
+  tests: str
+
+  def text(self, root: pathlib.Path = ROOT) -> str:
+    """Returns the file with the mistake in it.
+
+    Raises:
+      ValueError: what is to be replaced does not stand there exactly once.
+    """
+    content = (root / self.file).read_text()
+    if content.count(self.right) != 1:
+      raise ValueError(f'{self.name}: {self.file} has {self.right!r} {content.count(self.right)} times, not once')
+    return content.replace(self.right, self.wrong)
+
+
+MUTATIONS = (
+    # The update.
+    Mutation('decay_missing', 'training/optimizers.py',
+             "'kept': (1 - rate * c.weight_decay, 1 - backbone_rate * c.weight_decay)", "'kept': (1.0, 1.0)",
+             'tests/tasks/golden_mask2former_test.py'),
+    Mutation('decay_doubled', 'training/optimizers.py', '1 - rate * c.weight_decay,', '1 - 2 * rate * c.weight_decay,',
+             'tests/tasks/golden_mask2former_test.py'),
+    Mutation('norms_decay', 'modeling/parameter_groups.py', 'norms.GroupNorm, ', '',
+             'tests/training/optimizers_test.py tests/tasks tests/modeling -k "group or decay or update"'),
+    Mutation('clip_doubled', 'training/optimizers.py', 'limit / (norm + 1e-6)', '2 * limit / (norm + 1e-6)',
+             'tests/training/optimizers_test.py'),
+    Mutation('epsilon_before_correction', 'training/optimizers.py', 'c.epsilon * tf.sqrt(1 - power_2)', 'c.epsilon',
+             'tests/training/optimizers_test.py'),
+    Mutation('backbone_rate', 'training/optimizers.py', 'rate * c.backbone_multiplier', 'rate',
+             'tests/training/optimizers_test.py tests/tasks/golden_training_test.py'),
+    Mutation('boundary_one_late', 'training/schedules.py', '<= i, tf.float64', '< i, tf.float64',
+             'tests/training/optimizers_test.py'),
+    # The losses.
+    Mutation('num_masks_doubled', 'losses/set_loss.py', 'tf.maximum(normalizers.mean_over_replicas(count), 1.0)',
+             'tf.maximum(2 * normalizers.mean_over_replicas(count), 1.0)', 'tests/losses/set_loss_test.py'),
+    Mutation('one_group_of_all', 'losses/normalizers.py', '// images_per_group\n  num',
+             '// images_per_group * 0\n  num', 'tests/losses/normalizers_test.py'),
+    Mutation('groups_per_replica', 'losses/normalizers.py',
+             'context.replica_id_in_sync_group * batch + tf.range(batch)', 'tf.range(batch)',
+             'tests/losses/normalizers_test.py'),
+    Mutation('padding_counts', 'losses/mask_losses.py', 's = tf.where(inside > 0, s, SURE)', 's = s * 1.0',
+             'tests/losses/set_loss_test.py -k padding'),
+    Mutation('padded_area', 'losses/pairwise.py', 'tf.reduce_sum(inside, axis=1)[:, None, None]',
+             'tf.cast(tf.shape(inside)[1], tf.float32)', 'tests/losses/set_loss_test.py -k padding'),
+    Mutation('focal_alpha_swapped', 'losses/mask_losses.py', 'tf.where(is_target, alpha, 1 - alpha)',
+             'tf.where(is_target, 1 - alpha, alpha)', 'tests/losses/set_loss_test.py'),
+    Mutation('points_off_by_half', 'ops/points.py', 'x * w - 0.5', 'x * w', 'tests/losses/point_set_loss_test.py'),
+    Mutation('tie_of_the_solver', 'losses/assignment.py', 'index = tf.where(last_free >= 0, last_free, first)',
+             'index = first', 'tests/losses/assignment_test.py'),
+    Mutation('part_without_normalizers', 'tasks/mask_classification.py',
+             'whole._replace(class_shares=tf.gather(whole.class_shares, index))',
+             'whole._replace(class_shares=2 * tf.gather(whole.class_shares, index))',
+             'tests/tasks/micro_batches_test.py -k alone'),
+    Mutation('part_not_cut', 'tasks/micro_batches.py', "features['image'][:, :height, :width]", "features['image']",
+             'tests/tasks/micro_batches_test.py -k alone'),
+    # The model.
+    Mutation('norm_momentum', 'modeling/layers/norms.py', 'momentum=0.9', 'momentum=0.99', 'tests/modeling tests/ops'),
+    Mutation('norm_epsilon', 'modeling/layers/norms.py', 'EPSILON = 1e-5', 'EPSILON = 1e-3',
+             'tests/modeling/golden_test.py'),
+    Mutation('window_mask', 'modeling/backbones/swin.py', '-100.0', '-1.0', 'tests/modeling/backbones/swin_test.py'),
+    Mutation('columns_before_rows', 'ops/position.py', 'tf.concat([y, x], axis=-1)', 'tf.concat([x, y], axis=-1)',
+             'tests/modeling/golden_test.py'),
+    Mutation('bgr', 'ops/image.py', '(123.675, 116.28, 103.53)', '(103.53, 116.28, 123.675)',
+             'tests/ops/image_test.py'),
+    # The answers and their scores.
+    Mutation('no_object_first', 'modeling/postprocessing/semantic.py', 'softmax(class_logits)[:, :-1]',
+             'softmax(class_logits)[:, 1:]', 'tests/modeling/postprocessing'),
+    Mutation('overlap_the_other_way', 'modeling/postprocessing/panoptic.py', 'area / whole < overlap_threshold',
+             'area / whole > overlap_threshold', 'tests/modeling/postprocessing'),
+    Mutation('crowd_is_a_miss', 'evaluation/panoptic_quality.py', "      if segment['iscrowd']:\n        crowds",
+             '      if False:\n        crowds', 'tests/evaluation/panoptic_quality_test.py'),
+    Mutation('union_counts_twice', 'evaluation/mean_iou.py', '(truth + predicted - hit)[seen]',
+             '(truth + predicted)[seen]', 'tests/evaluation/mean_iou_test.py'),
+    # The road of the data.
+    Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'", "dct_method='INTEGER_FAST'",
+             'tests/dataloaders/decoder_test.py tests/serving'),
+    Mutation('no_antialiasing', 'dataloaders/augment.py', 'antialias=True', 'antialias=False',
+             'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py'),
+    Mutation('flip_without_id_maps', 'dataloaders/augment.py',
+             'return tuple(tf.where(does, tf.reverse(x, [1]), x) for x in pair)',
+             'return tf.where(does, tf.reverse(pair[0], [1]), pair[0]), pair[1]',
+             'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py'),
+    Mutation('legacy_nearest_swapped', 'dataloaders/augment.py', 'if legacy_nearest:', 'if not legacy_nearest:',
+             'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py tests/dataloaders/semantic_test.py'),
+    Mutation('size_rounded_down', 'dataloaders/augment.py', 'tf.cast(exact + 0.5, tf.int32)',
+             'tf.cast(exact, tf.int32)', 'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py'),
+    Mutation('crowds_are_targets', 'dataloaders/targets.py', 'keep = ~is_crowd', 'keep = is_crowd | ~is_crowd',
+             'tests/dataloaders/road_test.py'),
+    Mutation('resumes_one_late', 'dataloaders/reader.py', 'start_example % own, 0)', 'start_example % own + 1, 0)',
+             'tests/dataloaders/road_test.py'),
+    Mutation('fillers_are_scored', 'dataloaders/reader.py', '(record, position < count,', '(record, position >= 0,',
+             'tests/dataloaders/road_test.py'),
+    Mutation('validation_in_eights', 'dataloaders/reader.py', '(0 if params.is_training else replicas)',
+             '(0 if params.is_training else 8 * replicas)', 'tests/dataloaders/road_test.py tests/serving'),
+)
+
+
+def copy_of_the_tree(folder: pathlib.Path) -> pathlib.Path:
+  """Copies what git tracks or would track below `folder`, the reference data beside it; returns the copy's root."""
+  listed = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT,
+                          capture_output=True, text=True, check=True).stdout
+  copy = folder / 'copy'
+  for name in filter(None, listed.split('\0')):
+    if (ROOT / name).is_file():
+      (copy / name).parent.mkdir(parents=True, exist_ok=True)
+      shutil.copy2(ROOT / name, copy / name)
+  shared = ROOT.parent / 'shared'
+  if shared.is_dir():
+    (folder / 'shared').symlink_to(shared)
+  return copy
+
+
+def run_tests(root: pathlib.Path, tests: str) -> subprocess.CompletedProcess:
+  """Runs pytest on a copy, up to the first failure."""
+  environment = {**os.environ, 'PYTHONPATH': str(root), 'PYTHONDONTWRITEBYTECODE': '1', 'TF_CPP_MIN_LOG_LEVEL': '3'}
+  command = f'{sys.executable} -m pytest -n 2 -x {tests}'
+  return subprocess.run(command, shell=True, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
+def is_noticed(mutation: Mutation, root: pathlib.Path) -> bool:
+  """Plants a mistake in a copy, runs its tests and takes it out again.
+
+  Raises:
+    RuntimeError: the tests did not run.
+  """
+  path = root / mutation.file
+  right, wrong = path.read_text(), mutation.text(root)
+  path.write_text(wrong)
+  try:
+    done = run_tests(root, mutation.tests)
+  finally:
+    path.write_text(right)
+  if done.returncode not in (_PASSED, _FAILED):
+    raise RuntimeError(f'{mutation.name}: pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}')
+  return done.returncode == _FAILED
+
+
+def main() -> int:
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('names', nargs='*', default=['*'], help='names of mistakes, * and ? as in file names')
+  names = parser.parse_args().names
+  chosen = [m for m in MUTATIONS if any(fnmatch.fnmatchcase(m.name, pattern) for pattern in names)]
+  unnoticed = []
+  with tempfile.TemporaryDirectory() as folder:
+    root = copy_of_the_tree(pathlib.Path(folder))
+    for i, mutation in enumerate(chosen):
+      noticed = is_noticed(mutation, root)
+      print(f'{i + 1}/{len(chosen)} {mutation.name}: {"noticed" if noticed else "NOT NOTICED"}', flush=True)
+      if not noticed:
+        unnoticed.append(mutation.name)
+  print(f'{len(chosen) - len(unnoticed)} of {len(chosen)} mistakes were noticed')
+  return 1 if unnoticed or not chosen else 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
