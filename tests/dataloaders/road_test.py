@@ -93,6 +93,18 @@ def test_validation_has_every_picture_once_in_whole_batches(records):
     assert all(f['image'].shape[0] == batch for f, _ in dataset)
 
 
+@pytest.mark.parametrize('replicas', [1, 2])
+def test_validation_takes_one_image_per_replica(records, replicas):
+  truth = ground_truth.GroundTruth(f'{records}/val*', DATA_SET)
+  dataset = reader.build(config(records, 'val', 0, output_size=[]), DATA_SET, seed=0,
+                         input_context=tf.distribute.InputContext(1, 0, replicas))
+  assert all(f['image'].shape[0] == 1 for f, _ in dataset)
+  assert sorted(ids(dataset)) == sorted(truth.example_ids)
+  assert len(list(dataset)) == 5 + 5 % replicas  # whole global batches
+  with pytest.raises(UserError, match='global_batch_size=0 cannot be shared'):
+    reader.build(config(records, 'train', 0), DATA_SET, seed=0)
+
+
 def test_epochs_are_exact_and_resume_goes_on(records):
   tf.random.set_seed(0)
   params = config(records, 'train', 5)

@@ -1,5 +1,8 @@
 """A step in parts: no image is padded to another, whatever the batch; the sum is the step."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +13,7 @@ from configs.errors import UserError
 from configs.experiments import registry
 from configs.task import PerPixel
 from tasks.factory import build_task
+from tests import support
 
 CLASSES, SEGMENTS = 7, 3
 
@@ -120,6 +124,19 @@ def test_parts_hold_images_of_like_shape():
   assert_close(mixed, single, 2e-5)  # nothing was padded
 
 
+def test_validation_says_where_it_pads(capsys, tmp_path):
+  task = make_task()
+  data = task.task_config.validation_data
+  tf.io.TFRecordWriter(str(tmp_path / 'empty')).close()
+  data.input_path, data.parser.output_size = str(tmp_path / 'empty'), []
+  for batch, said in ((1, ''), (0, ''), (4, 'validation: 4 images per replica are padded to the largest')):
+    data.global_batch_size = batch
+    with pytest.raises(UserError, match='hold no record'):
+      task.build_inputs(data)
+    printed = capsys.readouterr().out
+    assert printed.startswith(said) and bool(printed) == bool(said)
+
+
 def test_what_cannot_be_shared_is_refused():
   task = make_task(micro=3)
   data = task.task_config.train_data
@@ -130,3 +147,31 @@ def test_what_cannot_be_shared_is_refused():
   e.task.micro_batch_size = 1
   with pytest.raises(UserError, match="norm is 'batch', whose statistics are those of the whole batch"):
     rules.validate(e)
+
+
+@pytest.mark.slow
+def test_two_replicas_in_parts_are_one():
+  """Four images of several sizes, groups of two: on one replica, and as two each on two replicas, one at a time."""
+  script = """
+import numpy as np, tensorflow as tf, tf_keras
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0],
+                                           [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests.tasks import micro_batches_test as tests
+images = [tests.image(0, 40, 64), tests.image(1, 64, 48), tests.image(2, 56, 56), tests.image(3, 64, 64)]
+found = []
+for devices in (['CPU:0'], ['CPU:0', 'CPU:1']):
+  strategy = tf.distribute.MirroredStrategy(devices)
+  each = 4 // len(devices)
+  with strategy.scope():
+    task = tests.make_task(micro=1, images_per_normalizer=2)
+    model, optimizer = task.build_model(), tf_keras.optimizers.SGD(1.0)
+    optimizer.build(model.trainable_variables)
+  before = [v.numpy() for v in model.trainable_variables]
+  batches = strategy.experimental_distribute_values_from_function(
+      lambda c: tests.batch(*images[each * c.replica_id_in_sync_group:][:each]))
+  strategy.run(tf.function(lambda x: task.train_step(x, model, optimizer), autograph=False), args=(batches,))
+  found.append([b - v.numpy() for v, b in zip(model.trainable_variables, before)])
+tests.assert_close(found[1], found[0], 2e-5)
+"""
+  done = subprocess.run([sys.executable, '-c', script], cwd=support.ROOT, capture_output=True, text=True, check=False)
+  assert done.returncode == 0, done.stderr[-2000:]
