@@ -54,8 +54,8 @@ class CityscapesIoU:
     """
     self._pixels.update(truth, predicted)
     sizes = np.bincount(instance_map.ravel(), minlength=len(values) + 1)[1:]
-    for k in np.flatnonzero((values > _SINGLE) & (sizes > 0)):
-      label = labels.id2label[int(values[k]) // _SINGLE]
+    for k in np.flatnonzero(sizes):
+      label = labels.id2label[int(values[k]) // _SINGLE]  # of stuff and groups 0, which is ignored
       if not label.ignoreInEval:
         self._add_instance(label, self._ids[predicted[instance_map == k + 1]])
 

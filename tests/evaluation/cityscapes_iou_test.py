@@ -120,11 +120,12 @@ def test_no_instances_no_iiou():
 
 
 def test_by_hand():
-  """A car of four pixels, half of it found; two false ones on the road."""
+  """A car of four pixels, half of it found; two false ones on the road; a caravan, which is void."""
   scores = CityscapesIoU(['road', 'car', 'bus'])
-  truth = np.array([[1, 1, 1, 1, 0, 0]])
-  predicted = np.array([[1, 1, 2, 0, 1, 1]])
-  scores.update(truth, predicted, np.where(truth == 1, 1, 0), np.array([CAR * 1000 + 5]))
+  truth = np.array([[1, 1, 1, 1, 0, 0, -1]])
+  predicted = np.array([[1, 1, 2, 0, 1, 1, 1]])
+  instance_map = np.array([[1, 1, 1, 1, 0, 0, 2]])
+  scores.update(truth, predicted, instance_map, np.array([CAR * 1000 + 5, CARAVAN * 1000]))
   weight = 12794.0202738185 / 4
   result = scores.result()
   assert result['per_class'][1] == {

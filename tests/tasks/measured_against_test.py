@@ -127,7 +127,10 @@ def test_records_that_know_no_crowds(tmp_path):
     assert result['table'].count('know no crowds') == warns
 
 
-@pytest.mark.parametrize('ids, known', [([7, 26001, 26002], True), ([1, 2, 3], False)])
+@pytest.mark.parametrize('ids, known', [
+    ([7, 26001, 26002], True),
+    ([1, 2, 3], False),
+    ([7, 24001, 9999999], False)])  # not Cityscapes' numbers: 24 is person, 9999 nothing
 def test_iiou_where_the_records_tell_instances_apart(tmp_path, ids, known):
   road, car = 0, 13
   regions = masks((0, 64, 48, 96), (0, 64, 32, 48), (0, 64, 0, 32))
