@@ -120,7 +120,7 @@ def test_no_instances_no_iiou():
 
 
 def test_by_hand():
-  """A car of four pixels, half of it found; two false ones on the road; a caravan, which is void."""
+  """A car of four pixels, half of it found; two false ones on the road; a caravan is void."""
   scores = CityscapesIoU(['road', 'car', 'bus'])
   truth = np.array([[1, 1, 1, 1, 0, 0, -1]])
   predicted = np.array([[1, 1, 2, 0, 1, 1, 1]])

@@ -126,7 +126,7 @@ def test_what_is_not_a_plain_field(name):
       wanted['mapper'] in ('mask_former_semantic', 'coco_instance_lsj'))
   assert e.task.train_data.parser.merge_classes == ('semantic' in name) == e.task.validation_data.parser.merge_classes
   assert e.task.train_data.parser.augmentation.legacy_nearest == (wanted['mapper'] == 'mask_former_semantic')
-  # The official recipes have no limit; where an image can hold more than 128 segments, what bytes can count.
+  # The official recipes have no limit; 255 is what bytes can count.
   many = wanted['dataset'].startswith('mapillary') or (
       wanted['dataset'].startswith('ade20k') and wanted['task'] != 'semantic')
   assert e.task.train_data.parser.max_segments == (255 if many else 128)
