@@ -31,6 +31,9 @@ class DataSet:
     label_rule: what a pixel of a semantic label is: 'index' of the class, 'index + 1', or its 'id'.
     void_labels: values of pixels that belong to no class.
     instance_rule: by whose rules AP is computed, 'coco' or 'cityscapes'.
+    semantic_rule: by whose rules mIoU is computed, 'detectron2' or 'cityscapes'.
+    semantic_truth: what the published mIoU of panoptic models is measured against: the panoptic
+      'segments', or the 'labels', an image per image whose pixels are classes.
   """
   name: str
   classes: tuple[Class, ...]
@@ -39,6 +42,8 @@ class DataSet:
   label_rule: str = 'index'
   void_labels: tuple[int, ...] = (255,)
   instance_rule: str = 'coco'
+  semantic_rule: str = 'detectron2'
+  semantic_truth: str = 'segments'
 
   @property
   def num_classes(self) -> int:
@@ -63,19 +68,21 @@ class DataSet:
 # Facts of each row, fields of `DataSet`; classes are in label_maps/<name>.json, or are the things of another row.
 _ROWS = {
     'ade20k': dict(  # annotations/ as published
-        train_examples=20210, validation_examples=2000, label_rule='index + 1', void_labels=(0,)),
+        train_examples=20210, validation_examples=2000, label_rule='index + 1', void_labels=(0,),
+        semantic_truth='labels'),
     'ade20k_full': dict(  # as MaskFormer's preparation writes them
         train_examples=25574, validation_examples=2000, void_labels=(65535,)),
     'ade20k_instance': dict(things_of='ade20k', train_examples=20210, validation_examples=2000),
     'cityscapes': dict(  # *_labelIds.png; what is no class is void
         train_examples=2975, validation_examples=500, label_rule='id', void_labels=(*range(34), 255),
-        instance_rule='cityscapes'),
+        instance_rule='cityscapes', semantic_rule='cityscapes'),
     'cityscapes_instance': dict(
         things_of='cityscapes', train_examples=2975, validation_examples=500, instance_rule='cityscapes'),
     'coco_instance': dict(things_of='coco_panoptic', train_examples=118287, validation_examples=5000),
     'coco_panoptic': dict(train_examples=118287, validation_examples=5000),
     'coco_stuff10k': dict(train_examples=9000, validation_examples=1000),  # as MaskFormer's preparation writes them
-    'mapillary': dict(train_examples=18000, validation_examples=2000, void_labels=(65,)),  # labels/ as published
+    'mapillary': dict(  # labels/ as published
+        train_examples=18000, validation_examples=2000, void_labels=(65,), semantic_truth='labels'),
     'shapes_instance': dict(things_of='shapes_panoptic'),
     'shapes_panoptic': dict(),
 }

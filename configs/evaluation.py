@@ -10,8 +10,12 @@ class Evaluation(hyperparams.Config):
   """Which answers are scored, panoptic inference's thresholds, and the report."""
   panoptic: bool = True  # PQ; masks are then brought to original size before any inference, semantic too
   semantic: bool = False  # mIoU
+  # Folder of label PNGs that mIoU is measured against, <file name or source id>.png per validation
+  # image, values as the data set's label_rule says; empty: the records' segments
+  semantic_labels: str = ''
   instance: bool = False  # AP of masks
-  # instances_*.json that AP is measured against, as published for panoptic models; empty: the records' segments
+  # instances_*.json that AP is measured against; empty: the records' instances, or their segments
+  # where they hold no instances
   instance_annotations: str = ''
   confident_pixels_only: bool = False  # panoptic pixels whose own mask is below 0.5 stay void (Mask2Former)
   instances_per_picture: int = 100  # best pairs of query and class

@@ -168,6 +168,10 @@ def _validate_predictor(experiment: Experiment) -> None:
       not evaluation.instance_annotations or evaluation.instance,
       'task.evaluation.instance_annotations has no effect without task.evaluation.instance; set that to True')
   _require(
+      not evaluation.semantic_labels or evaluation.semantic,
+      'task.evaluation.semantic_labels has no effect without task.evaluation.semantic; set that to '
+      'True')
+  _require(
       not (per_pixel and (evaluation.panoptic or evaluation.instance)),
       'task.evaluation.panoptic or instance is True, but a per-pixel model has no panoptic answer; set it to False')
 

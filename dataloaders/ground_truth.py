@@ -7,27 +7,40 @@ from configs import datasets
 from configs.errors import UserError
 from dataloaders import decoder
 from dataloaders import files
+from dataloaders import record_facts
 from dataloaders import schema
 from dataloaders.converters import coco_instances
 from dataloaders.converters import shards
+from dataloaders.semantic_labels import SemanticLabels
 
 
 class GroundTruth:
   """Looks up a picture's segments by the example id that went through the device.
 
   Keeps where each record lies, not the records; a record is read and decoded when it is asked for.
+
+  Attributes:
+    instance_source: what `instances` returns: the 'annotations' given, the 'instances' of the
+      records, or their 'segments'.
+    has_labels: whether `labels` can be asked for.
+    knows_crowds: whether the records can mark crowds.
+    repeats_a_class: whether a record holds two segments of one class, so that the records were not
+      made from semantic labels.
   """
 
-  def __init__(self, input_path: str, data_set: str, instance_annotations: str = ''):
+  def __init__(self, input_path: str, data_set: str, instance_annotations: str = '',
+               semantic_labels: str = ''):
     """Reads the records' ids.
 
     Args:
       input_path: the validation records.
       data_set: row of configs/datasets.py.
       instance_annotations: instances JSON that `instances` reads instead of the records.
+      semantic_labels: folder of label PNGs that `labels` reads.
 
     Raises:
-      UserError: no records, a truncated file, two records with one source id, or one that the JSON lacks.
+      UserError: no records, a truncated file, two records with one source id, or one that the JSON
+        or the folder lacks; records with and without instances together.
     """
     self._data_set, self._json = data_set, instance_annotations
     # A graph: operation by operation, decoding takes longer than scoring.
@@ -36,7 +49,8 @@ class GroundTruth:
         input_signature=[tf.TensorSpec([], tf.string)])
     self._places = {}
     places = files.places(files.match(input_path))
-    ids = tf.constant([_source_id(files.read(place)) for place in places])
+    facts = [record_facts.of(files.read(place)) for place in places]
+    ids = tf.constant([fact.source_id for fact in facts])
     for example_id, place in zip(decoder.example_id(ids).numpy(), places):
       if int(example_id) in self._places:
         raise UserError(f'{input_path}: two records have one source id ({place.path}); every picture must be '
@@ -44,6 +58,13 @@ class GroundTruth:
       self._places[int(example_id)] = place
     if datasets.get(data_set).instance_rule == 'cityscapes':
       self._require_void(places[0], input_path)
+    self.knows_crowds = all(fact.knows_crowds for fact in facts)
+    self.repeats_a_class = any(fact.repeats_a_class for fact in facts)
+    self.instance_source = _instance_source(facts, instance_annotations, input_path)
+    self.has_labels = bool(semantic_labels)
+    if self.has_labels:
+      images = [(fact.source_id, fact.file_name) for fact in facts]
+      self._labels = SemanticLabels(semantic_labels, data_set, images, input_path)
     self._annotated = None
     if instance_annotations:
       rows = coco_instances.Source('', instance_annotations, data_set).rows()
@@ -63,7 +84,7 @@ class GroundTruth:
 
   def source_id(self, example_id: int) -> str:
     """Returns the picture's id in its data set."""
-    return _source_id(files.read(self._places[example_id])).decode()
+    return record_facts.of(files.read(self._places[example_id])).source_id
 
   def __getitem__(self, example_id: int) -> tuple[np.ndarray, list[dict]]:
     """Returns a picture's truth.
@@ -82,9 +103,17 @@ class GroundTruth:
     return {name: value.numpy() for name, value in self._decode(record).items()}
 
   def instances(self, example_id: int) -> list[dict]:
-    """Returns every segment of a picture with its whole mask: category_id, iscrowd, area, mask bool [height, width]."""
+    """Returns what AP is measured against, see `instance_source`.
+
+    Returns:
+      Dicts of category_id (class), iscrowd, area and mask (bool [height, width], the whole mask).
+    """
     if self._annotated is not None:
       return self._annotated_instances(self._annotated[self.source_id(example_id)])
+    if self.instance_source == 'instances':
+      known = schema.read_instances(files.read(self._places[example_id]))
+      return [{'category_id': i.class_id, 'iscrowd': i.is_crowd, 'area': i.area, 'mask': i.mask}
+              for i in known]
     found = self._segments(example_id)
     return [{'category_id': int(found['class'][i]), 'iscrowd': bool(found['is_crowd'][i]),
              'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['layer'][i]] == i + 1}
@@ -113,16 +142,43 @@ class GroundTruth:
       return schema.decode_id_map(parsed['image/void'].numpy()) > 0
     return self[example_id][0] == 0
 
+  def labels(self, example_id: int, size: tuple[int, int]) -> np.ndarray:
+    """Returns the classes of an image's label, whole numbers [height, width], -1 where void.
+
+    Args:
+      example_id: of the image.
+      size: its (height, width).
+
+    Raises:
+      UserError: the label cannot be used; see `SemanticLabels.read`.
+    """
+    return self._labels.read(self.source_id(example_id), size)
+
+  def cityscapes_values(self, example_id: int) -> np.ndarray:
+    """Returns what *_instanceIds.png holds at each segment: 1000 * label id + number.
+
+    Returns:
+      int64 [segments]; 0 of what is no single instance, and of all segments of records that do not
+      tell instances apart.
+    """
+    parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
+    values, classes = parsed['segments/id'].numpy(), parsed['segments/class'].numpy()
+    class_of = datasets.get(self._data_set).contiguous_ids
+    own = [class_of.get(int(value) // 1000) == class_id for value, class_id in zip(values, classes)]
+    return np.where(own, values, 0)
+
   def picture(self, example_id: int) -> np.ndarray:
     """Returns the picture, uint8 [height, width, 3]."""
     return decoder.decode(tf.constant(files.read(self._places[example_id])), self._data_set)['image'].numpy()
 
 
-def _source_id(record: bytes) -> bytes:
-  """Returns a serialized record's source id; the file name where it has none."""
-  features = tf.train.Example.FromString(record).features.feature
-  for key in ('image/source_id', 'image/filename'):
-    values = features[key].bytes_list.value
-    if values and values[0]:
-      return values[0]
-  raise UserError('a record has neither image/source_id nor image/filename; convert the data set again')
+def _instance_source(facts: list[record_facts.Facts], annotations: str, input_path: str) -> str:
+  """Returns what `GroundTruth.instance_source` says."""
+  if annotations:
+    return 'annotations'
+  known = [fact.knows_instances for fact in facts]
+  if any(known) and not all(known):
+    raise UserError(
+        f'{input_path}: {known.count(False)} of {len(known)} records lack the instances that AP is '
+        'measured against, so two conversions are mixed; name one of them')
+  return 'instances' if all(known) else 'segments'

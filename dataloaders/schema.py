@@ -6,9 +6,11 @@ import io
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from pycocotools import mask as mask_tools
 
 FORMAT = 2  # raised when converters write other records than before; what was converted earlier is converted again
 MAX_SEGMENTS = 65535  # id maps are 16-bit PNGs
+INSTANCE_CLASS = 'instances/class'  # there, though empty, in every record that knows the instances
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,24 @@ class Segment:
   layer: int
   area: int
   id: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance:
+  """One instance of an image, as the instance annotations have it; instances may overlap.
+
+  Attributes:
+    class_id: contiguous class.
+    is_crowd: whether it stands for a group of things that were not told apart.
+    area: pixels, as the annotation file states it, a whole number.
+    id: id in the annotation file.
+    mask: bool [height, width], the whole mask.
+  """
+  class_id: int
+  is_crowd: bool
+  area: int
+  id: int
+  mask: np.ndarray
 
 
 def encode_id_map(id_map: np.ndarray) -> bytes:
@@ -50,7 +70,8 @@ def _ints(*values: int) -> tf.train.Feature:
 
 
 def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id: str, filename: str,
-          id_maps: list[np.ndarray], segments: list[Segment], void: np.ndarray | None = None) -> bytes:
+          id_maps: list[np.ndarray], segments: list[Segment], void: np.ndarray | None = None,
+          instances: list[Instance] | None = None) -> bytes:
   """Returns a picture as a serialized tf.train.Example.
 
   Args:
@@ -62,6 +83,7 @@ def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id:
     id_maps: [height, width] a layer; pixel value k is the k-th of `segments`, counted from 1; 0 is void.
     segments: all segments of the picture.
     void: bool [height, width], pixels that no score counts, where those differ from the pixels of no segment.
+    instances: of a panoptic data set, what AP is measured against; None: not known.
   """
   return tf.train.Example(features=tf.train.Features(feature={
       'image/encoded': _bytes(picture),
@@ -77,7 +99,36 @@ def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id:
       'segments/area': _ints(*[s.area for s in segments]),
       'segments/id': _ints(*[s.id for s in segments]),
       **({} if void is None else {'image/void': _bytes(encode_id_map(void))}),
+      **({} if instances is None else _instance_features(instances)),
   })).SerializeToString(deterministic=True)
+
+
+def _instance_features(instances: list[Instance]) -> dict[str, tf.train.Feature]:
+  runs = [mask_tools.encode(np.asfortranarray(i.mask.astype(np.uint8))) for i in instances]
+  return {
+      INSTANCE_CLASS: _ints(*[i.class_id for i in instances]),
+      'instances/is_crowd': _ints(*[int(i.is_crowd) for i in instances]),
+      'instances/area': _ints(*[i.area for i in instances]),
+      'instances/id': _ints(*[i.id for i in instances]),
+      'instances/runs': _bytes(*[r['counts'] for r in runs]),  # COCO's compressed run lengths
+  }
+
+
+def read_instances(record: bytes) -> list[Instance] | None:
+  """Returns the instances of a serialized record, None where it does not know them.
+
+  They are for scoring on the host alone; the input pipeline does not read them.
+  """
+  found = tf.train.Example.FromString(record).features.feature
+  if INSTANCE_CLASS not in found:
+    return None
+  size = [found[f'image/{side}'].int64_list.value[0] for side in ('height', 'width')]
+  masks = [mask_tools.decode({'size': size, 'counts': counts}).astype(bool)
+           for counts in found['instances/runs'].bytes_list.value]
+  numbers = [found[key].int64_list.value
+             for key in (INSTANCE_CLASS, 'instances/is_crowd', 'instances/area', 'instances/id')]
+  return [Instance(class_id, bool(is_crowd), area, instance_id, mask)
+          for class_id, is_crowd, area, instance_id, mask in zip(*numbers, masks)]
 
 
 def features() -> dict:

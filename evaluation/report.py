@@ -3,14 +3,25 @@
 GROUPS = ('all', 'things', 'stuff')
 MEASURES = ('pq', 'sq', 'rq')
 SEMANTIC = ('miou', 'fwiou', 'macc', 'pacc')
+# Besides, of DataSet.semantic_rule 'cityscapes'; the first always, iIoU where instances are known.
+CITYSCAPES = ('category_iou', 'iiou', 'category_iiou')
 _TITLES = {'ap': 'AP', 'ap50': 'AP50', 'ap75': 'AP75', 'ap_small': 'small', 'ap_medium': 'medium', 'ap_large': 'large'}
 INSTANCE = {'coco': tuple(_TITLES), 'cityscapes': ('ap', 'ap50')}  # by DataSet.instance_rule
 
 
-def names(panoptic: bool, semantic: bool, instance: bool = False, instance_rule: str = 'coco') -> list[str]:
+def names(panoptic: bool, semantic: bool, instance: bool = False, instance_rule: str = 'coco',
+          semantic_rule: str = 'detectron2') -> list[str]:
   """Returns the names of the metrics that every such evaluation has."""
-  return ([f'{measure}_{group}' for group in GROUPS for measure in MEASURES] if panoptic else []) + (
-      list(SEMANTIC) if semantic else []) + (list(INSTANCE[instance_rule]) if instance else [])
+  found = []
+  if panoptic:
+    found += [f'{measure}_{group}' for group in GROUPS for measure in MEASURES]
+  if semantic:
+    found += SEMANTIC
+    if semantic_rule == 'cityscapes':
+      found.append(CITYSCAPES[0])
+  if instance:
+    found += INSTANCE[instance_rule]
+  return found
 
 
 def flat_panoptic(result: dict, classes, per_class: bool = True) -> dict[str, float]:
@@ -28,10 +39,19 @@ def flat_panoptic(result: dict, classes, per_class: bool = True) -> dict[str, fl
 
 
 def flat_semantic(result: dict, classes, per_class: bool = True) -> dict[str, float]:
-  """Returns `MeanIoU.result` as {'miou': …, 'iou_class/<name>': …}; arguments as `flat_panoptic`."""
-  metrics = {name: result[name] for name in SEMANTIC}
-  if per_class:
-    metrics.update({f'iou_class/{classes[c].name}': row['iou'] for c, row in result['per_class'].items()})
+  """Returns the result of `MeanIoU` or `CityscapesIoU` as {'miou': …, 'iou_class/<name>': …}.
+
+  Of Cityscapes also 'iiou_class/<name>', 'iou_category/<name>' and 'iiou_category/<name>', where
+  known. Arguments as `flat_panoptic`.
+  """
+  metrics = {name: result[name] for name in (*SEMANTIC, *CITYSCAPES) if name in result}
+  if not per_class:
+    return metrics
+  rows = {f'class/{classes[c].name}': row for c, row in result['per_class'].items()}
+  rows.update({f'category/{name}': row for name, row in result.get('per_category', {}).items()})
+  for measure in ('iou', 'iiou'):
+    metrics.update({
+        f'{measure}_{name}': row[measure] for name, row in rows.items() if measure in row})
   return metrics
 
 
@@ -57,6 +77,28 @@ def semantic_table(result: dict, classes, per_class: bool = True) -> str:
     lines.append(f'{"class":<24}{"IoU":>7}{"ACC":>7}')
     lines += [f'{classes[c].name[:24]:<24}{row["iou"]:7.1f}{row["acc"]:7.1f}' for c, row in result['per_class'].items()]
   return '\n'.join(lines)
+
+
+def cityscapes_table(result: dict, classes, per_class: bool = True) -> str:
+  """Returns the result of `CityscapesIoU` as aligned text, x100; a dash where iIoU is not known."""
+  lines = [
+      f'{"":<24}{"IoU":>7}{"iIoU":>7}{"fwIoU":>7}{"mACC":>7}{"pACC":>7}{"number":>9}',
+      _cityscapes_line('classes', result['miou'], result.get('iiou'))
+      + ''.join(f'{result[m]:7.1f}' for m in SEMANTIC[1:]) + f'{result["num_classes"]:9d}',
+      _cityscapes_line('categories', result['category_iou'], result.get('category_iiou'))
+      + f'{"":21}{result["num_categories"]:9d}']
+  if per_class:
+    lines.append(f'{"class":<24}{"IoU":>7}{"iIoU":>7}')
+    lines += [_cityscapes_line(classes[c].name, row['iou'], row.get('iiou'))
+              for c, row in result['per_class'].items()]
+    lines.append(f'{"category":<24}{"IoU":>7}{"iIoU":>7}')
+    lines += [_cityscapes_line(name, row['iou'], row.get('iiou'))
+              for name, row in result['per_category'].items()]
+  return '\n'.join(lines)
+
+
+def _cityscapes_line(name: str, iou: float, iiou: float | None) -> str:
+  return f'{name[:24]:<24}{iou:7.1f}' + (f'{"-":>7}' if iiou is None else f'{iiou:7.1f}')
 
 
 def flat_instance(result: dict, classes, per_class: bool = True) -> dict[str, float]:

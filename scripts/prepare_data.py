@@ -2,7 +2,7 @@
 
     python scripts/prepare_data.py coco_panoptic --coco_root /data/coco --output /data/coco_records
     python scripts/prepare_data.py coco_panoptic --images pictures/ --annotations panoptic.json \
-        --panoptic pngs/ --split train --output records/
+        --panoptic pngs/ --split val --instances instances.json --output records/
     python scripts/prepare_data.py coco_instances --coco_root /data/coco --output /data/coco_instance_records
     python scripts/prepare_data.py semantic --data_set ade20k --images ADEChallengeData2016/images/training \
         --labels ADEChallengeData2016/annotations/training --split train --output records/
@@ -35,6 +35,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser.add_argument('--images', help='folder of pictures (one split)')
   parser.add_argument('--annotations', help='COCO: panoptic or instances JSON (one split)')
   parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
+  parser.add_argument(
+      '--instances', help='coco_panoptic: instances JSON, stored in the records; AP is then '
+      "measured against it (one split; --coco_root finds val's by itself)")
   parser.add_argument('--labels', help='semantic: folder of label pictures (one split)')
   parser.add_argument('--image_suffix', default='.jpg', help="semantic: end of the pictures' names")
   parser.add_argument('--label_suffix', default='.png', help="semantic: what stands in its place in the labels' names")
@@ -53,6 +56,10 @@ def sources_of(args: argparse.Namespace) -> dict:
   from dataloaders.converters import coco_instances
   from dataloaders.converters import coco_panoptic
   from dataloaders.converters import semantic
+  if args.instances and (args.layout != 'coco_panoptic' or args.coco_root):
+    raise UserError(
+        '--instances goes with coco_panoptic and one split (--images, --annotations, --panoptic, '
+        '--split); --coco_root finds annotations/instances_val2017.json by itself')
   if args.layout == 'semantic':
     if not (args.images and args.labels and args.split and args.data_set):
       raise UserError('semantic needs --images, --labels, --split and --data_set')
@@ -76,7 +83,18 @@ def sources_of(args: argparse.Namespace) -> dict:
     raise UserError('give either --coco_root or all of --images, --annotations, --panoptic and --split')
   if args.coco_root:
     return coco_panoptic.coco_splits(args.coco_root, data_set)
-  return {args.split: coco_panoptic.Source(args.images, args.annotations, args.panoptic, data_set)}
+  paths = (args.images, args.annotations, args.panoptic, data_set)
+  if args.instances:
+    return {args.split: coco_panoptic.SourceWithInstances(*paths, args.instances)}
+  return {args.split: coco_panoptic.Source(*paths)}
+
+
+def _instances_line(source) -> str:
+  """Returns what AP will be measured against in panoptic records."""
+  instances = getattr(source, 'instances', '')
+  if instances:
+    return f'with the instances of {instances}, which AP is measured against'
+  return 'without instances: AP, if any, is measured against the panoptic segments'
 
 
 def main(argv: Sequence[str]) -> None:
@@ -85,6 +103,7 @@ def main(argv: Sequence[str]) -> None:
     datasets.get(args.data_set)
   if args.shards < 0 or args.workers < 1:
     raise UserError('--shards must be 0 or more and --workers 1 or more')
+  from dataloaders.converters import coco_panoptic
   from dataloaders.converters import shards
   sources = sources_of(args)
   for split, source in sources.items():
@@ -93,6 +112,8 @@ def main(argv: Sequence[str]) -> None:
     kept = f', {report.shards_kept} shards were finished already' if report.shards_kept else ''
     print(f'{split}: {report.written} pictures in {args.output}{kept}; {len(report.refused)} refused, '
           f'{len(report.remarks)} with remarks')
+    if isinstance(source, coco_panoptic.Source):
+      print(f'  {_instances_line(source)}')
     for title, rows in (('refused', report.refused), ('remark', report.remarks)):
       for name, reason in list(rows.items())[:5]:
         print(f'  {title}: {name}: {reason}')

@@ -17,7 +17,9 @@ from training import cli
 
 # Metrics of the results table, those that an evaluation has.
 COLUMNS = {'pq_all': 'PQ', 'sq_all': 'SQ', 'rq_all': 'RQ', 'pq_things': 'PQ things', 'pq_stuff': 'PQ stuff',
-           'miou': 'mIoU', 'fwiou': 'fwIoU', 'macc': 'mACC', 'pacc': 'pACC', 'ap': 'AP', 'ap50': 'AP50'}
+           'miou': 'mIoU', 'iiou': 'iIoU', 'category_iou': 'IoU categories',
+           'category_iiou': 'iIoU categories', 'fwiou': 'fwIoU', 'macc': 'mACC', 'pacc': 'pACC',
+           'ap': 'AP', 'ap50': 'AP50'}
 
 
 def write_table(folder: pathlib.Path) -> None:

@@ -8,12 +8,14 @@ from configs.datasets import DataSet
 from configs.evaluation import Evaluation
 from dataloaders.ground_truth import GroundTruth
 from evaluation import cityscapes_ap
+from evaluation import cityscapes_iou
 from evaluation import drawing
 from evaluation import instance_ap
 from evaluation import mean_iou
 from evaluation import panoptic_quality
 from evaluation import report
 from modeling.postprocessing import answers
+from tasks import measured_against
 
 
 class Scores:
@@ -22,7 +24,11 @@ class Scores:
   def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth):
     self._evaluation, self._data_set, self._truth = evaluation, data_set, truth
     self._quality = panoptic_quality.PanopticQuality(data_set.num_classes, data_set.thing_classes)
-    self._iou = mean_iou.MeanIoU(data_set.num_classes)
+    self._cityscapes_iou = data_set.semantic_rule == 'cityscapes'
+    if self._cityscapes_iou:
+      self._iou = cityscapes_iou.CityscapesIoU([c.name for c in data_set.classes])
+    else:
+      self._iou = mean_iou.MeanIoU(data_set.num_classes)
     self._cityscapes = data_set.instance_rule == 'cityscapes'
     make_precision = cityscapes_ap.CityscapesAP if self._cityscapes else instance_ap.InstanceAP
     self._precision = make_precision(data_set.num_classes)
@@ -39,8 +45,11 @@ class Scores:
       self._quality.update(true_map, true_segments, id_map, segments)
     if self._evaluation.semantic:
       labels = answers.labels_of(output, *sizes, resize_first=self._evaluation.panoptic or self._evaluation.instance)
-      table = np.array([-1] + [s['category_id'] for s in true_segments])
-      self._iou.update(table[true_map], labels)
+      true_labels = self._true_labels(example_id, true_map, true_segments)
+      told_apart = []
+      if self._cityscapes_iou:
+        told_apart = [true_map, self._truth.cityscapes_values(example_id)]
+      self._iou.update(true_labels, labels, *told_apart)
       drawn = drawn or answers.as_segments(labels)
     if self._evaluation.instance:
       things = self._data_set.thing_classes
@@ -53,6 +62,13 @@ class Scores:
     self._scored.append(example_id)
     if len(self._drawn) < self._evaluation.num_pictures:
       self._drawn.append(self._draw(example_id, (true_map, true_segments), drawn))
+
+  def _true_labels(self, example_id, true_map, true_segments) -> np.ndarray:
+    """Returns the classes that mIoU is measured against, [height, width], -1 where void."""
+    if self._truth.has_labels:
+      return self._truth.labels(example_id, true_map.shape)
+    table = np.array([-1] + [s['category_id'] for s in true_segments])
+    return table[true_map]
 
   def _draw(self, example_id, truth, predicted) -> np.ndarray:
     picture, classes = self._truth.picture(example_id), self._data_set.classes
@@ -68,14 +84,18 @@ class Scores:
       result = self._quality.result()
       metrics.update(report.flat_panoptic(result, classes, evaluation.report_per_class))
       tables.append(report.panoptic_table(result, classes, evaluation.report_per_class))
+      tables += measured_against.panoptic(self._truth)
     if evaluation.semantic:
       result = self._iou.result()
       metrics.update(report.flat_semantic(result, classes, evaluation.report_per_class))
-      tables.append(report.semantic_table(result, classes, evaluation.report_per_class))
+      table = report.cityscapes_table if self._cityscapes_iou else report.semantic_table
+      tables.append(table(result, classes, evaluation.report_per_class))
+      tables += measured_against.semantic(self._data_set, self._truth, result)
     if evaluation.instance:
       result = self._precision.result()
       metrics.update(report.flat_instance(result, classes, evaluation.report_per_class))
       tables.append(report.instance_table(result, classes, evaluation.report_per_class))
+      tables += measured_against.instance(self._data_set, self._truth)
     metrics['validation_loss'] = self._loss / max(len(self._scored), 1)
     return {**metrics, 'scored': self._scored, 'table': '\n'.join(tables),
             'images': {f'prediction_{i}': image[None] for i, image in enumerate(self._drawn)}}

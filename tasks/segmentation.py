@@ -212,12 +212,15 @@ class SegmentationTask(base_task.Task):
   def metric_names(self) -> list[str]:
     """Returns the metrics that may choose the best checkpoint."""
     evaluation = self.task_config.evaluation
-    rule = datasets.get(self.task_config.data_set).instance_rule
-    return [*report.names(evaluation.panoptic, evaluation.semantic, evaluation.instance, rule), 'validation_loss']
+    names = report.names(
+        evaluation.panoptic, evaluation.semantic, evaluation.instance,
+        self._data_set.instance_rule, self._data_set.semantic_rule)
+    return [*names, 'validation_loss']
 
   def _truth(self) -> ground_truth.GroundTruth:
     if self._ground_truth is None:
+      evaluation = self.task_config.evaluation
       self._ground_truth = ground_truth.GroundTruth(
           self.task_config.validation_data.input_path, self.task_config.data_set,
-          self.task_config.evaluation.instance_annotations)
+          evaluation.instance_annotations, evaluation.semantic_labels)
     return self._ground_truth

@@ -88,6 +88,11 @@ def check_inputs(
   if annotations and 'validation_data' in _PARTS[mode] and not tf.io.gfile.exists(annotations):
     raise errors.UserError(
         f'task.evaluation.instance_annotations={annotations} does not exist; give the instances JSON or unset it')
+  labels = task.evaluation.semantic_labels
+  if labels and 'validation_data' in _PARTS[mode] and not tf.io.gfile.isdir(labels):
+    raise errors.UserError(
+        f'task.evaluation.semantic_labels={labels} is no folder; give the folder of the label PNGs '
+        'or unset it')
 
 
 def check_init_checkpoint(task: Segmentation) -> None:

@@ -88,11 +88,12 @@ def _model(row: table.Row, recipe: table.Recipe, num_classes: int) -> MaskFormer
 def _train_parser(row: table.Row, recipe: table.Recipe) -> Parser:
   short_edges = list(recipe.short_edges)
   if not recipe.crop:
-    return Parser(augmentation=Augmentation(
+    return Parser(max_segments=recipe.max_segments, augmentation=Augmentation(
         crop_probability=0.5, crop_pre_short_edges=[400, 500, 600], crop_side_range=[384, 600],
         short_edges=short_edges, long_edge_limit=recipe.long_edge_limit))
   window = dict(
-      output_size=list(recipe.crop), padding_byte=128 if recipe.padded else -1, max_layers=_layers(row),
+      output_size=list(recipe.crop), padding_byte=128 if recipe.padded else -1,
+      max_segments=recipe.max_segments, max_layers=_layers(row),
       merge_classes=row.task == 'semantic',
       # A segment that the crop removed stays as an empty mask, but for semantic labels and COCO's instances.
       drop_vanished_segments=row.task == 'semantic' or row.data_set == 'coco_instance')

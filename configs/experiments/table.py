@@ -29,6 +29,8 @@ class Recipe:
     scores: what is evaluated, of 'panoptic', 'semantic' and 'instance'.
     validation_interval: steps; 0: at the end only.
     images_per_gpu: of the official training; the class loss is a mean over so many, and no more were padded together.
+    max_segments: slots for the targets of an image; the official recipes have no limit. 255 is the
+      most that id maps of bytes hold.
   """
   pictures: int
   steps: int
@@ -46,6 +48,7 @@ class Recipe:
   scores: tuple[str, ...] = ()
   validation_interval: int = 5000
   images_per_gpu: int = 2
+  max_segments: int = 128
 
 
 _DETR = (480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800)
@@ -61,7 +64,7 @@ _MASKFORMER = {
         scores=('panoptic',), validation_interval=0, images_per_gpu=1),
     ('ade20k', 'panoptic'): Recipe(
         16, 720000, _AROUND_640, 2560, (640, 2560), (640, 640), thresholds=(0.7, 0.8),
-        scores=('panoptic', 'semantic'), validation_interval=0),
+        scores=('panoptic', 'semantic'), validation_interval=0, max_segments=255),
     ('ade20k', 'semantic'): Recipe(
         16, 160000, _AROUND_512, 2048, (512, 2048), (512, 512), scores=('semantic',)),
     ('ade20k_full', 'semantic'): Recipe(
@@ -72,16 +75,20 @@ _MASKFORMER = {
         32, 60000, tuple(range(320, 961, 64)), 2560, (640, 2560), (640, 640), scores=('semantic',),
         images_per_gpu=4),
     ('mapillary', 'semantic'): Recipe(
-        16, 300000, _AROUND_2048, 8192, (2048, 2048), (1280, 1280), scores=('semantic',)),
+        16, 300000, _AROUND_2048, 8192, (2048, 2048), (1280, 1280), scores=('semantic',),
+        max_segments=255),
 }
 
 _ALL = ('panoptic', 'semantic', 'instance')
 _JITTERED = Recipe(
     16, 368750, (), 0, (800, 1333), (1024, 1024), jitter=(0.1, 2.0), boundaries=(327778, 355092), thresholds=(0.8, 0.8))
-_ADE20K = Recipe(16, 160000, _AROUND_640, 2560, (640, 2560), (640, 640), thresholds=(0.8, 0.8))
+_ADE20K = Recipe(
+    16, 160000, _AROUND_640, 2560, (640, 2560), (640, 640), thresholds=(0.8, 0.8), max_segments=255)
 _CITYSCAPES = Recipe(
     16, 90000, _AROUND_1024, 4096, (1024, 2048), (512, 1024), padded=False, norm='sync', thresholds=(0.8, 0.8))
-_MAPILLARY = Recipe(16, 300000, _AROUND_2048, 8192, (2048, 2048), (1024, 1024), thresholds=(0.0, 0.8))
+_MAPILLARY = Recipe(
+    16, 300000, _AROUND_2048, 8192, (2048, 2048), (1024, 1024), thresholds=(0.0, 0.8),
+    max_segments=255)
 _MASK2FORMER = {
     ('coco_panoptic', 'panoptic'): dataclasses.replace(_JITTERED, scores=_ALL),
     ('coco_instance', 'instance'): dataclasses.replace(_JITTERED, scores=('instance',)),

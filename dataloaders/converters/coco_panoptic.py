@@ -10,6 +10,7 @@ import tensorflow as tf
 from configs import datasets
 from configs.errors import UserError
 from dataloaders import schema
+from dataloaders.converters import coco_instances
 from dataloaders.converters import shards
 
 
@@ -91,18 +92,73 @@ class Source:
       remarks.append(f'{wrong} areas differ from the PNG')
     segments = [schema.Segment(classes[info['category_id']], bool(info.get('iscrowd', 0)), 0,
                                int(info.get('area', n)), info['id']) for info, n in zip(infos, pixels)]
-    record = schema.write(data, kind, size, str(row['id']), row['file_name'], [id_map], segments)
+    record = schema.write(data, kind, size, str(row['id']), row['file_name'], [id_map], segments,
+                          instances=self.instances_of(row))
     return record, '; '.join(remarks)
+
+  def instances_of(self, row: dict) -> list[schema.Instance] | None:
+    """Returns the instances for the record of a row, None where they are not known."""
+    del row
+    return None
 
   def annotations_state(self) -> list:
     stat = tf.io.gfile.stat(self.annotations)
     return [stat.length, stat.mtime_nsec, *shards.folder_state(self.panoptic)]
 
 
+@dataclasses.dataclass(frozen=True)
+class SourceWithInstances(Source):
+  """A split whose records also hold the instances, which the published AP is measured against.
+
+  A class of its own, so that a conversion with them and one without never count as the same.
+
+  Attributes:
+    instances: instances JSON of the same images.
+  """
+  instances: str = ''
+
+  def rows(self) -> list[dict]:
+    """Returns the rows of `Source.rows` with 'instances' of `coco_instances.Source.rows`.
+
+    Raises:
+      UserError: of either JSON, or the instances JSON lacks images of the panoptic one.
+    """
+    rows = super().rows()
+    found = coco_instances.Source('', self.instances, self.data_set).rows()
+    instances_of = {str(row['id']): row['instances'] for row in found}
+    missing = {str(row['id']) for row in rows} - set(instances_of)
+    if missing:
+      raise UserError(
+          f'instances {self.instances} lack {len(missing)} images of {self.annotations}, '
+          f'{min(missing)} for one; give the instances JSON of the same split')
+    return [{**row, 'instances': instances_of[str(row['id'])]} for row in rows]
+
+  def instances_of(self, row: dict) -> list[schema.Instance]:
+    classes, size = datasets.get(self.data_set).contiguous_ids, (row['height'], row['width'])
+    return [
+        schema.Instance(
+            classes[i['category_id']], bool(i['iscrowd']), coco_instances.whole_area(i['area']),
+            i['id'], coco_instances.rasterize(i, size, self.instances))
+        for i in row['instances']]
+
+  def annotations_state(self) -> list:
+    stat = tf.io.gfile.stat(self.instances)
+    return [*super().annotations_state(), stat.length, stat.mtime_nsec]
+
+
 def coco_splits(root: str, data_set: str) -> dict[str, Source]:
-  """Returns the sources of 'train' and 'val' in COCO's official folder layout below `root`."""
-  return {split: Source(
+  """Returns the sources of 'train' and 'val' in COCO's official folder layout below `root`.
+
+  'val' is with instances where annotations/instances_val2017.json is there; nothing reads those of
+  'train'.
+  """
+  folder = posixpath.join(root, 'annotations')
+  sources = {split: Source(
       images=posixpath.join(root, f'{split}2017'),
-      annotations=posixpath.join(root, 'annotations', f'panoptic_{split}2017.json'),
-      panoptic=posixpath.join(root, 'annotations', f'panoptic_{split}2017'),
+      annotations=posixpath.join(folder, f'panoptic_{split}2017.json'),
+      panoptic=posixpath.join(folder, f'panoptic_{split}2017'),
       data_set=data_set) for split in ('train', 'val')}
+  instances = posixpath.join(folder, 'instances_val2017.json')
+  if tf.io.gfile.exists(instances):
+    sources['val'] = SourceWithInstances(**vars(sources['val']), instances=instances)
+  return sources

@@ -12,6 +12,51 @@ from dataloaders import schema
 from dataloaders.converters import shards
 
 
+def read_label(path: str, size: tuple[int, int]) -> np.ndarray:
+  """Reads a label.
+
+  Args:
+    path: a PNG of one channel, grey of 8 or 16 bits or with a palette, whose indices count.
+    size: (height, width) of its image.
+
+  Returns:
+    The values, whole numbers [height, width].
+
+  Raises:
+    Refused: there is none, it cannot be decoded, has several channels or another size.
+  """
+  label = np.asarray(shards.decode(shards.load(path), path))
+  if label.ndim != 2:
+    raise shards.Refused(f'{path} has colours; a label is one channel of classes')
+  if label.shape != tuple(size):
+    raise shards.Refused(
+        f'{path} is {label.shape[0]}x{label.shape[1]}, its image {size[0]}x{size[1]}')
+  return label
+
+
+def classes_of(label: np.ndarray, data_set: str, path: str) -> np.ndarray:
+  """Turns a label's values into classes by the `label_rule` and `void_labels` of the data set.
+
+  Args:
+    label: whole numbers [height, width].
+    data_set: row of configs/datasets.py.
+    path: of the label, for messages.
+
+  Returns:
+    Classes, whole numbers [height, width], -1 where void.
+
+  Raises:
+    Refused: a value is neither a class nor void.
+  """
+  class_of = datasets.get(data_set).class_of_label
+  values, inverse = np.unique(label, return_inverse=True)
+  strange = [int(v) for v in values if int(v) not in class_of]
+  if strange:
+    raise shards.Refused(
+        f'{path} has values that are neither class nor void in {data_set}: {strange[:5]}')
+  return np.array([class_of[int(v)] for v in values])[inverse].reshape(label.shape)
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """One split.
@@ -52,13 +97,7 @@ class Source:
     picture_path = posixpath.join(self.images, row['file_name'])
     label_path = posixpath.join(self.labels, row['label'])
     image, data, kind, remarks = shards.picture(picture_path)
-    label = np.asarray(shards.decode(shards.load(label_path), label_path))
-    if label.ndim != 2:
-      raise shards.Refused(f'{label_path} has colours; a label is one channel of classes')
-    if label.shape != image.size[::-1]:
-      raise shards.Refused(f'{label_path} is {label.shape[0]}x{label.shape[1]}, its picture '
-                           f'{image.height}x{image.width}')
-    return data, kind, label, remarks
+    return data, kind, read_label(label_path, image.size[::-1]), remarks
 
   def convert_picture(self, row: dict) -> tuple[bytes, str]:
     """Checks one picture against its label and returns (record, remark or '').
@@ -67,16 +106,9 @@ class Source:
       Refused: it cannot be used.
     """
     data, kind, label, remarks = self.read(row)
-    class_of = datasets.get(self.data_set).class_of_label
-    values, inverse = np.unique(label, return_inverse=True)
-    strange = [int(v) for v in values if int(v) not in class_of]
-    if strange:
-      raise shards.Refused(
-          f'{row["label"]} has values that are neither class nor void in {self.data_set}: {strange[:5]}')
-    classes = np.array([class_of[int(v)] for v in values])
+    classes = classes_of(label, self.data_set, row['label'])
     present = np.unique(classes[classes >= 0])
-    ids = np.where(classes >= 0, np.searchsorted(present, classes) + 1, 0)
-    id_map = ids[inverse].reshape(label.shape)
+    id_map = np.where(classes >= 0, np.searchsorted(present, classes) + 1, 0)
     areas = np.bincount(id_map.ravel(), minlength=len(present) + 1)[1:]
     segments = [schema.Segment(int(c), False, 0, int(n), k + 1) for k, (c, n) in enumerate(zip(present, areas))]
     if not segments:

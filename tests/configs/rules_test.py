@@ -34,6 +34,8 @@ PARSER = 'task.train_data.parser'
     (f'runtime.jit_compile=True,{PARSER}.output_size=[64,64],task.losses.matcher=host', ['matcher', 'auto']),
     ('runtime.seed=2147483648', ['runtime.seed is 2147483648', 'below']),
     ('runtime.distribution_strategy=tpu', ["'tpu'", 'output_size']),
+    ('task.evaluation.semantic_labels=x',
+     ['semantic_labels has no effect', 'task.evaluation.semantic']),
     ('task.evaluation.instance_annotations=x.json', ['instance_annotations has no effect', 'task.evaluation.instance']),
 ])
 def test_contradictions(text, parts):

@@ -75,7 +75,8 @@ def test_refused_and_remarked(tmp_path):
   assert report.written == 3 and len(truth) == 3
   assert report.remarks == {'void.jpg': 'nothing but void',
                             'turned.jpg': 'image (turned by its EXIF) stored as RGB PNG'}
-  for name, words in (('strange', r'neither class nor void in ade20k: \[201\]'), ('small', '20x40, its picture 30x40'),
+  for name, words in (('strange', r'neither class nor void in ade20k: \[201\]'),
+                      ('small', '20x40, its image 30x40'),
                       ('colours', 'one channel'), ('alone', 'does not exist'), ('broken', 'cannot be decoded')):
     assert tf.strings.regex_full_match(report.refused[f'{name}.jpg'], f'.*{words}.*'), report.refused
   turned = next(i for i in truth.example_ids if truth.source_id(i) == 'turned')

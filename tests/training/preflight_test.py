@@ -56,6 +56,14 @@ def test_missing_instance_annotations(tmp_path):
     preflight.check_inputs(task, 'train_and_eval', lambda *_: None)
 
 
+def test_missing_semantic_labels(tmp_path):
+  task = _shapes().task
+  task.evaluation.semantic_labels = str(tmp_path / 'none')
+  preflight.check_inputs(task, 'train', lambda *_: None)
+  with pytest.raises(UserError, match='semantic_labels=.*none is no folder'):
+    preflight.check_inputs(task, 'eval', lambda *_: None)
+
+
 def test_errors_of_the_reader_pass():
   def read_one(*_):
     raise UserError('no file matches')

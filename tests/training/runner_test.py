@@ -132,11 +132,17 @@ def test_evaluating_nothing_is_refused(records, tmp_path):
     run(misspelt, 'train', tmp_path)
 
 
-def test_a_mistake_in_the_truth_does_not_wait_for_the_first_evaluation(records, tmp_path, capsys):
+@pytest.mark.parametrize('score, field, name, lacks', [
+    ('instance', 'instance_annotations', 'instances.json', '5 pictures'),
+    ('semantic', 'semantic_labels', 'labels', 'the labels of 5 images')])
+def test_a_mistake_in_the_truth_does_not_wait_for_the_first_evaluation(
+    records, tmp_path, capsys, score, field, name, lacks):
   (tmp_path / 'instances.json').write_text('{"images": [], "annotations": []}')
+  (tmp_path / 'labels').mkdir()
   e = experiment(records, 2)
-  e.task.evaluation.instance, e.task.evaluation.instance_annotations = True, str(tmp_path / 'instances.json')
-  with pytest.raises(UserError, match='instance_annotations=.* lacks 5 pictures'):
+  setattr(e.task.evaluation, score, True)
+  setattr(e.task.evaluation, field, str(tmp_path / name))
+  with pytest.raises(UserError, match=f'{field}=.* lacks {lacks}'):
     run(e, 'train_and_eval', tmp_path / 'run')
   assert 'step ' not in capsys.readouterr().out and not list((tmp_path / 'run').glob('ckpt*'))
 

@@ -131,6 +131,10 @@ def test_what_is_not_a_plain_field(name):
   window = e.task.train_data.parser.output_size
   assert e.task.micro_batch_size == (0 if window else wanted['published_pictures_per_gpu'])
   assert (table.PUBLISHED[name].precision == 'float16 AMP') == wanted['mixed_precision_float16']
+  # The official recipes have no limit; 255 is what bytes can count.
+  many = wanted['dataset'].startswith('mapillary') or (
+      wanted['dataset'].startswith('ade20k') and wanted['task'] != 'semantic')
+  assert e.task.train_data.parser.max_segments == (255 if many else 128)
   if e.task.model.which_pixel_decoder != 'fpn':
     c = e.task.model.pixel_decoder
     assert (c.encoder_layers, c.encoder_feedforward, c.encoder_dropout) == tuple(

@@ -1,0 +1,53 @@
+"""What a validation record says of itself, read once and without decoding an image."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from configs.errors import UserError
+from dataloaders import schema
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+  """Facts of one record.
+
+  Attributes:
+    source_id: the image's id in its data set; its file name where the record has none.
+    file_name: of the image, '' where the record does not say.
+    knows_crowds: whether it can mark a segment as a crowd; Model Garden's converter cannot.
+    knows_instances: whether it holds the instances beside the panoptic segments.
+    repeats_a_class: whether two of its segments have one class, so that they are no semantic label.
+  """
+  source_id: str
+  file_name: str
+  knows_crowds: bool
+  knows_instances: bool
+  repeats_a_class: bool
+
+
+def of(record: bytes) -> Facts:
+  """Returns the facts of a serialized record.
+
+  Raises:
+    UserError: it has neither a source id nor a file name.
+  """
+  features = tf.train.Example.FromString(record).features.feature
+  source_id, file_name = (
+      _text(features, f'image/{name}') for name in ('source_id', 'filename'))
+  if not source_id and not file_name:
+    raise UserError(
+        'a record has neither image/source_id nor image/filename; convert the data set again')
+  own = 'image/id_maps' in features
+  classes = list(features['segments/class'].int64_list.value) if own else []
+  return Facts(
+      source_id=source_id or file_name,
+      file_name=file_name,
+      knows_crowds=own,
+      knows_instances=schema.INSTANCE_CLASS in features,
+      repeats_a_class=not own or len(set(classes)) < len(classes))
+
+
+def _text(features, key: str) -> str:
+  values = features[key].bytes_list.value if key in features else []
+  return values[0].decode() if values else ''

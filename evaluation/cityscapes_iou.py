@@ -1,0 +1,135 @@
+"""Semantic scores by Cityscapes' rules: IoU and iIoU of classes and categories (cityscapesscripts).
+
+Everything is computed by the official functions (evaluation/evalPixelLevelSemanticLabeling.py) but
+the sums over pixels, which there read files.
+"""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as official
+from cityscapesscripts.helpers import labels
+
+from evaluation.mean_iou import MeanIoU
+
+_SINGLE = 1000  # an instance's value is 1000 * label id + number; below stand stuff and groups
+
+
+class CityscapesIoU:
+  """Sums pixels; `update` an image at a time, `merge` several, `result` at the end.
+
+  iIoU weights the pixels of an instance by (mean size of its class) / (its size), so that small
+  instances count as much as large ones; groups that were not told apart are no instances. Pixels of
+  labels that are not evaluated count nowhere.
+  """
+
+  def __init__(self, names: Sequence[str]):
+    """Starts with nothing seen.
+
+    Args:
+      names: of the classes, in their order, as cityscapesscripts spells them.
+    """
+    self._labels = [labels.name2label[name] for name in names]
+    self._ids = np.array([label.id for label in self._labels])
+    self._pixels = MeanIoU(len(names))
+    self._args = copy.copy(official.args)
+    official.generateMatrix(self._args)  # sets evalLabels
+    self._instances = official.generateInstanceStats(self._args)
+    self._seen_instances = 0
+
+  def update(self, truth: np.ndarray, predicted: np.ndarray, instance_map: np.ndarray,
+             values: np.ndarray) -> None:
+    """Adds an image.
+
+    Args:
+      truth: whole numbers [height, width], the class, below 0 where it is void.
+      predicted: whole numbers [height, width], 0 .. classes - 1.
+      instance_map: whole numbers [height, width], k at the pixels of the k-th of `values`, counted
+        from 1; 0 where there is none.
+      values: whole numbers [n], what *_instanceIds.png holds there; below 1000: no instance.
+
+    Raises:
+      ValueError: the sizes differ, or a class is out of range.
+    """
+    self._pixels.update(truth, predicted)
+    sizes = np.bincount(instance_map.ravel(), minlength=len(values) + 1)[1:]
+    for k in np.flatnonzero(sizes):
+      label = labels.id2label[int(values[k]) // _SINGLE]  # of stuff and groups 0, which is ignored
+      if not label.ignoreInEval:
+        self._add_instance(label, self._ids[predicted[instance_map == k + 1]])
+
+  def _add_instance(self, label, predicted_ids: np.ndarray) -> None:
+    """Adds an instance: its label, and the label ids predicted at its pixels, [pixels]."""
+    self._seen_instances += 1
+    weight = self._args.avgClassSize[label.name] / predicted_ids.size
+    hits = int((predicted_ids == label.id).sum())
+    _count(self._instances['classes'][label.name], hits, predicted_ids.size, weight)
+    category = self._instances['categories'].get(label.category)
+    if category:
+      hits = int(np.isin(predicted_ids, category['labelIds']).sum())
+      _count(category, hits, predicted_ids.size, weight)
+
+  def merge(self, other: 'CityscapesIoU') -> None:
+    """Adds what another instance has seen."""
+    self._pixels.merge(other._pixels)
+    self._seen_instances += other._seen_instances
+    for kind in ('classes', 'categories'):
+      for name, row in other._instances[kind].items():
+        for key in ('tpWeighted', 'fnWeighted'):
+          self._instances[kind][name][key] += row[key]
+
+  def result(self) -> dict:
+    """Returns the scores, x100.
+
+    Returns:
+      'fwiou', 'macc' and 'pacc' of `MeanIoU`; 'miou' and 'category_iou', means over the classes and
+      categories with any pixel, true or predicted; 'num_classes', 'num_categories' of those;
+      'per_class': {class: {'iou'}} and 'per_category': {name: {'iou'}}. Where instances were seen
+      also 'iiou' and 'category_iiou', and 'iiou' in the rows of what has instances.
+    """
+    confusion = np.zeros([max(self._args.evalLabels) + 1] * 2, np.int64)
+    confusion[np.ix_(self._ids, self._ids)] = self._pixels.confusion
+    args, instances = self._args, self._instances
+    of_classes = [
+        {'iou': official.getIouScoreForLabel(label.id, confusion, args),
+         'iiou': official.getInstanceIouScoreForLabel(label.id, confusion, instances, args)}
+        for label in self._labels]
+    of_categories = {
+        name: {'iou': official.getIouScoreForCategory(name, confusion, args),
+               'iiou': official.getInstanceIouScoreForCategory(name, confusion, instances, args)}
+        for name in labels.category2labels}
+    measures = ('iou', 'iiou') if self._seen_instances else ('iou',)
+    per_class = _known(dict(enumerate(of_classes)), measures)
+    per_category = _known(of_categories, measures)
+    means = {
+        name: _mean(rows, measure)
+        for name, rows, measure in (
+            ('miou', per_class, 'iou'), ('iiou', per_class, 'iiou'),
+            ('category_iou', per_category, 'iou'), ('category_iiou', per_category, 'iiou'))
+        if measure in measures}
+    return {
+        **self._pixels.result(), **means, 'num_classes': len(per_class),
+        'num_categories': len(per_category), 'per_class': per_class, 'per_category': per_category}
+
+
+def _count(row: dict, hits: int, pixels: int, weight: float) -> None:
+  """Adds an instance's pixels to the official sums of its class or category."""
+  row['tpWeighted'] += hits * weight
+  row['fnWeighted'] += (pixels - hits) * weight
+
+
+def _known(rows: dict, measures: Sequence[str]) -> dict:
+  """Returns the rows x100 without the values that are NaN, and without the rows that are empty."""
+  known = {}
+  for key, row in rows.items():
+    values = {m: float(100 * row[m]) for m in measures if not np.isnan(row[m])}
+    if values:
+      known[key] = values
+  return known
+
+
+def _mean(rows: dict, measure: str) -> float:
+  """Returns the mean over the rows that have the measure, 0 without any."""
+  values = [row[measure] for row in rows.values() if measure in row]
+  return float(np.mean(values)) if values else 0.0
