@@ -29,8 +29,8 @@ class Recipe:
     scores: what is evaluated, of 'panoptic', 'semantic' and 'instance'.
     validation_interval: steps; 0: at the end only.
     images_per_gpu: of the official training; the class loss is a mean over so many, and no more were padded together.
-    max_segments: slots for the targets of an image; the official recipes have no limit. 255 is the
-      most that id maps of bytes hold.
+    max_segments: slots for the targets of an image; the official recipes have no limit. 255 is the most that id maps of
+      bytes hold; semantic tasks, with one target per class, never come near 128.
   """
   pictures: int
   steps: int
@@ -75,8 +75,7 @@ _MASKFORMER = {
         32, 60000, tuple(range(320, 961, 64)), 2560, (640, 2560), (640, 640), scores=('semantic',),
         images_per_gpu=4),
     ('mapillary', 'semantic'): Recipe(
-        16, 300000, _AROUND_2048, 8192, (2048, 2048), (1280, 1280), scores=('semantic',),
-        max_segments=255),
+        16, 300000, _AROUND_2048, 8192, (2048, 2048), (1280, 1280), scores=('semantic',)),
 }
 
 _ALL = ('panoptic', 'semantic', 'instance')
@@ -86,9 +85,7 @@ _ADE20K = Recipe(
     16, 160000, _AROUND_640, 2560, (640, 2560), (640, 640), thresholds=(0.8, 0.8), max_segments=255)
 _CITYSCAPES = Recipe(
     16, 90000, _AROUND_1024, 4096, (1024, 2048), (512, 1024), padded=False, norm='sync', thresholds=(0.8, 0.8))
-_MAPILLARY = Recipe(
-    16, 300000, _AROUND_2048, 8192, (2048, 2048), (1024, 1024), thresholds=(0.0, 0.8),
-    max_segments=255)
+_MAPILLARY = Recipe(16, 300000, _AROUND_2048, 8192, (2048, 2048), (1024, 1024), thresholds=(0.0, 0.8))
 _MASK2FORMER = {
     ('coco_panoptic', 'panoptic'): dataclasses.replace(_JITTERED, scores=_ALL),
     ('coco_instance', 'instance'): dataclasses.replace(_JITTERED, scores=('instance',)),
@@ -98,7 +95,8 @@ _MASK2FORMER = {
     ('cityscapes', 'panoptic'): dataclasses.replace(_CITYSCAPES, scores=_ALL),
     ('cityscapes_instance', 'instance'): dataclasses.replace(_CITYSCAPES, scores=('instance',)),
     ('cityscapes', 'semantic'): dataclasses.replace(_CITYSCAPES, scores=('semantic',)),
-    ('mapillary', 'panoptic'): dataclasses.replace(_MAPILLARY, scores=('panoptic', 'semantic'), validation_interval=0),
+    ('mapillary', 'panoptic'): dataclasses.replace(
+        _MAPILLARY, scores=('panoptic', 'semantic'), validation_interval=0, max_segments=255),
     ('mapillary', 'semantic'): dataclasses.replace(_MAPILLARY, scores=('semantic',), validation_interval=0),
 }
 RECIPES = {'maskformer': _MASKFORMER, 'per_pixel': _MASKFORMER, 'per_pixel_plus': _MASKFORMER,

@@ -111,8 +111,8 @@ def test_real_annotations_against_themselves():
     truth = [{**s, 'category_id': data_set.contiguous_ids[s['category_id']]} for s in row['segments_info']]
     quality.update(ids, truth, ids, truth)
   result = quality.result()
-  assert result['all'] == {'pq': 100.0, 'sq': 100.0, 'rq': 100.0, 'num_classes': 12}
-  assert (result['things']['num_classes'], result['stuff']['num_classes']) == (7, 5)
+  assert result['all'] == {'pq': 100.0, 'sq': 100.0, 'rq': 100.0, 'num_classes': 31}
+  assert (result['things']['num_classes'], result['stuff']['num_classes']) == (14, 17)
 
 
 def test_nothing_seen_is_zero():

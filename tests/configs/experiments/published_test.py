@@ -132,8 +132,7 @@ def test_what_is_not_a_plain_field(name):
   assert e.task.micro_batch_size == (0 if window else wanted['published_pictures_per_gpu'])
   assert (table.PUBLISHED[name].precision == 'float16 AMP') == wanted['mixed_precision_float16']
   # The official recipes have no limit; 255 is what bytes can count.
-  many = wanted['dataset'].startswith('mapillary') or (
-      wanted['dataset'].startswith('ade20k') and wanted['task'] != 'semantic')
+  many = wanted['dataset'].startswith(('mapillary', 'ade20k')) and wanted['task'] != 'semantic'
   assert e.task.train_data.parser.max_segments == (255 if many else 128)
   if e.task.model.which_pixel_decoder != 'fpn':
     c = e.task.model.pixel_decoder
