@@ -10,28 +10,10 @@ from pycocotools import mask as mask_tools
 
 from configs import datasets
 from configs.errors import UserError
+from dataloaders import packing
+from dataloaders import polygons
 from dataloaders import schema
 from dataloaders.converters import shards
-
-
-def pack(masks: list[np.ndarray], size: tuple[int, int]) -> tuple[list[np.ndarray], list[int]]:
-  """Puts masks that may overlap into as few id maps as first-fit finds; no pixel is lost.
-
-  Args:
-    masks: bool [height, width] each.
-    size: (height, width).
-
-  Returns:
-    id maps, value k + 1 where the k-th mask is, at least one; and the id map of each mask.
-  """
-  layers, layer_of = [np.zeros(size, np.int32)], []
-  for k, mask in enumerate(masks):
-    free = next((i for i, layer in enumerate(layers) if not layer[mask].any()), len(layers))
-    if free == len(layers):
-      layers.append(np.zeros(size, np.int32))
-    layers[free][mask] = k + 1
-    layer_of.append(free)
-  return layers, layer_of
 
 
 def whole_area(area: float) -> int:
@@ -103,11 +85,19 @@ class Source:
     empty = sum(not mask.any() for mask in masks)
     if empty:
       remarks.append(f'{empty} instances without pixels')
-    id_maps, layers = pack(masks, size)
-    classes = datasets.get(self.data_set).contiguous_ids
-    segments = [schema.Segment(classes[i['category_id']], bool(i['iscrowd']), layer, whole_area(i['area']), i['id'])
-                for i, layer in zip(row['instances'], layers)]
+    id_maps, layers = packing.pack(masks, size)
+    segments = [self._segment(instance, layer) for instance, layer in zip(row['instances'], layers)]
     return schema.write(data, kind, size, str(row['id']), row['file_name'], id_maps, segments), '; '.join(remarks)
+
+  def _segment(self, instance: dict, layer: int) -> schema.Segment:
+    """A crowd is no target, so the polygons that a crowd may have are not kept."""
+    class_id = datasets.get(self.data_set).contiguous_ids[instance['category_id']]
+    is_crowd, segmentation = bool(instance['iscrowd']), instance['segmentation']
+    outlines = ()
+    if isinstance(segmentation, list) and not is_crowd:
+      outlines = tuple(polygons.corners_of(segmentation))
+    return schema.Segment(
+        class_id, is_crowd, layer, whole_area(instance['area']), instance['id'], outlines)
 
   def annotations_state(self) -> list:
     stat = tf.io.gfile.stat(self.annotations)
