@@ -47,7 +47,7 @@ def rasterize(polygons: list[np.ndarray], size: tuple[int, int]
   columns, rows = last.tolist()
   runs = mask_tools.frPyObjects([p.ravel() for p in polygons], rows, columns)
   mask = mask_tools.decode(mask_tools.merge(runs))
-  return mask[first[1]:, first[0]:].astype(bool), (int(first[1]), int(first[0]))
+  return mask[first[1]:, first[0]:].view(bool), (int(first[1]), int(first[0]))
 
 
 def _beyond(points: np.ndarray, axis: int, bound: float, sign: int) -> np.ndarray:
@@ -73,8 +73,10 @@ def reaches_into(polygons: list[np.ndarray], size: tuple[int, int]) -> bool:
     polygons: float64 [corners, 2] each, x and y in pixels.
     size: (height, width) of the image.
   """
-  left = []
+  left = [np.zeros([0, 2])]
   for points in polygons:
+    if (points.max(axis=0) < 0).any() or (points.min(axis=0) > size[::-1]).any():
+      continue
     for axis, length in ((0, size[1]), (1, size[0])):
       points = _beyond(points, axis, 0.0, -1)
       points = _beyond(points, axis, float(length), 1)
@@ -116,7 +118,7 @@ def draw(coordinates: np.ndarray, corners: np.ndarray, segment: np.ndarray, is_c
       mask, corner = id_maps[:, :, layer[k]] == k + 1, (0, 0)
     layer_of[k] = packed.add(mask, k + 1, corner)
     outlined[k] = mask.any() or (bool(own) and reaches_into(own, size))
-  return np.stack(packed.layers, axis=2).astype(np.uint16), layer_of, outlined
+  return np.stack(packed.layers, axis=2), layer_of, outlined
 
 
 def needs_id_maps(is_crowd: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:

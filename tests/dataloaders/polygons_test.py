@@ -167,6 +167,18 @@ def test_records_without_polygons_are_read_as_before(tmp_path):
   assert differ
 
 
+def test_a_semantic_task_merges_the_id_maps_of_records_with_polygons(tmp_path):
+  record = official_polygons.record(tmp_path, drawn_image(), SIZE)
+  config = config_of('nothing', merge_classes=True)
+  targets = parsed(record, config, tf.constant([0, 0]))
+  np.testing.assert_array_equal(targets['classes'][:5], range(5))
+  decoded = decoder.decode(tf.constant(record), 'coco_instance')
+  class_of = np.append(decoded['class'].numpy(), -1)
+  wanted = class_of[decoded['id_maps'].numpy().max(axis=2).astype(int) - 1]
+  for slot in range(5):
+    np.testing.assert_array_equal(mask_of(targets, slot, SIZE), wanted == slot)
+
+
 def test_crowds_are_no_targets_and_their_polygons_are_not_kept(tmp_path):
   instances = drawn_image()
   for crowd in (instances[3], instances[9]):
