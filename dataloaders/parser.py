@@ -25,7 +25,8 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   Returns:
     (features, targets) without the batch axis; id_maps and image are padded to `output_size`, if there is one.
   """
-  redraws = config.redraw_polygons and not config.merge_classes
+  # A panoptic or semantic task gets no operation that calls Python.
+  redraws = config.redraw_polygons and config.max_layers > 1 and not config.merge_classes
   example = decoder.decode(record, data_set, polygons_replace_maps=redraws)
   example['class'] = _checked_classes(example['class'], example['source_id'], data_set)
   if config.merge_classes:

@@ -34,7 +34,7 @@ TWICE_RESIZED = dict(augmentation=Augmentation(
 
 
 def config_of(road: str, **more) -> Parser:
-  return Parser(max_layers=16, max_segments=64, **{**ROADS[road], **more})
+  return Parser(**{'max_layers': 16, 'max_segments': 64, **ROADS[road], **more})
 
 
 def placed(config: Parser, size, seed):
@@ -177,6 +177,17 @@ def test_a_semantic_task_merges_the_id_maps_of_records_with_polygons(tmp_path):
   wanted = class_of[decoded['id_maps'].numpy().max(axis=2).astype(int) - 1]
   for slot in range(5):
     np.testing.assert_array_equal(mask_of(targets, slot, SIZE), wanted == slot)
+
+
+@pytest.mark.parametrize('changes, calls', [
+    ({}, True), ({'max_layers': 1}, False), ({'redraw_polygons': False}, False), ({'merge_classes': True}, False)])
+def test_only_instances_call_python(changes, calls):
+  config = config_of('scale jitter', **changes)
+  step = tf.function(lambda record: parser.parse(
+      record, tf.constant(True), tf.constant([0, 0]), config, 'coco_instance'), autograph=False)
+  graph = step.get_concrete_function(tf.TensorSpec([], tf.string)).graph.as_graph_def()
+  nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+  assert any('PyFunc' in node.op for node in nodes) == calls
 
 
 def test_crowds_are_no_targets_and_their_polygons_are_not_kept(tmp_path):
