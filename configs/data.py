@@ -36,6 +36,9 @@ class Parser(hyperparams.Config):
   # Id maps of a picture, 1 where segments never overlap; the segments of further ones are dropped and counted.
   max_layers: int = 1
   merge_classes: bool = False  # all segments of a class are one, crowds too: what a semantic task learns
+  # Where max_layers has room for overlaps: masks of segments whose polygons the records hold are drawn at the final
+  # size, officially so too; false: id maps are resized, for an input pipeline without Python (a remote TPU worker).
+  redraw_polygons: bool = True
   drop_vanished_segments: bool = False  # official: a segment that the crop removed stays as an empty mask
   augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
 

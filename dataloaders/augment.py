@@ -10,7 +10,11 @@ import tensorflow as tf
 from configs.data import Augmentation
 from dataloaders import color
 
-Pair = tuple[tf.Tensor, tf.Tensor]  # image uint8 [height, width, 3], id_maps [height, width, layers]
+# image uint8 [height, width, 3], id_maps [height, width, layers] and, where the caller asks for it,
+# placement float64 [2, 2]: the point y, x in pixels has moved to placement[:, 0] * (y, x) + placement[:, 1].
+Pair = tuple[tf.Tensor, ...]
+
+UNMOVED = ((1.0, 0.0), (1.0, 0.0))  # the placement to begin with
 
 
 def _uniform(seed: tf.Tensor) -> tf.Tensor:
@@ -38,15 +42,17 @@ def _legacy_nearest(id_maps: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 def resize(pair: Pair, size: tf.Tensor, legacy_nearest: bool = False) -> Pair:
   """Resizes both to int32 `size` [2]; `legacy_nearest`: see `configs.data.Augmentation`."""
-  image, id_maps = pair
+  image, id_maps, *placement = pair
+  old_size = tf.shape(image)[:2]
+  placement = [place * tf.cast(size / old_size, tf.float64)[:, None] for place in placement]
   shrinks = tf.reduce_any(size < tf.shape(image)[:2])
   # Antialiasing changes nothing when enlarging, where the plain kernel is three times as fast.
   resized = tf.cond(shrinks, lambda: tf.image.resize(image, size, antialias=True),
                     lambda: tf.image.resize(image, size))
   resized = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
   if legacy_nearest:
-    return resized, _legacy_nearest(id_maps, size)
-  return resized, tf.image.resize(id_maps, size, method='nearest')
+    return resized, _legacy_nearest(id_maps, size), *placement
+  return resized, tf.image.resize(id_maps, size, method='nearest'), *placement
 
 
 def shortest_edge_size(size: tf.Tensor, short_edge: tf.Tensor, long_edge_limit: int) -> tf.Tensor:
@@ -73,26 +79,37 @@ def flip(pair: Pair, probability: float, seed: tf.Tensor) -> Pair:
   if not probability:
     return pair
   does = _uniform(seed) < probability
-  return tuple(tf.where(does, tf.reverse(x, [1]), x) for x in pair)
+  image, id_maps, *placement = pair
+  width = tf.cast(tf.shape(image)[1], tf.float64)
+  mirrored = [tf.stack([place[0], [-place[1, 0], width - place[1, 1]]]) for place in placement]
+  mirrored = tf.reverse(image, [1]), tf.reverse(id_maps, [1]), *mirrored
+  return tuple(tf.where(does, there, here) for there, here in zip(mirrored, pair))
+
+
+def _cut(pair: Pair, first: tf.Tensor, last: tf.Tensor) -> Pair:
+  """Cuts out rows and columns first .. last - 1; both int32 [2]."""
+  image, id_maps, *placement = pair
+  placement = [tf.stack([place[:, 0], place[:, 1] - tf.cast(first, tf.float64)], axis=1) for place in placement]
+  return *(x[first[0]:last[0], first[1]:last[1]] for x in (image, id_maps)), *placement
 
 
 def crop(pair: Pair, size: tf.Tensor, seed: tf.Tensor) -> Pair:
   """Cuts out a window of int32 `size` [2] (at most the picture's) at a uniform place."""
   room = tf.shape(pair[0])[:2] - size
   seeds = tf.random.split(seed, 2)
-  top, left = _whole(seeds[0], 0, room[0]), _whole(seeds[1], 0, room[1])
-  return tuple(x[top:top + size[0], left:left + size[1]] for x in pair)
+  first = tf.stack([_whole(seeds[0], 0, room[0]), _whole(seeds[1], 0, room[1])])
+  return _cut(pair, first, first + size)
 
 
 def detr_crop(pair: Pair, config: Augmentation, seed: tf.Tensor) -> Pair:
   """Resizes the short side to one of `crop_pre_short_edges`, then cuts sides drawn from `crop_side_range`."""
   seeds = tf.random.split(seed, 4)
   short_edge = _choice(seeds[0], config.crop_pre_short_edges)
-  image, id_maps = resize(pair, shortest_edge_size(tf.shape(pair[0])[:2], short_edge, 0))
+  pair = resize(pair, shortest_edge_size(tf.shape(pair[0])[:2], short_edge, 0))
   low, high = config.crop_side_range
-  size = tf.shape(image)[:2]
+  size = tf.shape(pair[0])[:2]
   sides = [_whole(seeds[1 + i], tf.minimum(size[i], low), tf.minimum(size[i], high)) for i in (0, 1)]
-  return crop((image, id_maps), tf.stack(sides), seeds[3])
+  return crop(pair, tf.stack(sides), seeds[3])
 
 
 def _jittered(pair: Pair, config: Augmentation, output_size: list[int], seeds) -> Pair:
@@ -105,8 +122,7 @@ def _jittered(pair: Pair, config: Augmentation, output_size: list[int], seeds) -
   size = tf.shape(pair[0])[:2]
   room = tf.cast(tf.maximum(size - output_size, 0), tf.float64)
   first = tf.cast(tf.round(room * tf.cast(_uniform(seeds[1]), tf.float64)), tf.int32)
-  last = first + tf.minimum(size, output_size)
-  return tuple(x[first[0]:last[0], first[1]:last[1]] for x in pair)
+  return _cut(pair, first, first + tf.minimum(size, output_size))
 
 
 def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.Tensor) -> Pair:
@@ -115,7 +131,7 @@ def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.T
   MaskFormer's crop mappers flip last, the others first, which matters to the older nearest rule: it looks left.
 
   Args:
-    pair: image uint8 [height, width, 3] and id_maps [height, width, layers].
+    pair: image uint8 [height, width, 3], id_maps [height, width, layers] and, if wanted, a placement.
     config: which, and how strong.
     output_size: [height, width] for `crop_to_output`, or empty.
     seed: int32 [2]; everything random is a function of it.
@@ -139,5 +155,5 @@ def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.T
   if config.crop_to_output and output_size and not config.scale_jitter:  # which crops itself
     pair = crop(pair, tf.minimum(tf.shape(pair[0])[:2], output_size), seeds[4])
   if config.color_jitter:
-    pair = color.jitter(pair[0], seeds[5]), pair[1]
+    pair = color.jitter(pair[0], seeds[5]), *pair[1:]
   return flip(pair, config.flip_probability, seeds[0]) if flips_last else pair

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from configs import datasets
+from dataloaders import polygons
 from dataloaders import schema
 
 # Raw category ids of Model Garden's records are bytes.
@@ -17,13 +18,33 @@ def _class_of_raw_id(data_set: str) -> tf.Tensor:
   return tf.constant([known.get(i, -1) for i in range(_RAW_IDS)], tf.int32)
 
 
-def _own_segments(parsed):
-  pngs = parsed['image/id_maps']
-  id_maps = tf.map_fn(
-      lambda png: tf.io.decode_png(png, channels=1, dtype=tf.uint16)[:, :, 0], pngs,
+def _id_maps(parsed):
+  return tf.map_fn(
+      lambda png: tf.io.decode_png(png, channels=1, dtype=tf.uint16)[:, :, 0], parsed['image/id_maps'],
       fn_output_signature=tf.TensorSpec([None, None], tf.uint16))
+
+
+def _polygons(parsed):
+  """The outlines of a record's segments, as `schema.Segment` has them, one behind the other."""
+  coordinates = tf.io.decode_raw(parsed['polygons/coordinates'], tf.float64)
+  return {
+      'coordinates': tf.reshape(coordinates, [-1, 2]),
+      'corners': tf.cast(parsed['polygons/corners'], tf.int32),
+      'segment': tf.cast(parsed['polygons/segment'], tf.int32),
+  }
+
+
+def _needed_id_maps(parsed):
+  """Those of `_id_maps` where a target has no polygon, else one that is empty: decoding them is slow."""
+  needed = polygons.needs_id_maps(
+      tf.cast(parsed['segments/is_crowd'], tf.bool), tf.cast(parsed['polygons/segment'], tf.int32))
+  size = tf.stack([1, parsed['image/height'], parsed['image/width']])
+  return tf.cond(needed, lambda: _id_maps(parsed), lambda: tf.zeros(size, tf.uint16))
+
+
+def _own_segments(parsed, id_maps_of):
   ints = {name: tf.cast(parsed[f'segments/{name}'], tf.int32) for name in ('class', 'is_crowd', 'layer', 'area')}
-  return (tf.transpose(id_maps, [1, 2, 0]), ints['class'], tf.cast(ints['is_crowd'], tf.bool), ints['layer'],
+  return (tf.transpose(id_maps_of(parsed), [1, 2, 0]), ints['class'], tf.cast(ints['is_crowd'], tf.bool), ints['layer'],
           ints['area'])
 
 
@@ -47,12 +68,15 @@ def example_id(source_id: tf.Tensor) -> tf.Tensor:
   return tf.cast(tf.strings.to_hash_bucket_fast(source_id, 2**62), tf.int64)
 
 
-def decode_segments(parsed: dict[str, tf.Tensor], data_set: str) -> dict[str, tf.Tensor]:
+def decode_segments(parsed: dict[str, tf.Tensor], data_set: str, polygons_replace_maps: bool = False
+                    ) -> dict[str, tf.Tensor]:
   """Returns a parsed record's segments.
 
   Args:
     parsed: what `parse` returned.
     data_set: row of configs/datasets.py, for records that hold raw category ids.
+    polygons_replace_maps: whether id maps that `polygons.redraw` does not look at are left undecoded; one empty
+      map stands in their place.
 
   Returns:
     id_maps uint16 [height, width, layers] (value k: the k-th segment, 0: void); class, layer, area int32 [n] and
@@ -60,8 +84,9 @@ def decode_segments(parsed: dict[str, tf.Tensor], data_set: str) -> dict[str, tf
   """
   is_own = tf.size(parsed['image/id_maps']) > 0
   table = _class_of_raw_id(data_set)
+  id_maps_of = _needed_id_maps if polygons_replace_maps else _id_maps
   id_maps, classes, is_crowd, layer, area = tf.cond(
-      is_own, lambda: _own_segments(parsed), lambda: _model_garden_segments(parsed, table))
+      is_own, lambda: _own_segments(parsed, id_maps_of), lambda: _model_garden_segments(parsed, table))
   id_maps.set_shape([None, None, None])
   return {'id_maps': id_maps, 'class': classes, 'is_crowd': is_crowd, 'layer': layer, 'area': area}
 
@@ -93,12 +118,14 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
   return tf.ensure_shape(image, [None, None, 3])
 
 
-def decode(record: tf.Tensor, data_set: str) -> dict[str, tf.Tensor]:
-  """Decodes a record.
+def decode(record: tf.Tensor, data_set: str, polygons_replace_maps: bool = False) -> dict[str, tf.Tensor]:
+  """Decodes a record; arguments as of `decode_segments`.
 
   Returns:
-    image uint8 [height, width, 3] and source_id beside what `decode_segments` returns.
+    image uint8 [height, width, 3], source_id, and polygons: a dict of coordinates float64 [corners of all polygons, 2]
+    (x and y in pixels), corners int32 [polygons] (how many each has) and segment int32 [polygons] (whose it is),
+    beside what `decode_segments` returns.
   """
   parsed = parse(record)
-  image = decode_image(parsed['image/encoded'])
-  return {'image': image, 'source_id': parsed['image/source_id'], **decode_segments(parsed, data_set)}
+  return {'image': decode_image(parsed['image/encoded']), 'source_id': parsed['image/source_id'],
+          'polygons': _polygons(parsed), **decode_segments(parsed, data_set, polygons_replace_maps)}

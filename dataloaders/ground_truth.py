@@ -133,7 +133,7 @@ class GroundTruth:
     says = decoder.parse(tf.constant(files.read(place)))['image/void'].numpy()
     if len(row.thing_classes) == row.num_classes and not says:
       raise UserError(f"{input_path} does not say which pixels are void, which Cityscapes' AP needs; convert again: "
-                      f'scripts/prepare_data.py cityscapes --data_set {self._data_set}')
+                      f'scripts/prepare_data.py cityscapes --data_set {self._data_set} --targets pixels')
 
   def void(self, example_id: int) -> np.ndarray:
     """Returns the pixels that no score counts, bool [height, width]: what the record says, or what no segment has."""

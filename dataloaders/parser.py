@@ -6,6 +6,7 @@ from configs import datasets
 from configs.data import Parser
 from dataloaders import augment
 from dataloaders import decoder
+from dataloaders import polygons
 from dataloaders import targets
 
 
@@ -24,16 +25,22 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   Returns:
     (features, targets) without the batch axis; id_maps and image are padded to `output_size`, if there is one.
   """
-  example = decoder.decode(record, data_set)
+  # A panoptic or semantic task gets no operation that calls Python.
+  redraws = config.redraw_polygons and config.max_layers > 1 and not config.merge_classes
+  example = decoder.decode(record, data_set, polygons_replace_maps=redraws)
   example['class'] = _checked_classes(example['class'], example['source_id'], data_set)
   if config.merge_classes:
     example.update(targets.merge_classes(example['id_maps'], example['class'], example['area']))
   original_size = tf.shape(example['image'])[:2]
-  image, id_maps = augment.augment(
-      (example['image'], example['id_maps']), config.augmentation, config.output_size, seed)
+  image, id_maps, placement = augment.augment(
+      (example['image'], example['id_maps'], tf.constant(augment.UNMOVED, tf.float64)),
+      config.augmentation, config.output_size, seed)
   size = tf.shape(image)[:2]
+  outlined = None
+  if redraws:
+    id_maps, example['layer'], outlined = polygons.redraw(example, id_maps, placement)
   labels = targets.build(
-      id_maps, example['class'], example['is_crowd'], example['layer'], example['area'], config)
+      id_maps, example['class'], example['is_crowd'], example['layer'], example['area'], config, outlined)
   if config.output_size:
     height, width = config.output_size
     check = tf.debugging.assert_less_equal(

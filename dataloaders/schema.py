@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as mask_tools
 
-FORMAT = 2  # raised when converters write other records than before; what was converted earlier is converted again
+FORMAT = 3  # raised when converters write other records than before; what was converted earlier is converted again
 MAX_SEGMENTS = 65535  # id maps are 16-bit PNGs
 INSTANCE_CLASS = 'instances/class'  # there, though empty, in every record that knows the instances
 
@@ -23,12 +23,14 @@ class Segment:
     layer: the id map that holds it.
     area: pixels, as the annotation file states it.
     id: id in the annotation file.
+    polygons: its outlines, float64 [corners, 2] of x, y in pixels each; empty where it is given by pixels.
   """
   class_id: int
   is_crowd: bool
   layer: int
   area: int
   id: int
+  polygons: tuple[np.ndarray, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,19 @@ def _ints(*values: int) -> tf.train.Feature:
   return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
 
+def _polygons(segments: list[Segment]) -> dict[str, tf.train.Feature]:
+  """Returns the features of all polygons; none where no segment has any."""
+  rows = [(k, polygon) for k, segment in enumerate(segments) for polygon in segment.polygons]
+  if not rows:
+    return {}
+  coordinates = np.concatenate([polygon for _, polygon in rows]).astype('<f8')
+  return {
+      'polygons/segment': _ints(*[k for k, _ in rows]),
+      'polygons/corners': _ints(*[len(polygon) for _, polygon in rows]),
+      'polygons/coordinates': _bytes(coordinates.tobytes()),
+  }
+
+
 def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id: str, filename: str,
           id_maps: list[np.ndarray], segments: list[Segment], void: np.ndarray | None = None,
           instances: list[Instance] | None = None) -> bytes:
@@ -98,6 +113,7 @@ def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id:
       'segments/layer': _ints(*[s.layer for s in segments]),
       'segments/area': _ints(*[s.area for s in segments]),
       'segments/id': _ints(*[s.id for s in segments]),
+      **_polygons(segments),
       **({} if void is None else {'image/void': _bytes(encode_id_map(void))}),
       **({} if instances is None else _instance_features(instances)),
   })).SerializeToString(deterministic=True)
@@ -147,6 +163,9 @@ def features() -> dict:
       'segments/layer': var(tf.int64),
       'segments/area': var(tf.int64),
       'segments/id': var(tf.int64),
+      'polygons/segment': var(tf.int64),
+      'polygons/corners': var(tf.int64),
+      'polygons/coordinates': tf.io.FixedLenFeature([], tf.string, ''),
       # Model Garden's COCO converter.
       'image/panoptic/category_mask': tf.io.FixedLenFeature([], tf.string, ''),
       'image/panoptic/instance_mask': tf.io.FixedLenFeature([], tf.string, ''),

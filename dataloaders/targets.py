@@ -26,7 +26,7 @@ def merge_classes(id_maps: tf.Tensor, classes: tf.Tensor, area: tf.Tensor) -> di
 
 
 def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf.Tensor, area: tf.Tensor,
-          config: Parser) -> dict[str, tf.Tensor]:
+          config: Parser, outlined: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
   """Fills slots with the segments that are targets and renumbers the id maps.
 
   Crowds are no targets: their pixels become background, as the official mappers do. A segment that a crop removed
@@ -40,6 +40,7 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
     layer: int32 [n].
     area: int32 [n].
     config: the parser's.
+    outlined: bool [n], segments that have not vanished although they may have no pixel; None: those with pixels.
 
   Returns:
     id_maps [max_layers, height, width], value slot + 1 (uint8 where that suffices, else uint16); classes, layer int32
@@ -50,7 +51,7 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
   flat = tf.cast(tf.reshape(id_maps, [-1]), tf.int32)
   present = tf.math.bincount(flat, minlength=tf.size(classes) + 1, maxlength=tf.size(classes) + 1)[1:] > 0
   if config.drop_vanished_segments:
-    keep &= present
+    keep &= present if outlined is None else present | outlined
   wanted = tf.reduce_sum(tf.cast(keep, tf.int32))
   keep &= layer < config.max_layers
   # Rank among the kept: what is there first, largest first; equal ones in their order.

@@ -29,22 +29,29 @@ class Tally:
     segments: number of segments of each picture.
     classes: class -> number of segments.
     crowds: number of crowd segments.
+    outlined: number of segments whose polygons the record holds.
     problems: what cannot be used, a line each.
   """
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
-    self.pictures, self.crowds = 0, 0
+    self.pictures, self.crowds, self.outlined = 0, 0, 0
     self.sizes, self.segments, self.problems = [], [], []
     self.classes = collections.Counter()
 
   def add(self, where: str, example: dict) -> bool:
-    """Counts a decoded record; False where a class is out of range."""
+    """Counts a decoded record; False where a class is out of range or polygons are nobody's."""
     classes = [int(c) for c in example['class']]
     wrong = [c for c in classes if not 0 <= c < self._num_classes]
     if wrong:
       self.problems.append(f'{where}: class {wrong[0]} is outside 0 to {self._num_classes - 1}')
       return False
+    outlined = set(example['polygons']['segment'].numpy().tolist())
+    corners = int(example['polygons']['corners'].numpy().sum())
+    if outlined - set(range(len(classes))) or corners != len(example['polygons']['coordinates']):
+      self.problems.append(f'{where}: its polygons do not belong to its segments')
+      return False
+    self.outlined += len(outlined)
     self.pictures += 1
     self.sizes.append(max(example['image'].shape[:2]))
     self.segments.append(len(classes))
@@ -60,7 +67,8 @@ class Tally:
         f'{self.pictures} pictures, longer side {min(self.sizes)} to {max(self.sizes)} '
         f'(median {statistics.median(self.sizes):g})',
         f'{sum(self.segments)} segments, at most {max(self.segments)} in a picture '
-        f'(median {statistics.median(self.segments):g}), {self.crowds} crowds']
+        f'(median {statistics.median(self.segments):g}), {self.crowds} crowds, '
+        f'{self.outlined} with polygons']
     lines += [f'  {self.classes[i]:8d}  {c.name}' for i, c in enumerate(classes) if self.classes[i]]
     absent = sum(not self.classes[i] for i in range(len(classes)))
     return '\n'.join(lines + ([f'  {absent} classes have no segment'] if absent else []))

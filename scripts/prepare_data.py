@@ -32,6 +32,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser.add_argument('--output', required=True, help='folder for the records')
   parser.add_argument('--coco_root', help='COCO: folder with train2017, val2017 and annotations; both splits')
   parser.add_argument('--cityscapes_root', help='Cityscapes: folder with leftImg8bit and gtFine; both splits')
+  parser.add_argument(
+      '--targets', choices=['polygons', 'pixels'], help='cityscapes: what instances are trained on, the outlines of '
+      '*_polygons.json, as published (needs shapely), or *_instanceIds.png; scores are against the latter; default: '
+      'polygons of cityscapes_instance, else pixels')
   parser.add_argument('--images', help='folder of pictures (one split)')
   parser.add_argument('--annotations', help='COCO: panoptic or instances JSON (one split)')
   parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
@@ -60,6 +64,8 @@ def sources_of(args: argparse.Namespace) -> dict:
     raise UserError(
         '--instances goes with coco_panoptic and one split (--images, --annotations, --panoptic, '
         '--split); --coco_root finds annotations/instances_val2017.json by itself')
+  if args.targets and args.layout != 'cityscapes':
+    raise UserError(f'--targets has no effect on {args.layout}; leave it out')
   if args.layout == 'semantic':
     if not (args.images and args.labels and args.split and args.data_set):
       raise UserError('semantic needs --images, --labels, --split and --data_set')
@@ -68,7 +74,7 @@ def sources_of(args: argparse.Namespace) -> dict:
   if args.layout == 'cityscapes':
     if not args.cityscapes_root:
       raise UserError('cityscapes needs --cityscapes_root, the folder that holds leftImg8bit and gtFine')
-    return cityscapes.splits(args.cityscapes_root, args.data_set or 'cityscapes')
+    return cityscapes.splits(args.cityscapes_root, args.data_set or 'cityscapes', args.targets)
   if args.layout == 'coco_instances':
     data_set = args.data_set or 'coco_instance'
     if args.coco_root:

@@ -1,4 +1,7 @@
-"""Cityscapes' layout: what gtFine's instance label pictures hold, panoptic or instances alone."""
+"""Cityscapes' layout: what gtFine's instance label pictures hold, panoptic or instances alone.
+
+Instances alone are trained on as polygons, as published, or as these pixels; they are always scored as pixels.
+"""
 
 import dataclasses
 import posixpath
@@ -6,7 +9,9 @@ import posixpath
 import numpy as np
 
 from configs import datasets
+from configs.errors import UserError
 from dataloaders import schema
+from dataloaders.converters import cityscapes_polygons
 from dataloaders.converters import semantic
 from dataloaders.converters import shards
 
@@ -51,10 +56,29 @@ class Source(semantic.Source):
     return record, '; '.join(remarks)
 
 
-def splits(root: str, data_set: str) -> dict[str, Source]:
-  """Returns the sources of 'train' and 'val' in Cityscapes' official folder layout below `root`."""
-  return {split: Source(
-      images=posixpath.join(root, 'leftImg8bit', split), labels=posixpath.join(root, 'gtFine', split),
-      data_set=data_set, image_suffix='_leftImg8bit.png', label_suffix='_gtFine_instanceIds.png',
-      trains=split == 'train')
-          for split in ('train', 'val')}
+def splits(root: str, data_set: str, targets: str | None = None) -> dict[str, semantic.Source]:
+  """Returns the sources of 'train' and 'val' in Cityscapes' official folder layout below `root`.
+
+  Args:
+    root: holds leftImg8bit and gtFine.
+    data_set: row of configs/datasets.py.
+    targets: what is trained on, 'polygons' or 'pixels'; None: as published, polygons of a data set of things alone.
+
+  Raises:
+    UserError: polygons of a data set that has stuff too.
+  """
+  row = datasets.get(data_set)
+  things_alone = len(row.thing_classes) == row.num_classes
+  if targets == 'polygons' and not things_alone:
+    raise UserError(f'--targets polygons holds instances alone, but data set {data_set} has stuff; give --data_set '
+                    'cityscapes_instance, or --targets pixels')
+  def folders(split):
+    return {
+        'images': posixpath.join(root, 'leftImg8bit', split), 'labels': posixpath.join(root, 'gtFine', split),
+        'data_set': data_set, 'image_suffix': '_leftImg8bit.png'}
+  pixels = {split: Source(**folders(split), label_suffix='_gtFine_instanceIds.png', trains=split == 'train')
+            for split in ('train', 'val')}
+  if targets == 'pixels' or not things_alone:
+    return pixels
+  train = cityscapes_polygons.Source(**folders('train'), label_suffix='_gtFine_polygons.json')
+  return {'train': train, 'val': pixels['val']}

@@ -10,28 +10,10 @@ from pycocotools import mask as mask_tools
 
 from configs import datasets
 from configs.errors import UserError
+from dataloaders import packing
+from dataloaders import polygons
 from dataloaders import schema
 from dataloaders.converters import shards
-
-
-def pack(masks: list[np.ndarray], size: tuple[int, int]) -> tuple[list[np.ndarray], list[int]]:
-  """Puts masks that may overlap into as few id maps as first-fit finds; no pixel is lost.
-
-  Args:
-    masks: bool [height, width] each.
-    size: (height, width).
-
-  Returns:
-    id maps, value k + 1 where the k-th mask is, at least one; and the id map of each mask.
-  """
-  layers, layer_of = [np.zeros(size, np.int32)], []
-  for k, mask in enumerate(masks):
-    free = next((i for i, layer in enumerate(layers) if not layer[mask].any()), len(layers))
-    if free == len(layers):
-      layers.append(np.zeros(size, np.int32))
-    layers[free][mask] = k + 1
-    layer_of.append(free)
-  return layers, layer_of
 
 
 def whole_area(area: float) -> int:
@@ -97,21 +79,47 @@ class Source:
       raise shards.Refused(f'{path} is {image.height}x{image.width}, the JSON says {size[0]}x{size[1]}')
     if self.trains and all(instance['iscrowd'] for instance in row['instances']):
       raise shards.Refused(shards.NOTHING_TO_TRAIN_ON)
-    if len(row['instances']) > schema.MAX_SEGMENTS:
-      raise shards.Refused(f'{row["file_name"]} has more than {schema.MAX_SEGMENTS} instances')
-    masks = [rasterize(instance, size, path) for instance in row['instances']]
-    empty = sum(not mask.any() for mask in masks)
-    if empty:
-      remarks.append(f'{empty} instances without pixels')
-    id_maps, layers = pack(masks, size)
-    classes = datasets.get(self.data_set).contiguous_ids
-    segments = [schema.Segment(classes[i['category_id']], bool(i['iscrowd']), layer, whole_area(i['area']), i['id'])
-                for i, layer in zip(row['instances'], layers)]
-    return schema.write(data, kind, size, str(row['id']), row['file_name'], id_maps, segments), '; '.join(remarks)
+    record, more = record_of(row, data, kind, self.data_set)
+    return record, '; '.join(remarks + more)
 
   def annotations_state(self) -> list:
     stat = tf.io.gfile.stat(self.annotations)
     return [stat.length, stat.mtime_nsec]
+
+
+def record_of(row: dict, data: bytes, kind: str, data_set: str) -> tuple[bytes, list[str]]:
+  """Returns the record of an image with its instances, and remarks.
+
+  Args:
+    row: 'id', 'file_name', 'height', 'width' and 'instances': annotations in COCO's form.
+    data: the encoded image.
+    kind: 'jpeg' or 'png'.
+    data_set: row of configs/datasets.py.
+
+  Raises:
+    Refused: an instance has no mask, or there are too many.
+  """
+  instances, size = row['instances'], (row['height'], row['width'])
+  if len(instances) > schema.MAX_SEGMENTS:
+    raise shards.Refused(f'{row["file_name"]} has more than {schema.MAX_SEGMENTS} instances')
+  masks = [rasterize(instance, size, row['file_name']) for instance in instances]
+  empty = sum(not mask.any() for mask in masks)
+  id_maps, layers = packing.pack(masks, size)
+  classes = datasets.get(data_set).contiguous_ids
+  segments = [_segment(instance, classes, layer) for instance, layer in zip(instances, layers)]
+  record = schema.write(data, kind, size, str(row['id']), row['file_name'], id_maps, segments)
+  return record, [f'{empty} instances without pixels'] if empty else []
+
+
+def _segment(instance: dict, classes: dict[int, int], layer: int) -> schema.Segment:
+  """A crowd is no target, so the polygons that a crowd may have are not kept."""
+  is_crowd, segmentation = bool(instance['iscrowd']), instance['segmentation']
+  outlines = ()
+  if isinstance(segmentation, list) and not is_crowd:
+    outlines = tuple(polygons.corners_of(segmentation))
+  return schema.Segment(
+      classes[instance['category_id']], is_crowd, layer, whole_area(instance['area']),
+      instance['id'], outlines)
 
 
 def rasterize(instance: dict, size: tuple[int, int], path: str) -> np.ndarray:

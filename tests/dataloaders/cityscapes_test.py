@@ -40,7 +40,7 @@ def test_there_and_back(tmp_path, capsys, label, data_set, wanted):
   for split in ('train', 'val'):
     draw(tmp_path, split, label)
   prepare_data.main(['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records',
-                     f'--data_set={data_set}', '--workers=1'])
+                     f'--data_set={data_set}', '--targets=pixels', '--workers=1'])
   assert 'val: 1 pictures' in capsys.readouterr().out
   truth = ground_truth.GroundTruth(f'{tmp_path}/records/val*', data_set)
   example_id, = truth.example_ids
@@ -57,7 +57,8 @@ def test_pictures_without_an_instance_are_not_trained_on(tmp_path, capsys, label
     draw(tmp_path, split, label)
     draw(tmp_path, split, np.where(label >= 1000, ROAD, label), number=20)  # the crowd of cars stays
   for data_set, trained in (('cityscapes', 2), ('cityscapes_instance', 1)):
-    flags = ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/{data_set}', '--workers=1']
+    flags = ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/{data_set}', '--targets=pixels',
+             '--workers=1']
     prepare_data.main([*flags, f'--data_set={data_set}'])
     printed = capsys.readouterr().out
     assert f'train: {trained} pictures' in printed and 'val: 2 pictures' in printed

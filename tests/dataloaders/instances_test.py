@@ -13,6 +13,7 @@ from configs.data import Augmentation
 from configs.errors import UserError
 from dataloaders import augment
 from dataloaders import ground_truth
+from dataloaders import packing
 from dataloaders.converters import coco_instances
 from dataloaders.converters import coco_panoptic
 from dataloaders.converters import shards
@@ -27,12 +28,12 @@ def test_packing_loses_nothing_and_needs_few_maps():
     mask = np.zeros([60, 60], bool)
     mask[top:top + rng.integers(3, 20), left:left + rng.integers(3, 20)] = True
     masks.append(mask)
-  layers, layer_of = coco_instances.pack(masks, (60, 60))
+  layers, layer_of = packing.pack(masks, (60, 60))
   for k, mask in enumerate(masks):
     np.testing.assert_array_equal(layers[layer_of[k]] == k + 1, mask)
   depth = np.sum(masks, axis=0).max()
   assert depth <= len(layers) <= 2 * depth
-  assert len(coco_instances.pack([], (5, 6))[0]) == 1
+  assert len(packing.pack([], (5, 6))[0]) == 1
 
 
 def test_coco_annotations_there_and_back(tmp_path):

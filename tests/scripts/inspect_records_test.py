@@ -1,5 +1,6 @@
 """Records are counted and drawn; what cannot be used is named."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -9,6 +10,7 @@ from dataloaders import shapes
 from dataloaders.converters import coco_panoptic
 from dataloaders.converters import shards
 from scripts import inspect_records
+from tests.dataloaders import official_polygons
 
 
 @pytest.fixture(scope='module', name='records')
@@ -53,3 +55,21 @@ def test_names_a_corrupt_record(records, tmp_path):
   (tmp_path / 'bad').write_bytes(data)
   with pytest.raises(UserError, match='record 0: corrupted record'):
     inspect_records.main(flags(tmp_path / 'bad'))
+
+
+def test_counts_polygons_and_names_those_of_no_segment(tmp_path, capsys):
+  rng = np.random.default_rng(0)
+  instances = official_polygons.annotations(rng, (60, 80), [8, 12, 20])
+  instances[1]['iscrowd'] = 1
+  good = official_polygons.record(tmp_path, instances, (60, 80))
+  damaged = []
+  for name, value in (('segment', 3), ('corners', 99)):
+    example = tf.train.Example.FromString(good)
+    example.features.feature[f'polygons/{name}'].int64_list.value[0] = value
+    damaged.append(example.SerializeToString())
+  with tf.io.TFRecordWriter(str(tmp_path / 'bad')) as writer:
+    for record in (good, *damaged):
+      writer.write(record)
+  with pytest.raises(UserError, match='2 records .*record 1: its polygons do not belong'):
+    inspect_records.main([f'--input={tmp_path}/bad', '--data_set=coco_instance'])
+  assert '3 segments, at most 3 in a picture (median 3), 1 crowds, 2 with polygons' in capsys.readouterr().out

@@ -1,0 +1,49 @@
+"""Masks that may overlap into as few id maps as first-fit finds."""
+
+import numpy as np
+
+
+class IdMaps:
+  """Id maps of one image, to which masks are added; each goes whole into the first map where it is free.
+
+  Attributes:
+    layers: the id maps so far, uint16 [height, width] each, 0 where nothing is.
+  """
+
+  def __init__(self, size: tuple[int, int]):
+    """Begins with one empty id map of `size` (height, width)."""
+    self._size = size
+    self.layers = [np.zeros(size, np.uint16)]
+
+  def add(self, mask: np.ndarray, value: int, corner: tuple[int, int] = (0, 0)) -> int:
+    """Writes `value` where a mask is and returns the index of the id map that took it.
+
+    Args:
+      mask: bool [rows, columns], the part of the image that begins at `corner`.
+      value: what marks the mask, 1 to 65535.
+      corner: row and column of the mask's first pixel in the image.
+    """
+    rows = slice(corner[0], corner[0] + mask.shape[0])
+    columns = slice(corner[1], corner[1] + mask.shape[1])
+    free = (not (layer[rows, columns] * mask).any() for layer in self.layers)
+    index = next((i for i, is_free in enumerate(free) if is_free), len(self.layers))
+    if index == len(self.layers):
+      self.layers.append(np.zeros(self._size, np.uint16))
+    np.copyto(self.layers[index][rows, columns], np.uint16(value), where=mask)
+    return index
+
+
+def pack(masks: list[np.ndarray], size: tuple[int, int]) -> tuple[list[np.ndarray], list[int]]:
+  """Puts masks that may overlap into id maps; no pixel is lost.
+
+  Args:
+    masks: bool [height, width] each.
+    size: (height, width).
+
+  Returns:
+    id maps uint16 [height, width], value k + 1 where the k-th mask is, at least one; and the id map
+    of each mask.
+  """
+  id_maps = IdMaps(size)
+  layer_of = [id_maps.add(mask, k + 1) for k, mask in enumerate(masks)]
+  return id_maps.layers, layer_of
