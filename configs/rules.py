@@ -203,8 +203,8 @@ def _validate_model(task) -> None:
       f'task.model.transformer_decoder.hidden is {transformer.hidden}; it must be a multiple of 4')
   if model.which_predictor == 'mask2former':
     _require(
-        not transformer.pre_norm and not transformer.dropout,
-        'task.model.transformer_decoder.pre_norm and dropout have no effect on mask2former; leave them False and 0')
+        not transformer.dropout,
+        'task.model.transformer_decoder.dropout has no effect on mask2former; leave it 0')
   if model.which_pixel_decoder == 'deformable':
     _require(
         not decoder.encoder_dropout,
