@@ -75,8 +75,10 @@ def test_updates_of_adamw():
   model, wanted = tiny_m2f.model(), GOLDEN.load('optimizer')
   groups = GOLDEN.json('optimizer_groups')
   before = official(model, [v.numpy() for v in model.trainable_variables])
+  settings = Optimization(
+      optimizer=AdamW(weight_decay=0.05), learning_rate=LearningRate(schedule='constant'))
   optimizer = optimizers.build(
-      Optimization(optimizer=AdamW(weight_decay=0.05), learning_rate=LearningRate(schedule='constant')), 10,
+      settings, 10,
       backbone=parameter_groups.backbone_variables(model),
       undecayed=parameter_groups.undecayed_variables(model))
   for step in (1, 2, 3):

@@ -1,0 +1,67 @@
+"""Updates of two trainings compared, each tensor's by its own size."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from configs.task import Experiment
+
+
+def follow_the_gradient(e: Experiment, clip: float, rate: float) -> None:
+  """Makes AdamW nearly gradient descent, so that a wrong gradient is a wrong update.
+
+  Beside an epsilon that is far above every gradient, Adam's root counts for nothing; an update is
+  then as exact as its gradient, and not as long where that is rounding.
+
+  Args:
+    e: the experiment, changed in place.
+    clip: norm to which the gradient is clipped; 0: not at all, so that a wrong factor in the loss
+      is one in the update too.
+    rate: an update is this times the gradient; large enough for float32 weights to show it.
+  """
+  optimizer, schedule = e.trainer.optimizer_config.optimizer, e.trainer.optimizer_config.learning_rate
+  optimizer.epsilon, optimizer.gradient_clip_norm = 1e3, clip
+  schedule.schedule, schedule.warmup_steps = 'constant', 0
+  schedule.base = rate * optimizer.epsilon
+
+
+def arrays(checkpoint: str) -> dict[str, np.ndarray]:
+  """Returns the model's variables in a checkpoint by key."""
+  reader = tf.train.load_checkpoint(checkpoint)
+  keys = [k for k in reader.get_variable_to_shape_map() if k.startswith('model/')]
+  return {k: reader.get_tensor(k) for k in keys}
+
+
+def initial(task, folder: pathlib.Path) -> dict[str, np.ndarray]:
+  """Returns the variables that a training of that task begins with, by the same keys."""
+  path = tf.train.Checkpoint(model=task.build_model()).write(str(folder / 'initial'))
+  return arrays(path)
+
+
+def assert_equal(found: dict, wanted: dict, before: dict, bound: float, kinked: float = 0) -> None:
+  """Compares what two trainings made of the same weights, by rms relative to the update's own.
+
+  Args:
+    found: variables by key.
+    wanted: likewise.
+    before: what both began with.
+    bound: of the relative error of each tensor.
+    kinked: share of the tensors that may miss it, up to ten times: where other kernels round the
+      input of a ReLU to its other side, the layers before it get another gradient.
+  """
+  assert set(found) == set(wanted) == set(before)
+  moved, errors = 0, {}
+  for key, start in before.items():
+    update = wanted[key].astype(np.float64) - start
+    size = np.sqrt(np.mean(update**2))
+    # Half a unit in the last place of the weights is what an update can be off by itself.
+    rounding = 2.0**-24 * np.sqrt(np.mean(start.astype(np.float64)**2))
+    error = np.sqrt(np.mean((found[key].astype(np.float64) - wanted[key])**2))
+    errors[key] = max(error - 4 * rounding, 0) / size if size else error
+    moved += size > 100 * rounding
+  print('UPD', sorted(errors.values())[-12:], len(errors), moved)
+  assert moved > 0.8 * len(before)
+  off = {key: error for key, error in errors.items() if error > bound}
+  assert len(off) <= kinked * len(before), off
+  assert not off or max(off.values()) < 10 * bound, off
