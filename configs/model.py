@@ -31,6 +31,8 @@ class TransformerDecoder(hyperparams.Config):
   heads: int = 8
   feedforward: int = 2048
   dropout: float = 0.1
+  # Each layer norms what it reads instead of what it returns (PRE_NORM); so do the layers of the
+  # encoder of 'transformer_fpn'.
   pre_norm: bool = False
   input_projection: bool = False  # a 1x1 convolution on the memory even where its width fits already
 

@@ -8,6 +8,7 @@ from configs import datasets
 from configs import errors
 from configs.losses import Losses
 from configs.losses import PointLosses
+from configs.model import PixelDecoder
 from configs.task import Experiment
 from configs.task import PerPixel
 
@@ -29,13 +30,14 @@ _CHOICES = {
         'float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'],
 }
 # Last parts of keys (fnmatch patterns) whose number lies in 0 .. 1, is at least 1, may be below 0; others
-# are at least 0.
+# are at least 0. Some shares must be below 1: what remains is divided by.
 _SHARES = (
     'flip_probability', 'crop_probability', '*dropout', '*_threshold', 'focal_alpha', 'warmup_factor',
     'beta_1', 'beta_2', 'drop_path', 'importance_ratio')
+_BELOW_ONE = ('*dropout', 'drop_path', 'beta_1', 'beta_2')
 _AT_LEAST_ONE = (
     'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels', '*points',
-    'oversample_ratio',
+    'oversample_ratio', 'embed_dim', 'window',
     'steps_per_loop', 'train_steps', '*_interval', 'max_to_keep', 'max_segments',
     'shuffle_buffer_size', 'num_packs', 'num_cores_per_replica')
 _MAY_BE_NEGATIVE = (
@@ -131,6 +133,8 @@ def _check_range(name: str, number: float, in_list: bool, where: str) -> None:
   if _matches(name, _SHARES):
     if not 0 <= number <= 1:
       raise errors.UserError(f'{where} must lie in 0 .. 1, not {number}')
+    if number == 1 and _matches(name, _BELOW_ONE):
+      raise errors.UserError(f'{where} must be below 1; 1 would leave nothing')
   elif name != 'scale_jitter' and (in_list or _matches(name, _AT_LEAST_ONE)):
     if number < 1:
       raise errors.UserError(f'{where} must be at least 1, not {number}')
@@ -185,10 +189,32 @@ def _validate_backbone(backbone) -> None:
     _require(
         all((c.embed_dim << i) % heads == 0 for i, heads in enumerate(c.heads)),
         f'{where}.embed_dim is {c.embed_dim}; the heads {c.heads} do not divide the channels of their stages')
-  else:
-    grid = backbone.resnet.res5_multi_grid
     _require(
-        len(grid) == 3, f'task.model.backbone.resnet.res5_multi_grid has {len(grid)} numbers; it needs three')
+        int(c.embed_dim * c.mlp_ratio) >= 1,
+        f'{where}.mlp_ratio is {c.mlp_ratio}, which leaves the first MLP no channel; raise it')
+  else:
+    _validate_resnet(backbone.resnet)
+
+
+def _validate_resnet(c) -> None:
+  where, grid = 'task.model.backbone.resnet', c.res5_multi_grid
+  _require(len(grid) == 3, f'{where}.res5_multi_grid has {len(grid)} numbers; it needs three')
+  blocks = {14: 1, 26: 2}.get(c.depth, 3)
+  _require(
+      all(dilation == 1 for dilation in grid[blocks:]),
+      f'{where}.res5_multi_grid is {grid}, but res5 has {blocks} blocks at depth {c.depth}; set '
+      'the others to 1')
+  _require(
+      grid[0] == 1 or c.res5_dilation > 1 or c.stride_in_1x1,
+      f'{where}.res5_multi_grid begins with {grid[0]}, and the first 3x3 of res5 has stride 2; set '
+      'it to 1, or res5_dilation=2')
+  _require(c.freeze_at <= 5, f'{where}.freeze_at is {c.freeze_at}; the last stage is 5')
+  if c.norm == 'group':
+    halved = c.stem_channels // 2 if c.stem_type == 'deeplab' else c.stem_channels
+    _require(
+        all(n % 32 == 0 for n in (halved, c.stem_channels, c.res2_channels, c.bottleneck_channels)),
+        f"{where}.norm is 'group', of 32 groups; stem_channels (deeplab: half of it), "
+        'res2_channels and bottleneck_channels must be multiples of 32')
 
 
 def _validate_model(task) -> None:
@@ -205,10 +231,11 @@ def _validate_model(task) -> None:
   _require(
       transformer.hidden % 4 == 0,
       f'task.model.transformer_decoder.hidden is {transformer.hidden}; it must be a multiple of 4')
+  _validate_what_is_read(model)
   if model.which_predictor == 'mask2former':
     _require(
-        not transformer.pre_norm and not transformer.dropout,
-        'task.model.transformer_decoder.pre_norm and dropout have no effect on mask2former; leave them False and 0')
+        not transformer.dropout,
+        'task.model.transformer_decoder.dropout has no effect on mask2former; leave it 0')
   if model.which_pixel_decoder == 'deformable':
     _require(
         not decoder.encoder_dropout,
@@ -218,6 +245,9 @@ def _validate_model(task) -> None:
         decoder.width % decoder.encoder_heads == 0,
         f'task.model.pixel_decoder.width is {decoder.width}, which encoder_heads '
         f'({decoder.encoder_heads}) do not divide; change one of them')
+    _require(
+        decoder.width % 4 == 0,
+        f'task.model.pixel_decoder.width is {decoder.width}; it must be a multiple of 4')
   if decoder.norm == 'group' or model.which_pixel_decoder == 'deformable':
     _require(
         decoder.width % 32 == 0,
@@ -225,12 +255,31 @@ def _validate_model(task) -> None:
         'multiple of 32')
 
 
+def _validate_what_is_read(model) -> None:
+  """Refuses settings of parts that the model has, which these parts do not read."""
+  transformer, points = model.transformer_decoder, model.pixel_decoder.encoder_points
+  is_convolution = model.which_predictor == 'per_pixel'
+  _require(
+      not (is_convolution and transformer.input_projection),
+      'task.model.transformer_decoder.input_projection has no effect on per_pixel; leave it False')
+  _require(
+      not (is_convolution and model.which_pixel_decoder == 'fpn' and transformer.pre_norm),
+      'task.model.transformer_decoder.pre_norm has no effect on a model without a transformer; '
+      'leave it False')
+  _require(
+      model.which_pixel_decoder == 'deformable' or points == PixelDecoder.encoder_points,
+      'task.model.pixel_decoder.encoder_points has no effect on the pixel decoder '
+      f'{model.which_pixel_decoder}; leave it {PixelDecoder.encoder_points}')
+
+
 def _validate_parser(parser, where: str) -> None:
   augmentation = parser.augmentation
   _require(
       len(parser.output_size) in (0, 2),
       f'{where}.output_size has {len(parser.output_size)} numbers; it is [height, width] or []')
-  _require(parser.padding_byte <= 255, f'{where}.padding_byte is {parser.padding_byte}; a byte is at most 255')
+  _require(
+      -1 <= parser.padding_byte <= 255,
+      f'{where}.padding_byte is {parser.padding_byte}; it is a byte (0 .. 255), or -1')
   if augmentation.scale_jitter:
     low_high = augmentation.scale_jitter
     _require(

@@ -46,7 +46,12 @@ def build_model(config: MaskFormer, seed: int | None = None) -> MaskClassificati
   if seed is not None:
     tf_keras.utils.set_random_seed(seed)
   backbone = build_backbone(config.backbone)
-  pixel_decoder = PIXEL_DECODERS[config.which_pixel_decoder](config.pixel_decoder, backbone.channels)
+  options = {}
+  if config.which_pixel_decoder == 'transformer_fpn':
+    # As officially (PRE_NORM), one setting for both transformers.
+    options['pre_norm'] = config.transformer_decoder.pre_norm
+  make_pixel_decoder = PIXEL_DECODERS[config.which_pixel_decoder]
+  pixel_decoder = make_pixel_decoder(config.pixel_decoder, backbone.channels, **options)
   make_predictor = PREDICTORS[config.which_predictor]
   predictor = make_predictor(config, pixel_decoder.widths[make_predictor.READS])
   return MaskClassificationModel(backbone, pixel_decoder, predictor)

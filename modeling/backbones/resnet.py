@@ -87,8 +87,10 @@ class ResNet(tf_keras.layers.Layer):
     super().__init__(name=name)
     if config.depth not in BLOCKS:
       raise ValueError(f'ResNet depth {config.depth} is unknown; known: {", ".join(map(str, BLOCKS))}')
-    def norm_at(level):  # a frozen part keeps its norm's statistics too
-      return 'frozen' if level <= config.freeze_at else config.norm
+    def norm_at(level):
+      # A frozen part keeps the statistics of its batch norms too; a group norm has none.
+      is_frozen = level <= config.freeze_at and config.norm != 'group'
+      return 'frozen' if is_frozen else config.norm
     self.stem = STEMS[config.stem_type](config.stem_channels, norm_at(1))
     self.stem.trainable = config.freeze_at < 1
     self.channels = {}

@@ -5,6 +5,7 @@ import tf_keras
 
 from configs.model import PixelDecoder
 from modeling.layers.convolution import Conv2D
+from modeling.layers.norms import LayerNorm
 from modeling.layers.transformer import EncoderLayer
 from ops import position
 from ops import resize
@@ -69,26 +70,28 @@ class FPN(tf_keras.layers.Layer):
 
 
 class Encoder(tf_keras.layers.Layer):
-  """A stack of encoder layers."""
+  """A stack of encoder layers; with pre-norm a norm after the last, which ends without one."""
 
-  def __init__(self, config: PixelDecoder, name: str | None = None):
+  def __init__(self, config: PixelDecoder, pre_norm: bool, name: str | None = None):
     super().__init__(name=name)
     self.layers = [
         EncoderLayer(config.width, config.encoder_heads, config.encoder_feedforward, config.encoder_dropout,
-                     index=1000 + i) for i in range(config.encoder_layers)]
+                     pre_norm, index=1000 + i) for i in range(config.encoder_layers)]
+    self.norm = LayerNorm(config.width) if pre_norm else None
 
   def call(self, x, place, seed=None):
+    """[batch, tokens, width], position [tokens, width] -> [batch, tokens, width]."""
     for layer in self.layers:
       x = layer(x, place, seed=seed)
-    return x
+    return x if self.norm is None else self.norm(x)
 
 
 class TransformerEncoder(tf_keras.layers.Layer):
   """Holds the encoder under the official name `transformer.encoder`."""
 
-  def __init__(self, config: PixelDecoder, name: str | None = None):
+  def __init__(self, config: PixelDecoder, pre_norm: bool, name: str | None = None):
     super().__init__(name=name)
-    self.encoder = Encoder(config)
+    self.encoder = Encoder(config, pre_norm)
 
   def call(self, feature, seed=None):
     """[batch, height, width, width] -> the same, every pixel having attended to all others."""
@@ -102,10 +105,19 @@ class TransformerEncoder(tf_keras.layers.Layer):
 class TransformerFPN(FPN):
   """Pyramid whose top is a transformer encoder on res5 (official TransformerEncoderPixelDecoder)."""
 
-  def __init__(self, config: PixelDecoder, channels: dict[str, int], name: str | None = None):
+  def __init__(self, config: PixelDecoder, channels: dict[str, int], pre_norm: bool = False,
+               name: str | None = None):
+    """Makes the pyramid and the encoder.
+
+    Args:
+      config: their widths and the encoder's layers.
+      channels: of the backbone's features, by level.
+      pre_norm: whether the encoder's layers norm what they read instead of what they return.
+      name: the layer's name.
+    """
     super().__init__(config, channels, name=name)
     self.input_proj = Conv2D(channels['5'], config.width, 1)
-    self.transformer = TransformerEncoder(config)
+    self.transformer = TransformerEncoder(config, pre_norm)
 
   def _top_width(self, config, channels):
     return config.width

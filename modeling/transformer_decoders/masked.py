@@ -18,40 +18,58 @@ from ops import shape as shape_ops
 NUM_LEVELS = 3
 
 
-class CrossAttention(tf_keras.layers.Layer):
+class _Part(tf_keras.layers.Layer):
+  """What the three parts of a decoder layer share: a residual, and where its `norm` lies."""
+
+  def __init__(self, pre_norm: bool, name: str | None = None):
+    super().__init__(name=name)
+    self._pre_norm = pre_norm
+
+  def _residual(self, x, branch):
+    """`norm(x + branch(x))`, or `x + branch(norm(x))` with pre-norm."""
+    if self._pre_norm:
+      return x + branch(self.norm(x))
+    return self.norm(x + branch(x))
+
+
+class CrossAttention(_Part):
   """Queries to the pixels of one level, with a residual and a norm."""
 
-  def __init__(self, features: int, heads: int, name: str | None = None):
-    super().__init__(name=name)
+  def __init__(self, features: int, heads: int, pre_norm: bool = False, name: str | None = None):
+    super().__init__(pre_norm, name=name)
     self.multihead_attn, self.norm = MultiHeadAttention(features, heads), LayerNorm(features)
 
   def call(self, x, query_position, key, value, blocked):
-    return self.norm(x + self.multihead_attn(x + query_position, key, value, blocked=blocked))
+    def attend(y):
+      return self.multihead_attn(y + query_position, key, value, blocked=blocked)
+    return self._residual(x, attend)
 
 
-class SelfAttention(tf_keras.layers.Layer):
+class SelfAttention(_Part):
   """Queries to each other, with a residual and a norm."""
 
-  def __init__(self, features: int, heads: int, name: str | None = None):
-    super().__init__(name=name)
+  def __init__(self, features: int, heads: int, pre_norm: bool = False, name: str | None = None):
+    super().__init__(pre_norm, name=name)
     self.self_attn, self.norm = MultiHeadAttention(features, heads), LayerNorm(features)
 
   def call(self, x, query_position):
-    query = x + query_position
-    return self.norm(x + self.self_attn(query, query, x))
+    def attend(y):
+      query = y + query_position
+      return self.self_attn(query, query, y)
+    return self._residual(x, attend)
 
 
-class FeedForward(tf_keras.layers.Layer):
+class FeedForward(_Part):
   """Two linear layers with a ReLU between, with a residual and a norm."""
 
-  def __init__(self, features: int, hidden: int, name: str | None = None):
-    super().__init__(name=name)
+  def __init__(self, features: int, hidden: int, pre_norm: bool = False, name: str | None = None):
+    super().__init__(pre_norm, name=name)
     self.linear1 = Linear(features, hidden, initializer='xavier')
     self.linear2 = Linear(hidden, features, initializer='xavier')
     self.norm = LayerNorm(features)
 
   def call(self, x):
-    return self.norm(x + self.linear2(tf.nn.relu(self.linear1(x))))
+    return self._residual(x, lambda y: self.linear2(tf.nn.relu(self.linear1(y))))
 
 
 class MaskedPredictor(tf_keras.layers.Layer):
@@ -62,9 +80,12 @@ class MaskedPredictor(tf_keras.layers.Layer):
     super().__init__(name=name)
     c = config.transformer_decoder
     self._deep_supervision = config.deep_supervision
-    self.transformer_cross_attention_layers = [CrossAttention(c.hidden, c.heads) for _ in range(c.layers)]
-    self.transformer_self_attention_layers = [SelfAttention(c.hidden, c.heads) for _ in range(c.layers)]
-    self.transformer_ffn_layers = [FeedForward(c.hidden, c.feedforward) for _ in range(c.layers)]
+    self.transformer_cross_attention_layers = [
+        CrossAttention(c.hidden, c.heads, c.pre_norm) for _ in range(c.layers)]
+    self.transformer_self_attention_layers = [
+        SelfAttention(c.hidden, c.heads, c.pre_norm) for _ in range(c.layers)]
+    self.transformer_ffn_layers = [
+        FeedForward(c.hidden, c.feedforward, c.pre_norm) for _ in range(c.layers)]
     self.decoder_norm = LayerNorm(c.hidden)
     self.query_feat = Embedding(config.num_queries, c.hidden)
     self.query_embed = Embedding(config.num_queries, c.hidden)

@@ -35,11 +35,25 @@ class Decoder(tf_keras.layers.Layer):
     return tf.stack(outputs)
 
 
-class Transformer(tf_keras.layers.Layer):
-  """Holds the decoder under the official name `transformer.decoder`."""
+class Encoder(tf_keras.layers.Layer):
+  """DETR's encoder of no layers (ENC_LAYERS 0): nothing, but for the last norm that pre-norm has."""
 
   def __init__(self, config: MaskFormer, name: str | None = None):
     super().__init__(name=name)
+    c = config.transformer_decoder
+    self.norm = LayerNorm(c.hidden) if c.pre_norm else None
+
+  def call(self, memory):
+    """[batch, tokens, hidden] -> the same."""
+    return memory if self.norm is None else self.norm(memory)
+
+
+class Transformer(tf_keras.layers.Layer):
+  """Holds both parts under their official names, `transformer.encoder` and `transformer.decoder`."""
+
+  def __init__(self, config: MaskFormer, name: str | None = None):
+    super().__init__(name=name)
+    self.encoder = Encoder(config)
     self.decoder = Decoder(config)
 
   def call(self, feature, query_embed, seed=None):
@@ -47,7 +61,7 @@ class Transformer(tf_keras.layers.Layer):
     shape = tf.shape(feature)
     height, width = shape_ops.spatial_size(feature)
     place = tf.cast(position.sine(height, width, feature.shape[-1]), feature.dtype)
-    memory = tf.reshape(feature, [shape[0], shape[1] * shape[2], feature.shape[-1]])
+    memory = self.encoder(tf.reshape(feature, [shape[0], shape[1] * shape[2], feature.shape[-1]]))
     query_position = query_embed[None]
     target = tf.zeros([shape[0], query_embed.shape[0], query_embed.shape[1]], feature.dtype)
     return self.decoder(target, query_position, memory, place, seed=seed)

@@ -16,6 +16,7 @@ def test_registered_experiments_are_valid(name):
 
 
 PARSER = 'task.train_data.parser'
+RESNET, SWIN = 'task.model.backbone.resnet', 'task.model.backbone.swin'
 
 
 @pytest.mark.parametrize('text, parts', [
@@ -37,10 +38,52 @@ PARSER = 'task.train_data.parser'
     ('task.evaluation.semantic_labels=x',
      ['semantic_labels has no effect', 'task.evaluation.semantic']),
     ('task.evaluation.instance_annotations=x.json', ['instance_annotations has no effect', 'task.evaluation.instance']),
+    (f'{RESNET}.freeze_at=6', ['freeze_at is 6', 'last stage is 5']),
+    (f'{RESNET}.res5_multi_grid=[2,1,1]', ['begins with 2', 'stride 2', 'res5_dilation=2']),
+    (f'{RESNET}.depth=14,{RESNET}.res5_multi_grid=[1,2,1]', ['[1, 2, 1]', '1 blocks at depth 14']),
+    (f'{RESNET}.depth=26,{RESNET}.res5_multi_grid=[1,2,4]', ['[1, 2, 4]', '2 blocks at depth 26']),
+    (f'{RESNET}.norm=group,{RESNET}.bottleneck_channels=48', ["'group'", 'multiples of 32']),
+    (f'{RESNET}.norm=group,{RESNET}.stem_type=deeplab,{RESNET}.stem_channels=32', ['half of it']),
+    (f'{SWIN}.mlp_ratio=0.001,task.model.backbone.type=swin', ['mlp_ratio is 0.001', 'no channel']),
+    (f'{SWIN}.window=0', ['window must be at least 1']),
+    (f'{SWIN}.embed_dim=0', ['embed_dim must be at least 1']),
+    (f'{SWIN}.drop_path=1', ['drop_path must be below 1']),
+    ('task.model.transformer_decoder.dropout=1', ['dropout must be below 1']),
+    ('trainer.optimizer_config.optimizer.beta_2=1', ['beta_2 must be below 1']),
+    ('task.losses.focal_alpha=-1', ['focal_alpha must lie in 0 .. 1']),
+    ('task.model.pixel_decoder.encoder_points=8', ['encoder_points has no effect', 'leave it 4']),
+    ("task.model.pixel_decoder.width=50,task.model.pixel_decoder.norm='',"
+     'task.model.pixel_decoder.encoder_heads=5', ['width is 50', 'multiple of 4']),
+    (f'{PARSER}.padding_byte=-2', ['padding_byte is -2', 'or -1']),
+    (f'{PARSER}.padding_byte=256', ['padding_byte is 256']),
 ])
 def test_contradictions(text, parts):
   experiment = published.build('maskformer_coco_panoptic')
+  with pytest.raises(UserError) as error:
+    overrides.apply(experiment, text)
+    rules.validate(experiment)
+  for part in parts:
+    assert part in str(error.value)
+
+
+@pytest.mark.parametrize('text', [
+    f'{RESNET}.res5_multi_grid=[2,1,1],{RESNET}.res5_dilation=2',
+    f'{RESNET}.res5_multi_grid=[2,1,1],{RESNET}.stride_in_1x1=True',
+    f'{RESNET}.norm=group,{RESNET}.stem_type=deeplab,{RESNET}.stem_channels=64',
+    f'{RESNET}.freeze_at=5', f'{PARSER}.padding_byte=-1', f'{PARSER}.padding_byte=255',
+    'task.model.transformer_decoder.pre_norm=True,task.model.which_pixel_decoder=fpn'])
+def test_what_is_possible_is_not_refused(text):
+  experiment = published.build('maskformer_coco_panoptic')
   overrides.apply(experiment, text)
+  rules.validate(experiment)
+
+
+@pytest.mark.parametrize('text, parts', [
+    ('pre_norm=True', ['pre_norm has no effect', 'without a transformer']),
+    ('input_projection=True', ['input_projection has no effect'])])
+def test_contradictions_of_per_pixel(text, parts):
+  experiment = published.build('per_pixel_ade20k_semantic')
+  overrides.apply(experiment, f'task.model.transformer_decoder.{text}')
   with pytest.raises(UserError) as error:
     rules.validate(experiment)
   for part in parts:
@@ -48,8 +91,7 @@ def test_contradictions(text, parts):
 
 
 @pytest.mark.parametrize('text, parts', [
-    ('task.model.transformer_decoder.pre_norm=True', ['pre_norm and dropout have no effect']),
-    ('task.model.transformer_decoder.dropout=0.1', ['pre_norm and dropout have no effect']),
+    ('task.model.transformer_decoder.dropout=0.1', ['transformer_decoder.dropout has no effect']),
     ('task.model.transformer_decoder.hidden=266,task.model.transformer_decoder.heads=7', ['multiple of 4']),
     ('task.model.pixel_decoder.encoder_dropout=0.1', ['encoder_dropout has no effect']),
     ("task.model.pixel_decoder.width=80,task.model.pixel_decoder.norm=''", ['width is 80', '32']),

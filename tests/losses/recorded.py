@@ -1,4 +1,4 @@
-"""Targets of a recorded official run as a batch of this project."""
+"""Targets and points of a recorded official run as a batch of this project."""
 
 import numpy as np
 import tensorflow as tf
@@ -39,3 +39,36 @@ def from_overlapping_masks(masks: list[np.ndarray], labels: list[np.ndarray]) ->
     classes[b, :len(label)], valid[b, :len(label)] = label, True
   return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes), 'valid': tf.constant(valid),
           'layer': tf.repeat(tf.range(SLOTS)[None], len(masks), axis=0)}
+
+
+def draw(matcher, points, prefix: str = '', matches: np.ndarray | None = None):
+  """Returns recorded random points as `PointSetLoss` draws them; a mask's lie where our order has it.
+
+  Args:
+    matcher: arrays of the matching's points.
+    points: arrays of the mask losses' points, one set for each matched mask, ordered by image and
+      query.
+    prefix: of the latter's names.
+    matches: int [predictions, batch, slots], the query of each slot (-1: none); default: those of
+      the recording.
+  """
+  def rows_of(prediction):
+    """Image, query and slot of each matched mask, in the official order."""
+    if matches is None:
+      return points[f'{prefix}layer{prediction}/rows']
+    found = [(b, q, slot) for (b, slot), q in np.ndenumerate(matches[prediction]) if q >= 0]
+    return np.array(sorted(found))
+
+  def drawn(prediction, purpose, shape):
+    if purpose == 'match':
+      return tf.constant(np.stack([matcher[f'layer{prediction}/image{b}/points'] for b in range(2)]))
+    rows = rows_of(prediction)
+    order = np.lexsort((rows[:, 2], rows[:, 0]))
+    name = {'candidates': 'candidates', 'fresh': 'random'}[purpose]
+    found = points[f'{prefix}layer{prediction}/{name}'][order]
+    if len(shape) == 2 and isinstance(shape[0], int) and shape[0] != len(rows):
+      full = np.full([*shape, 2], 0.5, np.float32)  # slots that hold nothing have points too
+      full[rows[order, 0] * SLOTS + rows[order, 2]] = found
+      found = full
+    return tf.constant(found)
+  return drawn

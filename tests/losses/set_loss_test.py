@@ -11,6 +11,7 @@ from ops import masks as mask_ops
 from ops import resize
 from tests import support
 from tests.losses import recorded
+from tests.modeling.golden import Golden
 
 OFFICIAL = {'class': 'ce', 'mask': 'mask', 'dice': 'dice'}
 SUFFIXES = ('_0', '_1', '')  # decoder layers in order
@@ -67,6 +68,40 @@ def test_recorded_costs_matches_and_terms(in_graph, sibling):
       for ours, theirs in (('class_logits', 'pred_logits'), ('mask_logits', 'pred_masks')):
         array = wanted[f'output/layer{layer}/{theirs}']
         np.testing.assert_allclose(gradients[ours][layer], array, rtol=0, atol=5e-6 * np.abs(array).max())
+
+
+@pytest.mark.parametrize('in_graph', [False, True])
+@pytest.mark.parametrize('file, section, layers', [
+    ('loss_only_one_empty', 'loss only, one image without targets', 3),
+    ('loss_only_all_empty', 'loss only, no targets at all', 1)])
+def test_recorded_batches_with_images_without_targets(file, section, layers, in_graph):
+  golden = Golden('mf_tiny')
+  arrays = golden.load(file)
+  outputs = {ours: tf.constant(np.stack([arrays[f'input/layer{i}/{theirs}'] for i in range(layers)]))
+             for ours, theirs in (('class_logits', 'pred_logits'), ('mask_logits', 'pred_masks'))}
+  targets = recorded.from_masks(
+      [arrays[f'input/masks_{b}'] for b in range(2)], [arrays[f'input/labels_{b}'] for b in range(2)])
+  set_loss = SetLoss(Losses(), 7, in_graph)
+  cost = set_loss.cost(outputs, targets).numpy()
+  query_index, terms, total, gradients = evaluate(set_loss, outputs, targets)
+  bound = golden.bound(section, 'loss-only: loss terms')
+  np.testing.assert_allclose(total, arrays['total'], rtol=bound)
+  for layer in range(layers):
+    for b in range(2):
+      wanted = arrays[f'layer{layer}/image{b}/cost_total']
+      slots = arrays[f'layer{layer}/image{b}/target_index']
+      assert (query_index[layer, b].numpy() >= 0).sum() == len(slots)
+      if len(slots):
+        golden.assert_close(cost[layer, b, :, :len(slots)], wanted, section, 'loss-only: costs')
+        np.testing.assert_array_equal(
+            query_index[layer, b].numpy()[slots], arrays[f'layer{layer}/image{b}/query_index'])
+    suffix = '' if layer == layers - 1 else f'_{layer}'
+    for name, values in terms.items():
+      np.testing.assert_allclose(
+          values[layer], arrays[f'unweighted/loss_{OFFICIAL[name]}{suffix}'], rtol=bound, err_msg=name)
+    for ours, theirs in (('class_logits', 'pred_logits'), ('mask_logits', 'pred_masks')):
+      golden.assert_close(gradients[ours][layer], arrays[f'grad/layer{layer}/{theirs}'], section,
+                          'loss-only: gradients')
 
 
 @pytest.mark.parametrize('alpha, gamma', [(0.25, 2.0), (0.4, 1.5), (-1.0, 2.0)])

@@ -31,10 +31,51 @@ class Golden:
     """Returns how far a group of arrays may be off, relative to the largest value of each."""
     return NOISE_FACTOR * self.json('noise_floor')[section][group]['max_rel_to_largest']
 
+  def rms_bound(self, section: str, group: str) -> float:
+    """Returns the same for the root mean square of an array's error, relative to that of the array."""
+    return NOISE_FACTOR * self.json('noise_floor')[section][group]['rms_rel']
+
+  def check_gradients(self, found: dict[str, np.ndarray], wanted, section: str) -> int:
+    """Compares gradients by official name with the recorded ones, each by its own part's rms noise.
+
+    Args:
+      found: arrays in the official layout, as `official` returns them.
+      wanted: recorded: 'norm/…' of all, 'param/…' of the small, 'sample/…' of the large.
+      section: of the noise floor.
+
+    Returns:
+      The number of gradients that were compared as a whole.
+    """
+    parts = {'backbone': 'backbone', 'sem_seg_head.pixel_decoder': 'pixel decoder',
+             'sem_seg_head.predictor': 'predictor'}
+    whole = 0
+    for name, value in found.items():
+      part = next(label for prefix, label in parts.items() if name.startswith(prefix + '.'))
+      bound = self.rms_bound(section, f'gradient, {part} parameters (relative: per parameter)')
+      norm = wanted[f'norm/{name}']
+      whole += f'param/{name}' in wanted
+      if norm < 1e-3:  # zero but for rounding
+        assert np.linalg.norm(value) < 5e-3, name
+        continue
+      np.testing.assert_allclose(np.linalg.norm(value), norm, rtol=bound, err_msg=name)
+      if f'param/{name}' in wanted:
+        assert rms_error(value, wanted[f'param/{name}']) < bound, name
+      else:
+        sample = wanted[f'sample/{name}']
+        places = np.linspace(0, value.size - 1, len(sample)).astype(np.int64)
+        assert rms_error(value.ravel()[places], sample) < bound, name
+    return whole
+
   def assert_close(self, actual, expected, section: str, group: str) -> None:
     """Compares an array with a recorded one of that group."""
     bound = self.bound(section, group) * np.abs(expected).max()
     np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=bound)
+
+
+def rms_error(found: np.ndarray, wanted: np.ndarray) -> float:
+  """Returns the root mean square of the difference relative to that of `wanted`."""
+  wanted = wanted.astype(np.float64)
+  return float(np.sqrt(np.mean((found - wanted)**2) / np.mean(wanted**2)))
 
 
 def nchw(x):

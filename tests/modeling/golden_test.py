@@ -12,7 +12,6 @@ import tensorflow as tf
 from modeling import parameter_groups
 from modeling.conversion import names
 from modeling.factory import build_model
-from modeling.layers import transformer
 from tests import support
 from tests.modeling import tiny
 
@@ -134,14 +133,3 @@ def test_dropout_follows_its_seed():
   assert np.abs(run([3, 0]) - run([4, 0])).max() > 1e-2
   assert np.abs(run([3, 0]) - run([3, 1])).max() > 1e-2
   np.testing.assert_array_equal(model(images)['class_logits'], model(images, training=True)['class_logits'])
-
-
-def test_pre_norm_layer_against_its_formula():
-  layer = transformer.EncoderLayer(8, 2, 16, 0.0, pre_norm=True)
-  x = tf.random.stateless_normal([2, 5, 8], [1, 2])
-  place = tf.random.stateless_normal([1, 5, 8], [3, 4])
-  y = layer.norm1(x)
-  expected = x + layer.self_attn(y + place, y + place, y)
-  z = layer.norm2(expected)
-  expected = expected + layer.linear2(tf.nn.relu(layer.linear1(z)))
-  np.testing.assert_allclose(layer(x, place), expected, atol=1e-6)

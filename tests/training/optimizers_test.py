@@ -27,13 +27,15 @@ def twin(values, gradients, config, rates):
   return values
 
 
-@pytest.mark.parametrize('clip', [0.0, 0.01, 1.0])
-def test_against_the_formulas(clip):
+@pytest.mark.parametrize('clip, options', [
+    (0.0, {}), (0.01, {}), (1.0, {}),
+    (0.01, dict(beta_1=0.5, beta_2=0.9, epsilon=1e-3, backbone_multiplier=0.7))])
+def test_against_the_formulas(clip, options):
   rng = np.random.default_rng(0)
   start = [rng.normal(size=s) for s in ((3, 4), (5,), (2, 2))]
   gradients = [[rng.normal(size=s.shape) * 10.0**rng.integers(-6, 1) for s in start] for _ in range(6)]
   variables = [tf.Variable(s.astype(np.float32)) for s in start]
-  config = AdamWConfig(weight_decay=0.05, gradient_clip_norm=clip)
+  config = AdamWConfig(weight_decay=0.05, gradient_clip_norm=clip, **options)
   schedule = LearningRate(base=1e-2, schedule='multi_step', boundaries=[3], warmup_steps=2, warmup_factor=0.5)
   optimizer = optimizers.build(Optimization(optimizer=config, learning_rate=schedule), 6, backbone=variables[:1],
                                undecayed=variables[1:2])
@@ -42,7 +44,7 @@ def test_against_the_formulas(clip):
   for step in gradients:
     apply([tf.constant(g, tf.float32) for g in step])
   base = [0.005, 0.0075, 0.01, 0.001, 0.001, 0.001]
-  rates = [[(0.1 * b, 0.05), (b, 0.0), (b, 0.05)] for b in base]
+  rates = [[(config.backbone_multiplier * b, 0.05), (b, 0.0), (b, 0.05)] for b in base]
   for found, wanted in zip(variables, twin(start, gradients, config, rates)):
     np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
   norm = np.sqrt(sum((g**2).sum() for g in gradients[-1]))
@@ -69,6 +71,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(bad):
 @pytest.mark.parametrize('config, wanted', [
     (LearningRate(base=2.0, schedule='constant'), {0: 2.0, 9: 2.0}),
     (LearningRate(base=1.0, schedule='multi_step', boundaries=[4, 8]), {3: 1.0, 4: 0.1, 7: 0.1, 8: 0.01}),
+    (LearningRate(base=1.0, schedule='multi_step', boundaries=[4, 8], factor=0.5), {3: 1.0, 4: 0.5, 8: 0.25}),
     (LearningRate(base=1.0, schedule='poly', power=0.5), {0: 1.0, 5: 0.5**0.5, 10: 0.0}),
     (LearningRate(base=1.0, schedule='constant', warmup_steps=4, warmup_factor=0.2), {0: 0.2, 2: 0.6, 4: 1.0}),
 ])
