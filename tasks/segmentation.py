@@ -109,9 +109,19 @@ class SegmentationTask(base_task.Task):
     images = image_ops.normalize(features['image'], features['image_size'])
     images = image_ops.pad_to_multiple(images, divisor)
     id_maps = image_ops.pad_to_multiple(tf.transpose(targets['id_maps'], [0, 2, 3, 1]), divisor)
-    # An image alone would be padded to the divisor too; more than that is padding to its batch.
-    own = image_ops.round_up(tf.cast(features['image_size'], tf.int32), divisor)
-    return images, {**targets, 'id_maps': tf.transpose(id_maps, [0, 3, 1, 2]), 'image_size': own}
+    return images, {**targets, 'id_maps': tf.transpose(id_maps, [0, 3, 1, 2])}
+
+  def _own_size(self, features) -> dict[str, tf.Tensor]:
+    """Returns 'image_size' for the losses: an image alone would be padded to the model's divisor, but no further."""
+    size = tf.cast(features['image_size'], tf.int32)
+    return {'image_size': image_ops.round_up(size, self.task_config.model.size_divisibility)}
+
+  def _trains_padded(self) -> bool:
+    """Whether training images may be padded to each other or to a window; known without looking at them."""
+    parser = self.task_config.train_data.parser
+    is_alone = self.task_config.micro_batch_size == 1 and not parser.output_size
+    is_whole = parser.output_size and parser.padding_byte >= 0  # there the padding is a part of the image
+    return not (is_alone or is_whole)
 
   # Nothing here is Python that depends on tensors: conversion by AutoGraph only costs half the time of tracing.
   @tf.autograph.experimental.do_not_convert
@@ -140,6 +150,8 @@ class SegmentationTask(base_task.Task):
   def _gradients(self, inputs, normalized_by, seed, model, optimizer) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
     """Returns the gradients of some images' losses, scaled as the optimizer asks, and these losses by name."""
     images, targets = self._prepare(*inputs)
+    if self._trains_padded():
+      targets.update(self._own_size(inputs[0]))
     with tf.GradientTape() as tape:
       outputs = model(images, training=True, seed=seed)
       total, logs = self.losses(outputs, targets, normalized_by, seed)
@@ -168,6 +180,7 @@ class SegmentationTask(base_task.Task):
     del metrics
     features, targets = inputs
     images, targets = self._prepare(features, targets)
+    targets.update(self._own_size(features))
     outputs = model(images, training=False)
     batch = tf.shape(images)[0]
     return {
