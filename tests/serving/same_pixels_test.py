@@ -1,4 +1,4 @@
-"""Evaluation and prediction see the same pixels of a JPEG: bytes, resized image and logits."""
+"""Evaluation and prediction agree on a JPEG: bytes, resized image, and the logits of official weights."""
 
 import io
 
@@ -11,9 +11,11 @@ from configs.experiments import registry
 from dataloaders import augment
 from dataloaders import reader
 from dataloaders import schema
+from modeling.conversion import exports
 from modeling.factory import build_model
-from ops import image as image_ops
 from serving.predictor import Predictor
+from tasks import initialization
+from tasks.factory import build_task
 from tests import support
 from tests.dataloaders import decoder_test
 
@@ -41,7 +43,8 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   parser = task.validation_data.parser
   parser.output_size, parser.augmentation.short_edges, parser.augmentation.long_edge_limit = [], [96], 200
   task.validation_data.input_path, task.validation_data.global_batch_size = str(tmp_path / 'val.tfrecord'), 0
-  (features, _), = reader.build(task.validation_data, 'shapes_panoptic', seed=0)
+  batch, = reader.build(task.validation_data, 'shapes_panoptic', seed=0)
+  features = batch[0]
   size = features['image'].shape[1:3]
   resized, _ = augment.resize((tf.constant(pixels), tf.constant(pixels[..., :1])), tf.constant(size))
   np.testing.assert_array_equal(features['image'][0], resized)
@@ -49,9 +52,11 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   pillow = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
   assert np.abs(features['image'][0].numpy().astype(int) - pillow).max() <= 1
 
-  model = build_model(task.model, seed=0)
-  images = image_ops.normalize(features['image'], features['image_size'])
-  wanted = model(image_ops.pad_to_multiple(images, 32))
+  # The weights go through a file of the official form on both roads.
+  exports.write(exports.official_state(build_model(task.model, seed=0), 0.1), str(tmp_path / 'model_final.pkl'))
+  model = build_model(task.model, seed=1)
+  initialization.restore(model, str(tmp_path / 'model_final.pkl'), initialization.MODULES)
+  step = build_task(task).validation_step(batch, model)
   found, _ = Predictor(model, task)._logits(resized)
   for name, value in found.items():
-    np.testing.assert_allclose(value, wanted[name][-1, 0], rtol=0, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(value, step[name][0], rtol=0, atol=1e-5, err_msg=name)
