@@ -8,6 +8,7 @@ beside it must fail there. Reference data beside the project is used where it is
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
 import fnmatch
 import os
@@ -144,26 +145,18 @@ def copy_of_the_tree(folder: pathlib.Path) -> pathlib.Path:
   return copy
 
 
-def run_tests(root: pathlib.Path, tests: str) -> subprocess.CompletedProcess:
-  """Runs pytest on a copy, up to the first failure."""
-  environment = {**os.environ, 'PYTHONPATH': str(root), 'PYTHONDONTWRITEBYTECODE': '1', 'TF_CPP_MIN_LOG_LEVEL': '3'}
-  command = f'{sys.executable} -m pytest -n 2 -x {tests}'
-  return subprocess.run(command, shell=True, cwd=root, env=environment, capture_output=True, text=True, check=False)
-
-
-def is_noticed(mutation: Mutation, root: pathlib.Path) -> bool:
-  """Plants a mistake in a copy, runs its tests and takes it out again.
+def is_noticed(mutation: Mutation) -> bool:
+  """Plants a mistake in a copy of the tree and says whether its tests fail there.
 
   Raises:
     RuntimeError: the tests did not run.
   """
-  path = root / mutation.file
-  right, wrong = path.read_text(), mutation.text(root)
-  path.write_text(wrong)
-  try:
-    done = run_tests(root, mutation.tests)
-  finally:
-    path.write_text(right)
+  with tempfile.TemporaryDirectory() as folder:
+    root = copy_of_the_tree(pathlib.Path(folder))
+    (root / mutation.file).write_text(mutation.text(root))
+    environment = {**os.environ, 'PYTHONPATH': str(root), 'TF_CPP_MIN_LOG_LEVEL': '3'}
+    done = subprocess.run(f'{sys.executable} -m pytest -n 0 -x {mutation.tests}', shell=True, cwd=root,
+                          env=environment, capture_output=True, text=True, check=False)
   if done.returncode not in (_PASSED, _FAILED):
     raise RuntimeError(f'{mutation.name}: pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}')
   return done.returncode == _FAILED
@@ -172,13 +165,12 @@ def is_noticed(mutation: Mutation, root: pathlib.Path) -> bool:
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('names', nargs='*', default=['*'], help='names of mistakes, * and ? as in file names')
-  names = parser.parse_args().names
-  chosen = [m for m in MUTATIONS if any(fnmatch.fnmatchcase(m.name, pattern) for pattern in names)]
+  parser.add_argument('--workers', type=int, default=2, help='mistakes that are tried at the same time')
+  args = parser.parse_args()
+  chosen = [m for m in MUTATIONS if any(fnmatch.fnmatchcase(m.name, pattern) for pattern in args.names)]
   unnoticed = []
-  with tempfile.TemporaryDirectory() as folder:
-    root = copy_of_the_tree(pathlib.Path(folder))
-    for i, mutation in enumerate(chosen):
-      noticed = is_noticed(mutation, root)
+  with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
+    for i, (mutation, noticed) in enumerate(zip(chosen, pool.map(is_noticed, chosen))):
       print(f'{i + 1}/{len(chosen)} {mutation.name}: {"noticed" if noticed else "NOT NOTICED"}', flush=True)
       if not noticed:
         unnoticed.append(mutation.name)
