@@ -309,7 +309,9 @@ assert runner_test.run(e, 'train_and_eval', folder) == 0
   e = experiment(records, 3)
   e.task.model.backbone.resnet.norm = 'group'
   initial = updates.initial(MaskClassificationTask(e.task, e.runtime), tmp_path)
-  updates.assert_equal(weights(tmp_path / '2'), weights(tmp_path / '1'), initial, 1e-3)
+  # One ReLU input that a batch of one rounds to its other side is seen in all layers before it: 43 tensors by up to
+  # 7.7e-3, those behind it by less than 1e-3. What replicas do wrong is a factor.
+  updates.assert_equal(weights(tmp_path / '2'), weights(tmp_path / '1'), initial, 2e-3, kinked=0.5)
   read = lambda n: json.loads((tmp_path / n / 'evaluations/step_00000003.json').read_text())
   assert read('2')['pictures'] == 5
   for name, value in read('1')['metrics'].items():
