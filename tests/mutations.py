@@ -87,7 +87,7 @@ MUTATIONS = (
              'total', 'tests/training/runner_test.py -k two_replicas'),
     # The model.
     Mutation('norm_momentum', 'modeling/layers/norms.py', 'momentum=0.9', 'momentum=0.99',
-             'tests/modeling/backbones/resnet_test.py'),
+             'tests/modeling/layers/norms_test.py'),
     Mutation('norm_epsilon', 'modeling/layers/norms.py', 'EPSILON = 1e-5', 'EPSILON = 1e-3',
              'tests/modeling/golden_test.py'),
     Mutation('window_mask', 'modeling/backbones/swin.py', '-100.0', '-1.0', 'tests/modeling/backbones/swin_test.py'),
