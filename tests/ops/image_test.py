@@ -40,3 +40,10 @@ def test_sine_encoding_one_number_at_a_time():
         for offset, place, size in ((0, y, height), (half, x, width)):
           angle = (place + 1) / (size + 1e-6) * 2 * math.pi / wavelength
           assert found[y, x, offset + k] == pytest.approx(wave(angle), abs=1e-5)
+
+
+def test_channels_are_red_green_blue():
+  """detectron2's PIXEL_MEAN and PIXEL_STD of RGB, written out."""
+  found = image.normalize(np.array([[[[255, 0, 128]]]], np.uint8), np.array([[1, 1]]))
+  wanted = [(255 - 123.675) / 58.395, -116.28 / 57.12, (128 - 103.53) / 57.375]
+  np.testing.assert_allclose(found[0, 0, 0], wanted, rtol=1e-6)
