@@ -16,7 +16,7 @@ class Facts:
     source_id: the image's id in its data set; its file name where the record has none.
     file_name: of the image, '' where the record does not say.
     knows_crowds: whether it can mark a segment as a crowd; Model Garden's converter cannot.
-    knows_instances: whether it holds the instances beside the panoptic segments.
+    knows_instances: whether it holds the instances next to the panoptic segments.
     repeats_a_class: whether two of its segments have one class, so that they are no semantic label.
   """
   source_id: str

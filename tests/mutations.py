@@ -4,7 +4,7 @@
     python -m tests.mutations decay 'flip*'    # those whose names match
 
 Every mistake is a replacement of text that stands exactly once in its file, made in a copy of the tree; the tests named
-beside it must fail there. Reference data beside the project is used where it is there, and some of the tests need it.
+next to it must fail there. Reference data next to the project is used where it exists, and some of the tests need it.
 """
 
 import argparse
@@ -133,7 +133,7 @@ MUTATIONS = (
 
 
 def copy_of_the_tree(folder: pathlib.Path) -> pathlib.Path:
-  """Copies what git tracks or would track below `folder`, the reference data beside it; returns the copy's root."""
+  """Copies what git tracks or would track below `folder`, the reference data next to it; returns the copy's root."""
   listed = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT,
                           capture_output=True, text=True, check=True).stdout
   copy = folder / 'copy'

@@ -1,4 +1,4 @@
-"""Targets as detectron2 and Mask2Former make them of polygons, written down anew; and images to test with."""
+"""Targets as detectron2 and Mask2Former make them of polygons, written independently; and images to test with."""
 
 import numpy as np
 from PIL import Image

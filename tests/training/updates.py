@@ -11,7 +11,7 @@ from configs.task import Experiment
 def follow_the_gradient(e: Experiment, clip: float, rate: float) -> None:
   """Makes AdamW nearly gradient descent, so that a wrong gradient is a wrong update.
 
-  Beside an epsilon that is far above every gradient, Adam's root counts for nothing; an update is
+  Next to an epsilon that is far above every gradient, Adam's root counts for nothing; an update is
   then as exact as its gradient, and not as long where that is rounding.
 
   Args:
