@@ -1,7 +1,7 @@
 """Plants small mistakes one by one and shows that a test fails for each.
 
-    python -m tests.mutations                  # all of them: some ten minutes on two cores
-    python -m tests.mutations decay 'flip*'    # those whose names match
+    python -m tests.mutations                  # all of them: twenty minutes on two cores
+    python -m tests.mutations 'decay*' fast_dct   # those whose names match
 
 Every mistake is a replacement of text that stands exactly once in its file, made in a copy of the tree; the tests named
 next to it must fail there. Reference data next to the project is used where it exists, and some of the tests need it.
