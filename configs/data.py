@@ -1,4 +1,4 @@
-"""Input pipelines: which records, and what is done to pictures and id maps."""
+"""Input pipelines: which records, and what is done to images and id maps."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from official.modeling import hyperparams
 
 @dataclasses.dataclass
 class Augmentation(hyperparams.Config):
-  """Flip, DETR's crop, shortest-edge resize, crop, colour; sizes in pixels."""
+  """Flip, DETR's crop, shortest-edge resize, crop, color; sizes in pixels."""
   flip_probability: float = 0.5
   # DETR crop: with crop_probability the short side is resized to one of crop_pre_short_edges and a
   # rectangle with sides drawn from crop_side_range is cut out, before the last resize.
@@ -17,23 +17,23 @@ class Augmentation(hyperparams.Config):
   crop_side_range: list[int] = dataclasses.field(default_factory=list)
   short_edges: list[int] = dataclasses.field(default_factory=list)  # one is drawn; empty: no resize
   long_edge_limit: int = 0  # 0: none
-  # Large-scale jitter instead of short_edges: the picture is fitted into a share of output_size, drawn from this range.
+  # Large-scale jitter instead of short_edges: the image is fitted into a share of output_size, drawn from this range.
   scale_jitter: list[float] = dataclasses.field(default_factory=list)
   color_jitter: bool = False  # SSD's brightness, contrast, saturation and hue (COLOR_AUG_SSD)
   # Id maps are resized by PyTorch's older rule, source floor(i * in / out), as the official mapper does with semantic
-  # labels; else by the pixel under the half-pixel centre.
+  # labels; else by the pixel under the half-pixel center.
   legacy_nearest: bool = False
-  crop_to_output: bool = False  # cut a random output_size window where the picture is larger
+  crop_to_output: bool = False  # cut a random output_size window where the image is larger
 
 
 @dataclasses.dataclass
 class Parser(hyperparams.Config):
   """From a record to a padded example."""
   output_size: list[int] = dataclasses.field(default_factory=list)  # [height, width]; empty: largest of the batch
-  # What fills a picture up to output_size: a byte (0 .. 255, before normalisation), or -1: zeros after it.
+  # What fills an image up to output_size: a byte (0 .. 255, before normalization), or -1: zeros after it.
   padding_byte: int = -1
   max_segments: int = 128  # slots for target segments; the smallest that do not fit are dropped and counted
-  # Id maps of a picture, 1 where segments never overlap; the segments of further ones are dropped and counted.
+  # Id maps of an image, 1 where segments never overlap; the segments of further ones are dropped and counted.
   max_layers: int = 1
   merge_classes: bool = False  # all segments of a class are one, crowds too: what a semantic task learns
   # Where max_layers has room for overlaps: masks of segments whose polygons the records hold are drawn at the final
@@ -48,6 +48,6 @@ class DataConfig(cfg.DataConfig):
   """Records and how they are read; see the base class for the fields that are not named here."""
   input_path: str = ''  # file, glob, or several with commas between
   global_batch_size: int = 0  # images of all replicas; of validation 0: one per replica, so that nothing is padded
-  drop_remainder: bool = True  # training only; validation never drops a picture
+  drop_remainder: bool = True  # training only; validation never drops an image
   shuffle_buffer_size: int = 1000  # records
   parser: Parser = dataclasses.field(default_factory=Parser)

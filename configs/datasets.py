@@ -5,14 +5,14 @@ import functools
 import json
 import pathlib
 
-from configs import errors
+from tf_maskformer import errors
 
 _LABEL_MAPS = pathlib.Path(__file__).parent / 'label_maps'
 
 
 @dataclasses.dataclass(frozen=True)
 class Class:
-  """One class: its id in the annotation files, name, whether a thing, colour (R, G, B)."""
+  """One class: its id in the annotation files, name, whether a thing, color (R, G, B)."""
   id: int
   name: str
   isthing: bool
@@ -26,8 +26,8 @@ class DataSet:
   Attributes:
     name: the row's name.
     classes: in contiguous order, index = the model's class.
-    train_examples: pictures in the published training split; 0 where it varies.
-    validation_examples: pictures in the published validation split; 0 where it varies.
+    train_examples: images in the published training split; 0 where it varies.
+    validation_examples: images in the published validation split; 0 where it varies.
     label_rule: what a pixel of a semantic label is: 'index' of the class, 'index + 1', or its 'id'.
     void_labels: values of pixels that belong to no class.
     instance_rule: by whose rules AP is computed, 'coco' or 'cityscapes'.

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from configs import errors
-from configs.data import DataConfig
-from configs.task import Experiment
-from configs.task import PerPixel
+from tf_maskformer import errors
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.task import Experiment
+from tf_maskformer.configs.task import PerPixel
 
 _TRUE_FALSE = {'true': True, '1': True, 'false': False, '0': False}
 
@@ -124,9 +124,9 @@ def _train_batch(experiment: Experiment, name: str, text: str, environ: Mapping[
   rate.boundaries = [scaled(b) for b in rate.boundaries]
   rate.warmup_steps = scaled(rate.warmup_steps) if rate.warmup_steps else 0
   trainer.validation_interval = min(scaled(trainer.validation_interval), trainer.train_steps)
-  # More steps a picture are no reason to save less often.
+  # More steps an image are no reason to save less often.
   trainer.checkpoint_interval = min(trainer.checkpoint_interval, scaled(trainer.checkpoint_interval))
-  changed = [f'{registered} pictures a step as registered -> train_steps {trainer.train_steps}']
+  changed = [f'{registered} images a step as registered -> train_steps {trainer.train_steps}']
   if rate.boundaries:
     changed.append(f'boundaries {rate.boundaries}')
   if rate.warmup_steps:
@@ -142,7 +142,7 @@ def _train_batch(experiment: Experiment, name: str, text: str, environ: Mapping[
 def _validation_batch(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
   experiment.task.validation_data.global_batch_size = _whole(name, text)
-  return 'pictures a validation step'
+  return 'images a validation step'
 
 
 def _learning_rate(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
@@ -151,11 +151,11 @@ def _learning_rate(experiment: Experiment, name: str, text: str, environ: Mappin
   return 'base learning rate'
 
 
-def _picture_size(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
-  """Scales every size of the recipe by size / (short edge of its validation pictures).
+def _image_size(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+  """Scales every size of the recipe by size / (short edge of its validation images).
 
-  Training pictures become size x size windows. Where the recipe does not resize (records of one size),
-  pictures are brought to that size first.
+  Training images become size x size windows. Where the recipe does not resize (records of one size),
+  images are brought to that size first.
   """
   del environ
   size, task = _whole(name, text), experiment.task
@@ -174,7 +174,7 @@ def _picture_size(experiment: Experiment, name: str, text: str, environ: Mapping
   augmentation = task.train_data.parser.augmentation
   if augmentation.scale_jitter:  # relative to the window
     least, most = augmentation.scale_jitter
-    scales = f'pictures fitted into {least:g} to {most:g} times that'
+    scales = f'images fitted into {least:g} to {most:g} times that'
   else:
     scales = f'short edges {min(augmentation.short_edges)} to {max(augmentation.short_edges)}'
   return f'training on {size} x {size} windows, {scales}; validation at short edge {size}'
@@ -219,7 +219,7 @@ _CHANGES: dict[str, Callable[[Experiment, str, str, Mapping[str, str]], str]] = 
     'TRAIN_BATCH_SIZE': _train_batch,
     'EVAL_BATCH_SIZE': _validation_batch,
     'BASE_LR': _learning_rate,
-    'IMG_SIZE': _picture_size,
+    'IMG_SIZE': _image_size,
     'NO_OBJ_CLS_WEIGHT': _no_object_weight,
     'DEEP_SUPERVISION': _deep_supervision,
     'ON_TPU': _tpu,

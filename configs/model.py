@@ -4,7 +4,7 @@ import dataclasses
 
 from official.modeling import hyperparams
 
-from configs import backbones
+from tf_maskformer.configs import backbones
 
 
 @dataclasses.dataclass
@@ -50,4 +50,4 @@ class MaskFormer(hyperparams.Config):
   pixel_decoder: PixelDecoder = dataclasses.field(default_factory=PixelDecoder)
   transformer_decoder: TransformerDecoder = dataclasses.field(default_factory=TransformerDecoder)
   deep_supervision: bool = True  # a prediction after every decoder layer, or after the last only
-  size_divisibility: int = 0  # pictures are padded (right, bottom) to a multiple of this; 0: not at all
+  size_divisibility: int = 0  # images are padded (right, bottom) to a multiple of this; 0: not at all

@@ -30,6 +30,6 @@ class LearningRate(hyperparams.Config):
 
 @dataclasses.dataclass
 class Optimization(hyperparams.Config):
-  """Optimiser and schedule."""
+  """Optimizer and schedule."""
   optimizer: AdamW = dataclasses.field(default_factory=AdamW)
   learning_rate: LearningRate = dataclasses.field(default_factory=LearningRate)

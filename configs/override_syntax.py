@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import NoReturn
 
-from configs import errors
+from tf_maskformer import errors
 
 FILE_ENDINGS = ('.yaml', '.yml', '.json')
 _KEY = re.compile(r'[A-Za-z_]\w*(\.\w+)*')

@@ -15,12 +15,12 @@ import tensorflow as tf
 import yaml
 from official.modeling import hyperparams
 
-from configs import errors
-from configs import override_syntax
-from configs import rules
-from configs.override_syntax import FILE_ENDINGS
-from configs.override_syntax import Bare
-from configs.task import Experiment
+from tf_maskformer import errors
+from tf_maskformer.configs import override_syntax
+from tf_maskformer.configs import rules
+from tf_maskformer.configs.override_syntax import FILE_ENDINGS
+from tf_maskformer.configs.override_syntax import Bare
+from tf_maskformer.configs.task import Experiment
 
 _BOOL = {'true': True, 'false': False, '1': True, '0': False}
 _NONE = ('None', 'none', 'null')

@@ -4,13 +4,13 @@ import dataclasses
 import fnmatch
 from collections.abc import Iterable
 
-from configs import datasets
-from configs import errors
-from configs.losses import Losses
-from configs.losses import PointLosses
-from configs.model import PixelDecoder
-from configs.task import Experiment
-from configs.task import PerPixel
+from tf_maskformer import errors
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.configs.task import Experiment
+from tf_maskformer.configs.task import PerPixel
 
 # Fields that hold one of a few values.
 _CHOICES = {
@@ -334,5 +334,5 @@ def _validate_compilation(experiment: Experiment) -> None:
         f"{reason}, so the matching is compiled too; set task.losses.matcher to 'auto' or 'graph'")
     _require(
         bool(task.train_data.parser.output_size),
-        f'{reason} and needs pictures of one size; set task.train_data.parser.output_size=[height,width] '
+        f'{reason} and needs images of one size; set task.train_data.parser.output_size=[height,width] '
         'or the environment variable IMG_SIZE')

@@ -4,19 +4,19 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 
-from configs.data import DataConfig
-from configs.evaluation import Evaluation
-from configs.losses import Losses
-from configs.losses import PerPixelLosses
-from configs.losses import PointLosses
-from configs.model import MaskFormer
-from configs.optimization import Optimization
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.configs.losses import PerPixelLosses
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.optimization import Optimization
 
 
 @dataclasses.dataclass
 class Segmentation(cfg.TaskConfig):
   """What every task has: a model, records, what is scored, what it starts from."""
-  data_set: str = 'coco_panoptic'  # a row of configs/datasets.py: classes, names, things, colours
+  data_set: str = 'coco_panoptic'  # a row of configs/datasets.py: classes, names, things, colors
   model: MaskFormer = dataclasses.field(default_factory=MaskFormer)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
   validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))

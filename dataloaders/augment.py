@@ -1,14 +1,14 @@
-"""Random changes of a picture together with its id maps; every draw is a function of a seed.
+"""Random changes of an image together with its id maps; every draw is a function of a seed.
 
-Pictures are resized as Pillow does (bilinear, antialiased when shrinking, rounded to bytes), id maps by the
-nearest pixel under the half-pixel centre or by PyTorch's older rule. Sources: detectron2's transforms and
+Images are resized as Pillow does (bilinear, antialiased when shrinking, rounded to bytes), id maps by the
+nearest pixel under the half-pixel center or by PyTorch's older rule. Sources: detectron2's transforms and
 MaskFormer's mappers.
 """
 
 import tensorflow as tf
 
-from configs.data import Augmentation
-from dataloaders import color
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.dataloaders import color
 
 # image uint8 [height, width, 3], id_maps [height, width, layers] and, where the caller asks for it,
 # placement float64 [2, 2]: the point y, x in pixels has moved to placement[:, 0] * (y, x) + placement[:, 1].
@@ -94,7 +94,7 @@ def _cut(pair: Pair, first: tf.Tensor, last: tf.Tensor) -> Pair:
 
 
 def crop(pair: Pair, size: tf.Tensor, seed: tf.Tensor) -> Pair:
-  """Cuts out a window of int32 `size` [2] (at most the picture's) at a uniform place."""
+  """Cuts out a window of int32 `size` [2] (at most the image's) at a uniform place."""
   room = tf.shape(pair[0])[:2] - size
   seeds = tf.random.split(seed, 2)
   first = tf.stack([_whole(seeds[0], 0, room[0]), _whole(seeds[1], 0, room[1])])
@@ -126,7 +126,7 @@ def _jittered(pair: Pair, config: Augmentation, output_size: list[int], seeds) -
 
 
 def augment(pair: Pair, config: Augmentation, output_size: list[int], seed: tf.Tensor) -> Pair:
-  """Flip, DETR crop, shortest-edge resize, crop to the output and colour, or scale jitter, as far as configured.
+  """Flip, DETR crop, shortest-edge resize, crop to the output and color, or scale jitter, as far as configured.
 
   MaskFormer's crop mappers flip last, the others first, which matters to the older nearest rule: it looks left.
 

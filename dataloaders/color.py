@@ -1,4 +1,4 @@
-"""SSD's colour changes (detectron2's ColorAugSSDTransform), on bytes as OpenCV computes them.
+"""SSD's color changes (detectron2's ColorAugSSDTransform), on bytes as OpenCV computes them.
 
 Every step clips to 0 .. 255 and cuts the fraction off; hue and saturation go through OpenCV's 8-bit HSV (hue 0 .. 179).
 """

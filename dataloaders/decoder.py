@@ -1,10 +1,10 @@
-"""From a serialized record to a picture, its id maps and its segments."""
+"""From a serialized record to an image, its id maps and its segments."""
 
 import tensorflow as tf
 
-from configs import datasets
-from dataloaders import polygons
-from dataloaders import schema
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import polygons
+from tf_maskformer.dataloaders import schema
 
 # Raw category ids of Model Garden's records are bytes.
 _RAW_IDS = 256

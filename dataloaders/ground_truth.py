@@ -3,19 +3,19 @@
 import numpy as np
 import tensorflow as tf
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders import decoder
-from dataloaders import files
-from dataloaders import record_facts
-from dataloaders import schema
-from dataloaders.converters import coco_instances
-from dataloaders.converters import shards
-from dataloaders.semantic_labels import SemanticLabels
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import record_facts
+from tf_maskformer.dataloaders import record_files
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.preparation import coco_instances
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.dataloaders.semantic_labels import SemanticLabels
+from tf_maskformer.errors import UserError
 
 
 class GroundTruth:
-  """Looks up a picture's segments by the example id that went through the device.
+  """Looks up an image's segments by the example id that went through the device.
 
   Keeps where each record lies, not the records; a record is read and decoded when it is asked for.
 
@@ -48,12 +48,12 @@ class GroundTruth:
         lambda record: decoder.decode_segments(decoder.parse(record), data_set), autograph=False,
         input_signature=[tf.TensorSpec([], tf.string)])
     self._places = {}
-    places = files.places(files.match(input_path))
-    facts = [record_facts.of(files.read(place)) for place in places]
+    places = record_files.places(record_files.match(input_path))
+    facts = [record_facts.of(record_files.read(place)) for place in places]
     ids = tf.constant([fact.source_id for fact in facts])
     for example_id, place in zip(decoder.example_id(ids).numpy(), places):
       if int(example_id) in self._places:
-        raise UserError(f'{input_path}: two records have one source id ({place.path}); every picture must be '
+        raise UserError(f'{input_path}: two records have one source id ({place.path}); every image must be '
                         'there once; does the pattern mix two conversions?')
       self._places[int(example_id)] = place
     if datasets.get(data_set).instance_rule == 'cityscapes':
@@ -71,7 +71,7 @@ class GroundTruth:
       self._annotated = {str(row['id']): row for row in rows}
       missing = {i.decode() for i in ids.numpy()} - set(self._annotated)
       if missing:
-        raise UserError(f'task.evaluation.instance_annotations={instance_annotations} lacks {len(missing)} pictures of '
+        raise UserError(f'task.evaluation.instance_annotations={instance_annotations} lacks {len(missing)} images of '
                         f'{input_path}, {min(missing)} for one; give the JSON of the same split')
 
   def __len__(self) -> int:
@@ -83,11 +83,11 @@ class GroundTruth:
     return list(self._places)
 
   def source_id(self, example_id: int) -> str:
-    """Returns the picture's id in its data set."""
-    return record_facts.of(files.read(self._places[example_id])).source_id
+    """Returns the image's id in its data set."""
+    return record_facts.of(record_files.read(self._places[example_id])).source_id
 
   def __getitem__(self, example_id: int) -> tuple[np.ndarray, list[dict]]:
-    """Returns a picture's truth.
+    """Returns an image's truth.
 
     Returns:
       id_map int32 [height, width], 0 = void, and the segments: dicts of id (the value in the map), category_id
@@ -99,7 +99,7 @@ class GroundTruth:
     return found['id_maps'].max(axis=2).astype(np.int32), segments
 
   def _segments(self, example_id: int) -> dict[str, np.ndarray]:
-    record = tf.constant(files.read(self._places[example_id]))
+    record = tf.constant(record_files.read(self._places[example_id]))
     return {name: value.numpy() for name, value in self._decode(record).items()}
 
   def instances(self, example_id: int) -> list[dict]:
@@ -111,7 +111,7 @@ class GroundTruth:
     if self._annotated is not None:
       return self._annotated_instances(self._annotated[self.source_id(example_id)])
     if self.instance_source == 'instances':
-      known = schema.read_instances(files.read(self._places[example_id]))
+      known = schema.read_instances(record_files.read(self._places[example_id]))
       return [{'category_id': i.class_id, 'iscrowd': i.is_crowd, 'area': i.area, 'mask': i.mask}
               for i in known]
     found = self._segments(example_id)
@@ -127,17 +127,17 @@ class GroundTruth:
     except shards.Refused as e:
       raise UserError(f'task.evaluation.instance_annotations cannot be used: {e}') from e
 
-  def _require_void(self, place: files.Place, input_path: str) -> None:
+  def _require_void(self, place: record_files.Place, input_path: str) -> None:
     """Of things alone what is void cannot be told from what is stuff, unless the records say so."""
     row = datasets.get(self._data_set)
-    says = decoder.parse(tf.constant(files.read(place)))['image/void'].numpy()
+    says = decoder.parse(tf.constant(record_files.read(place)))['image/void'].numpy()
     if len(row.thing_classes) == row.num_classes and not says:
       raise UserError(f"{input_path} does not say which pixels are void, which Cityscapes' AP needs; convert again: "
                       f'scripts/prepare_data.py cityscapes --data_set {self._data_set} --targets pixels')
 
   def void(self, example_id: int) -> np.ndarray:
     """Returns the pixels that no score counts, bool [height, width]: what the record says, or what no segment has."""
-    parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
+    parsed = decoder.parse(tf.constant(record_files.read(self._places[example_id])))
     if parsed['image/void'].numpy():
       return schema.decode_id_map(parsed['image/void'].numpy()) > 0
     return self[example_id][0] == 0
@@ -161,15 +161,15 @@ class GroundTruth:
       int64 [segments]; 0 of what is no single instance, and of all segments of records that do not
       tell instances apart.
     """
-    parsed = decoder.parse(tf.constant(files.read(self._places[example_id])))
+    parsed = decoder.parse(tf.constant(record_files.read(self._places[example_id])))
     values, classes = parsed['segments/id'].numpy(), parsed['segments/class'].numpy()
     class_of = datasets.get(self._data_set).contiguous_ids
     own = [class_of.get(int(value) // 1000) == class_id for value, class_id in zip(values, classes)]
     return np.where(own, values, 0)
 
-  def picture(self, example_id: int) -> np.ndarray:
-    """Returns the picture, uint8 [height, width, 3]."""
-    return decoder.decode(tf.constant(files.read(self._places[example_id])), self._data_set)['image'].numpy()
+  def image(self, example_id: int) -> np.ndarray:
+    """Returns the image, uint8 [height, width, 3]."""
+    return decoder.decode(tf.constant(record_files.read(self._places[example_id])), self._data_set)['image'].numpy()
 
 
 def _instance_source(facts: list[record_facts.Facts], annotations: str, input_path: str) -> str:

@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
-from configs import datasets
-from configs.data import Parser
-from dataloaders import augment
-from dataloaders import decoder
-from dataloaders import polygons
-from dataloaders import targets
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.data import Parser
+from tf_maskformer.dataloaders import augment
+from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import polygons
+from tf_maskformer.dataloaders import targets
 
 
 @tf.autograph.experimental.do_not_convert
@@ -44,7 +44,7 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   if config.output_size:
     height, width = config.output_size
     check = tf.debugging.assert_less_equal(
-        size, config.output_size, message='a picture is larger than parser.output_size; set '
+        size, config.output_size, message='an image is larger than parser.output_size; set '
         'parser.augmentation.short_edges and long_edge_limit so that it fits, or crop_to_output')
     with tf.control_dependencies([check]):
       image = tf.pad(image, [[0, height - size[0]], [0, width - size[1]], [0, 0]],
@@ -52,7 +52,7 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
     maps = tf.pad(labels['id_maps'], [[0, 0], [0, height - size[0]], [0, width - size[1]]])
     image = tf.ensure_shape(image, [height, width, 3])
     if config.padding_byte >= 0:
-      size = tf.constant([height, width])  # the padding is part of the picture
+      size = tf.constant([height, width])  # the padding is part of the image
     labels['id_maps'] = tf.ensure_shape(maps, [config.max_layers, height, width])
   labels['valid'] &= is_real
   labels['id_maps'] *= tf.cast(is_real, labels['id_maps'].dtype)
@@ -63,7 +63,7 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
 
 def _checked_classes(classes: tf.Tensor, source_id: tf.Tensor, data_set: str) -> tf.Tensor:
   num_classes = datasets.get(data_set).num_classes
-  message = tf.strings.join(['picture ', source_id, f' has a class outside 0 to {num_classes - 1}'])
+  message = tf.strings.join(['image ', source_id, f' has a class outside 0 to {num_classes - 1}'])
   check = tf.debugging.Assert(tf.reduce_all((classes >= 0) & (classes < num_classes)), [message])
   with tf.control_dependencies([check]):
     return tf.identity(classes)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as mask_tools
 
-from dataloaders import packing
+from tf_maskformer.dataloaders import packing
 
 # A box with a shorter side than this, in pixels, is empty (detectron2, `Boxes.nonempty`).
 _EMPTY_SIDE = 1e-5

@@ -1,14 +1,14 @@
-"""The input pipeline: endless training batches in a reproducible order, and every validation picture once."""
+"""The input pipeline: endless training batches in a reproducible order, and every validation image once."""
 
 import numpy as np
 import tensorflow as tf
 
-from configs import errors
-from configs.data import DataConfig
-from configs.errors import UserError
-from dataloaders import decoder
-from dataloaders import files
-from dataloaders import parser
+from tf_maskformer import errors
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import parser
+from tf_maskformer.dataloaders import record_files
+from tf_maskformer.errors import UserError
 
 _CYCLE = 8  # files read in turns
 
@@ -43,7 +43,7 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
   global_batch_size = params.global_batch_size or (0 if params.is_training else replicas)
   if global_batch_size < 1 or global_batch_size % replicas:
     raise UserError(f'global_batch_size={global_batch_size} cannot be shared by {replicas} replicas; choose a multiple')
-  paths = files.match(params.input_path)
+  paths = record_files.match(params.input_path)
   per_pipeline = global_batch_size // pipelines
   if params.is_training:
     records = _training_records(paths, params, seed, start_step * per_pipeline, pipelines, index)
@@ -70,7 +70,7 @@ def _example_seed(seed: int, epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor
 
 def _training_records(paths, params, seed, start_example, pipelines, index):
   """Endless (record, True, seed of the example)."""
-  count = len(files.places(paths))
+  count = len(record_files.places(paths))
   own = -(-(count - index) // pipelines)  # every `pipelines`-th record, from `index`
   if own < 1:
     raise UserError(f'{params.input_path} holds {count} records, fewer than the {pipelines} input pipelines')
@@ -96,7 +96,7 @@ def _training_records(paths, params, seed, start_example, pipelines, index):
 
 def _validation_records(paths, global_batch_size, pipelines, index):
   """(record, is real, seed) of every record once and of as many fillers as whole batches need."""
-  count = len(files.places(paths))
+  count = len(record_files.places(paths))
   fill = -count % global_batch_size
   records = tf.data.TFRecordDataset(paths)
   records = records.concatenate(records.take(1).repeat(fill)).enumerate()
@@ -116,7 +116,7 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
   Raises:
     UserError: one sentence that says what is wrong.
   """
-  place = files.places(files.match(params.input_path, field))[0]
+  place = record_files.places(record_files.match(params.input_path, field))[0]
   try:
     # Through the dataset, which verifies the checksum.
     record = next(iter(tf.data.TFRecordDataset(place.path)))

@@ -4,8 +4,8 @@ import dataclasses
 
 import tensorflow as tf
 
-from configs.errors import UserError
-from dataloaders import schema
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

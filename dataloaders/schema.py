@@ -1,4 +1,4 @@
-"""The record: which keys a picture's tf.train.Example has, written and read in this one place."""
+"""The record: which keys an image's tf.train.Example has, written and read in this one place."""
 
 import dataclasses
 import io
@@ -15,7 +15,7 @@ INSTANCE_CLASS = 'instances/class'  # there, though empty, in every record that 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-  """One segment of a picture.
+  """One segment of an image.
 
   Attributes:
     class_id: contiguous class.
@@ -52,14 +52,14 @@ class Instance:
 
 
 def encode_id_map(id_map: np.ndarray) -> bytes:
-  """Returns [height, width] of whole numbers below 65536 as a 16-bit greyscale PNG."""
+  """Returns [height, width] of whole numbers below 65536 as a 16-bit grayscale PNG."""
   buffer = io.BytesIO()
   Image.fromarray(id_map.astype(np.uint16)).save(buffer, 'PNG')
   return buffer.getvalue()
 
 
 def decode_id_map(png: bytes) -> np.ndarray:
-  """Returns the id map of a 16-bit greyscale PNG, int32 [height, width]."""
+  """Returns the id map of a 16-bit grayscale PNG, int32 [height, width]."""
   return np.asarray(Image.open(io.BytesIO(png))).astype(np.int32)
 
 
@@ -84,25 +84,25 @@ def _polygons(segments: list[Segment]) -> dict[str, tf.train.Feature]:
   }
 
 
-def write(picture: bytes, picture_format: str, size: tuple[int, int], source_id: str, filename: str,
+def write(image: bytes, image_format: str, size: tuple[int, int], source_id: str, filename: str,
           id_maps: list[np.ndarray], segments: list[Segment], void: np.ndarray | None = None,
           instances: list[Instance] | None = None) -> bytes:
-  """Returns a picture as a serialized tf.train.Example.
+  """Returns an image as a serialized tf.train.Example.
 
   Args:
-    picture: the encoded file.
-    picture_format: 'jpeg' or 'png'.
+    image: the encoded file.
+    image_format: 'jpeg' or 'png'.
     size: (height, width).
-    source_id: the picture's id in its data set.
+    source_id: the image's id in its data set.
     filename: for messages.
     id_maps: [height, width] a layer; pixel value k is the k-th of `segments`, counted from 1; 0 is void.
-    segments: all segments of the picture.
+    segments: all segments of the image.
     void: bool [height, width], pixels that no score counts, where those differ from the pixels of no segment.
     instances: of a panoptic data set, what AP is measured against; None: not known.
   """
   return tf.train.Example(features=tf.train.Features(feature={
-      'image/encoded': _bytes(picture),
-      'image/format': _bytes(picture_format.encode()),
+      'image/encoded': _bytes(image),
+      'image/format': _bytes(image_format.encode()),
       'image/height': _ints(size[0]),
       'image/width': _ints(size[1]),
       'image/source_id': _bytes(source_id.encode()),

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from configs.errors import UserError
-from dataloaders.converters import semantic
-from dataloaders.converters import shards
+from tf_maskformer.dataloaders.preparation import semantic
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
 
 _FIELD, _SUFFIX = 'task.evaluation.semantic_labels', '.png'
 

@@ -1,8 +1,8 @@
-"""From a picture's segments to the padded slots of a batch."""
+"""From an image's segments to the padded slots of a batch."""
 
 import tensorflow as tf
 
-from configs.data import Parser
+from tf_maskformer.configs.data import Parser
 
 
 def merge_classes(id_maps: tf.Tensor, classes: tf.Tensor, area: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -10,26 +10,26 @@ _GROUP, _SINGLE = 1, 1000  # official instance ids: below 1000 stands for a grou
 
 
 class CityscapesAP:
-  """Gathers how masks overlap; `update` a picture at a time, `merge` several, `result` at the end.
+  """Gathers how masks overlap; `update` an image at a time, `merge` several, `result` at the end.
 
   Instances of fewer than 100 pixels, groups and void are no misses, and what lies mostly on them is no false alarm.
   """
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
-    self._pictures = []
+    self._images = []
 
   def update(self, truth: list[dict], found: list[dict], void: np.ndarray) -> None:
-    """Adds a picture.
+    """Adds an image.
 
     Args:
       truth: dicts of category_id (class), mask (bool [height, width]) and iscrowd.
       found: dicts of category_id, mask and score.
       void: bool [height, width], pixels of labels that are not evaluated.
     """
-    picture = {side: {c: [] for c in range(self._num_classes)} for side in ('groundTruth', 'prediction')}
+    image = {side: {c: [] for c in range(self._num_classes)} for side in ('groundTruth', 'prediction')}
     for row in truth:
-      picture['groundTruth'][row['category_id']].append({
+      image['groundTruth'][row['category_id']].append({
           'instID': _GROUP if row['iscrowd'] else _SINGLE, 'pixelCount': int(row['mask'].sum()), 'medDist': -1,
           'distConf': 0.0, 'mask': row['mask'], 'matchedPred': []})
     for row in found:
@@ -39,28 +39,28 @@ class CityscapesAP:
       prediction = {'pixelCount': pixels, 'confidence': row['score'],
                     'voidIntersection': int((void & row['mask']).sum())}
       matched = []
-      for instance in picture['groundTruth'][own]:
+      for instance in image['groundTruth'][own]:
         common = int((instance['mask'] & row['mask']).sum())
         if common:
           instance['matchedPred'].append({**prediction, 'intersection': common})
           matched.append({**{k: instance[k] for k in ('instID', 'pixelCount', 'medDist', 'distConf')},
                           'intersection': common})
-      picture['prediction'][own].append({**prediction, 'matchedGt': matched})
-    for instances in picture['groundTruth'].values():
+      image['prediction'][own].append({**prediction, 'matchedGt': matched})
+    for instances in image['groundTruth'].values():
       for instance in instances:
         del instance['mask']
-    self._pictures.append(picture)
+    self._images.append(image)
 
   def merge(self, other: 'CityscapesAP') -> None:
     """Adds what another instance has seen."""
-    self._pictures += other._pictures
+    self._images += other._images
 
   def _precision(self, category_id: int, overlap: float) -> float:
     """The official precision of one class at one overlap, in 0 .. 1; NaN where the truth has no such instance."""
     args = copy.copy(official.args)
     args.instLabels, args.overlaps = [category_id], np.array([overlap])
     try:
-      return float(official.evaluateMatches(dict(enumerate(self._pictures)), args)[0, 0, 0])
+      return float(official.evaluateMatches(dict(enumerate(self._images)), args)[0, 0, 0])
     except IndexError:  # there is truth, but every prediction lies on what is ignored: the script has no curve then
       return 0.0
 

@@ -11,7 +11,7 @@ import numpy as np
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as official
 from cityscapesscripts.helpers import labels
 
-from evaluation.mean_iou import MeanIoU
+from tf_maskformer.evaluation.mean_iou import MeanIoU
 
 _SINGLE = 1000  # an instance's value is 1000 * label id + number; below stand stuff and groups
 

@@ -1,10 +1,10 @@
-"""Panoptic maps drawn over pictures, for people to look at."""
+"""Panoptic maps drawn over images, for people to look at."""
 
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-_SMALLEST = 256  # pixels; smaller pictures are enlarged so that contours and names can be read
+_SMALLEST = 256  # pixels; smaller images are enlarged so that contours and names can be read
 
 
 def _enlarge(array: np.ndarray, nearest: bool) -> np.ndarray:
@@ -15,7 +15,7 @@ def _enlarge(array: np.ndarray, nearest: bool) -> np.ndarray:
 
 
 def draw_panoptic(image: np.ndarray, id_map: np.ndarray, segments: list[dict], classes) -> np.ndarray:
-  """Colours every segment by its class, shades apart within a class, with contours and names; void stays as it is.
+  """Colors every segment by its class, shades apart within a class, with contours and names; void stays as it is.
 
   Args:
     image: uint8 [height, width, 3].
@@ -24,7 +24,7 @@ def draw_panoptic(image: np.ndarray, id_map: np.ndarray, segments: list[dict], c
     classes: with name and color each, by class.
 
   Returns:
-    uint8, the picture's size or, for small pictures, a whole multiple of it.
+    uint8, the image's size or, for small images, a whole multiple of it.
   """
   image, id_map = _enlarge(image, False), _enlarge(id_map.astype(np.int32), True)
   drawn = image.astype(np.float32)
@@ -55,15 +55,15 @@ def draw_panoptic(image: np.ndarray, id_map: np.ndarray, segments: list[dict], c
   return np.asarray(canvas)
 
 
-def side_by_side(pictures: list[np.ndarray], titles: list[str]) -> np.ndarray:
-  """Returns pictures in a row, each with its title above, uint8; small ones are enlarged to fit the largest."""
-  height = max(p.shape[0] for p in pictures)
-  scaled = [Image.fromarray(p).resize((round(p.shape[1] * height / p.shape[0]), height)) for p in pictures]
+def side_by_side(images: list[np.ndarray], titles: list[str]) -> np.ndarray:
+  """Returns images in a row, each with its title above, uint8; small ones are enlarged to fit the largest."""
+  height = max(p.shape[0] for p in images)
+  scaled = [Image.fromarray(p).resize((round(p.shape[1] * height / p.shape[0]), height)) for p in images]
   gap, head = 6, 16
   canvas = Image.new('RGB', (sum(s.width + gap for s in scaled) - gap, height + head), (255, 255, 255))
   pen, left = ImageDraw.Draw(canvas), 0
-  for picture, title in zip(scaled, titles):
-    canvas.paste(picture, (left, head))
+  for image, title in zip(scaled, titles):
+    canvas.paste(image, (left, head))
     pen.text((left + 3, 2), title, fill=(0, 0, 0))
-    left += picture.width + gap
+    left += image.width + gap
   return np.asarray(canvas)

@@ -18,36 +18,36 @@ def encode(mask: np.ndarray) -> dict:
 
 
 class InstanceAP:
-  """Gathers run-length masks; `update` a picture at a time, `merge` several, `result` at the end."""
+  """Gathers run-length masks; `update` an image at a time, `merge` several, `result` at the end."""
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
-    self._pictures, self._truth, self._found = [], [], []
+    self._images, self._truth, self._found = [], [], []
 
   def update(self, truth: list[dict], found: list[dict]) -> None:
-    """Adds a picture.
+    """Adds an image.
 
     Args:
       truth: dicts of category_id (class), mask (bool [height, width]), iscrowd, and area as the annotation states it.
       found: dicts of category_id, mask and score.
     """
-    picture = len(self._pictures)
+    image = len(self._images)
     height, width = next((row['mask'].shape for row in (*truth, *found)), (1, 1))
-    self._pictures.append({'id': picture, 'height': height, 'width': width})
+    self._images.append({'id': image, 'height': height, 'width': width})
     for row in truth:
       self._truth.append({
-          'image_id': picture, 'category_id': row['category_id'], 'iscrowd': int(row['iscrowd']), 'area': row['area'],
+          'image_id': image, 'category_id': row['category_id'], 'iscrowd': int(row['iscrowd']), 'area': row['area'],
           'segmentation': encode(row['mask'])})
     for row in found:
       segmentation = encode(row['mask'])
       self._found.append({
-          'image_id': picture, 'category_id': row['category_id'], 'score': row['score'],
+          'image_id': image, 'category_id': row['category_id'], 'score': row['score'],
           'area': float(mask_tools.area(segmentation)), 'segmentation': segmentation})
 
   def merge(self, other: 'InstanceAP') -> None:
     """Adds what another instance has seen."""
-    shift = len(self._pictures)
-    self._pictures += [{**p, 'id': p['id'] + shift} for p in other._pictures]
+    shift = len(self._images)
+    self._images += [{**p, 'id': p['id'] + shift} for p in other._images]
     for mine, theirs in ((self._truth, other._truth), (self._found, other._found)):
       mine += [{**row, 'image_id': row['image_id'] + shift} for row in theirs]
 
@@ -59,7 +59,7 @@ class InstanceAP:
     categories = [{'id': c} for c in range(self._num_classes)]
     def as_coco(rows):
       coco = COCO()
-      coco.dataset = {'images': self._pictures, 'categories': categories,
+      coco.dataset = {'images': self._images, 'categories': categories,
                       'annotations': [{'id': i + 1, **row} for i, row in enumerate(rows)]}
       coco.createIndex()
       return coco

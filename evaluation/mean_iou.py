@@ -4,7 +4,7 @@ import numpy as np
 
 
 class MeanIoU:
-  """Sums a confusion matrix; `update` a picture at a time, `merge` several, `result` at the end."""
+  """Sums a confusion matrix; `update` an image at a time, `merge` several, `result` at the end."""
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
@@ -12,7 +12,7 @@ class MeanIoU:
     self.confusion = np.zeros([num_classes, num_classes], np.int64)
 
   def update(self, truth: np.ndarray, predicted: np.ndarray) -> None:
-    """Adds a picture.
+    """Adds an image.
 
     Args:
       truth: whole numbers [height, width], the class, below 0 where it is void.

@@ -1,4 +1,4 @@
-"""Panoptic quality as panopticapi computes it, accumulated over pictures (Kirillov et al., arXiv 1801.00868)."""
+"""Panoptic quality as panopticapi computes it, accumulated over images (Kirillov et al., arXiv 1801.00868)."""
 
 from collections.abc import Iterable
 
@@ -8,10 +8,10 @@ VOID = 0
 
 
 class PanopticQuality:
-  """Sums of matches over a data set; `update` a picture, `merge` another part's sums, read `result`.
+  """Sums of matches over a data set; `update` an image, `merge` another part's sums, read `result`.
 
   Segments match where class is equal and IoU > 0.5, void left out of the union. Crowds are no misses; a prediction
-  that lies mostly in void or in a crowd of its class is no false alarm. Of several crowds of one class in a picture
+  that lies mostly in void or in a crowd of its class is no false alarm. Of several crowds of one class in an image
   panopticapi considers the last; so does this.
   """
 
@@ -28,7 +28,7 @@ class PanopticQuality:
 
   def update(self, true_map: np.ndarray, true_segments: list[dict], id_map: np.ndarray, segments: list[dict]
              ) -> None:
-    """Adds one picture.
+    """Adds one image.
 
     Args:
       true_map: whole numbers [height, width], a segment's id at its pixels, 0 = void.

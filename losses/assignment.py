@@ -14,7 +14,7 @@ LARGE = 1e6
 
 
 def assign(cost: tf.Tensor, valid: tf.Tensor, in_graph: bool) -> tf.Tensor:
-  """Finds the pairs with the least total cost, in every layer and picture.
+  """Finds the pairs with the least total cost, in every layer and image.
 
   Args:
     cost: float32 [layers, batch, queries, segments]; NaN and infinities count as `LARGE`.

@@ -8,8 +8,8 @@ full size outlives the chunk.
 
 import tensorflow as tf
 
-from ops import masks as mask_ops
-from ops import resize
+from tf_maskformer.ops import masks as mask_ops
+from tf_maskformer.ops import resize
 
 # Pixels of the masks that are at full size at the same time: two masks of 512x512.
 CHUNK_PIXELS = 2**19
@@ -94,7 +94,7 @@ def focal_and_dice(logits: tf.Tensor, id_maps: tf.Tensor, image: tf.Tensor, laye
       num_chunks = tf.maximum(num_chunks, 1)  # a loop over nothing does not know its shapes
     def padded(v):
       return tf.pad(v, [[0, num_chunks * chunk - n]] + [[0, 0]] * (v.shape.rank - 1))
-    # Padding masks point at slot 0 of the first picture; their rows are cut off again.
+    # Padding masks point at slot 0 of the first image; their rows are cut off again.
     rows = [x, image, layer, slot]
     if image_size is not None:
       rows.append(tf.gather(image_size, image))

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from configs.losses import Losses
+from tf_maskformer.configs.losses import Losses
 
 
 def class_cost(class_logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:

@@ -1,13 +1,13 @@
 """Cross entropy of every pixel (official PerPixelBaselineHead.losses), gradient in closed form.
 
-Logits of a picture are brought to full size, scored and forgotten one prediction at a time: with 847 classes at
-512 x 512 a single prediction of one picture is 0.9 GB.
+Logits of an image are brought to full size, scored and forgotten one prediction at a time: with 847 classes at
+512 x 512 a single prediction of one image is 0.9 GB.
 """
 
 import tensorflow as tf
 
-from ops import resize
-from ops import shape as shape_ops
+from tf_maskformer.ops import resize
+from tf_maskformer.ops import shape as shape_ops
 
 STRIDE = 4  # of the logits
 
@@ -25,8 +25,8 @@ def labels_of(id_maps: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Te
   return tf.gather(table, slots, axis=1, batch_dims=1)
 
 
-def _picture(logits, labels):
-  """Sum over pixels of one picture, and its gradient: [classes, h, w], [height, width] -> scalar, [classes, h, w]."""
+def _image(logits, labels):
+  """Sum over pixels of one image, and its gradient: [classes, h, w], [height, width] -> scalar, [classes, h, w]."""
   low = [size if size is not None else tf.shape(logits)[i + 1] for i, size in enumerate(logits.shape[1:])]
   height, width = tf.shape(labels)[0], tf.shape(labels)[1]
   full = (STRIDE * low[0], STRIDE * low[1])
@@ -41,7 +41,7 @@ def _picture(logits, labels):
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-  """Sums the cross entropy over the pixels of each picture that are not void.
+  """Sums the cross entropy over the pixels of each image that are not void.
 
   Args:
     logits: float32 [batch, classes, h, w], at a quarter of the labels' size, rounded up.
@@ -54,6 +54,6 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
   def losses(x):
     spec = (tf.TensorSpec([], tf.float32), tf.TensorSpec(x.shape[1:], tf.float32))
     sums, gradients = tf.map_fn(
-        lambda pair: _picture(*pair), (x, labels), parallel_iterations=1, fn_output_signature=spec)
+        lambda pair: _image(*pair), (x, labels), parallel_iterations=1, fn_output_signature=spec)
     return sums, lambda upstream: upstream[:, None, None, None] * gradients
   return losses(logits)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from configs.losses import PointLosses
-from losses import pairwise
-from losses.set_loss import SetLoss
-from losses.set_loss import logits_of
-from ops import points as point_ops
-from ops import shape as shape_ops
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.losses import pairwise
+from tf_maskformer.losses.set_loss import SetLoss
+from tf_maskformer.losses.set_loss import logits_of
+from tf_maskformer.ops import points as point_ops
+from tf_maskformer.ops import shape as shape_ops
 
 # (prediction, purpose, shape) -> float32 [*shape, 2] in [0, 1); purpose is 'match', 'candidates' or 'fresh'.
 Draw = Callable[[int, str, list], tf.Tensor]
@@ -40,7 +40,7 @@ def _in_images(points, targets, image=None):
 
 
 class PointSetLoss(SetLoss):
-  """The criterion; see `SetLoss` for its arguments. Mask logits are those at a quarter of the picture's size."""
+  """The criterion; see `SetLoss` for its arguments. Mask logits are those at a quarter of the image's size."""
 
   def __init__(self, config: PointLosses, num_classes: int, in_graph: bool, draw: Draw | None = None):
     """Makes the criterion.
@@ -62,7 +62,7 @@ class PointSetLoss(SetLoss):
   def cost(self, outputs, targets, seed=None):
     """Returns the matching costs, float32 [predictions, batch, queries, segments]; no gradient.
 
-    Every picture has its own points in every prediction, shared by its queries and targets.
+    Every image has its own points in every prediction, shared by its queries and targets.
     """
     draw, c, costs = self._draws(seed), self._config, []
     for i in range(outputs['class_logits'].shape[0]):

@@ -4,15 +4,15 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from configs.losses import Losses
-from losses import assignment
-from losses import mask_losses
-from losses import normalizers
-from losses import pairwise
-from losses import per_pixel
-from ops import masks as mask_ops
-from ops import products
-from ops import shape as shape_ops
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.losses import assignment
+from tf_maskformer.losses import mask_losses
+from tf_maskformer.losses import normalizers
+from tf_maskformer.losses import pairwise
+from tf_maskformer.losses import per_pixel
+from tf_maskformer.ops import masks as mask_ops
+from tf_maskformer.ops import products
+from tf_maskformer.ops import shape as shape_ops
 
 TERMS = ('class', 'mask', 'dice')
 
@@ -186,7 +186,7 @@ class SetLoss:
 
 
 def _used_slots(targets) -> tf.Tensor:
-  """The number of slots that any picture of the batch uses; slots are filled from the first."""
+  """The number of slots that any image of the batch uses; slots are filled from the first."""
   return tf.reduce_max(tf.reduce_sum(tf.cast(targets['valid'], tf.int32), axis=1))
 
 

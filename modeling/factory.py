@@ -2,18 +2,18 @@
 
 import tf_keras
 
-from configs import backbones
-from configs import errors
-from configs.model import MaskFormer
-from modeling.backbones.resnet import ResNet
-from modeling.backbones.swin import Swin
-from modeling.mask_classification import MaskClassificationModel
-from modeling.per_pixel_baseline import PerPixelPredictor
-from modeling.pixel_decoders.deformable import DeformableDecoder
-from modeling.pixel_decoders.fpn import FPN
-from modeling.pixel_decoders.fpn import TransformerFPN
-from modeling.transformer_decoders.masked import MaskedPredictor
-from modeling.transformer_decoders.standard import StandardPredictor
+from tf_maskformer import errors
+from tf_maskformer.configs import backbones
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.modeling.backbones.resnet import ResNet
+from tf_maskformer.modeling.backbones.swin import Swin
+from tf_maskformer.modeling.mask_classification import MaskClassificationModel
+from tf_maskformer.modeling.pixel_decoders.deformable import DeformableDecoder
+from tf_maskformer.modeling.pixel_decoders.fpn import FPN
+from tf_maskformer.modeling.pixel_decoders.fpn import TransformerFPN
+from tf_maskformer.modeling.transformer_decoders.masked import MaskedPredictor
+from tf_maskformer.modeling.transformer_decoders.per_pixel import PerPixelPredictor
+from tf_maskformer.modeling.transformer_decoders.standard import StandardPredictor
 
 BACKBONES = {'resnet': ResNet, 'swin': Swin}
 PREDICTORS = {

@@ -8,7 +8,7 @@ class MaskClassificationModel(tf_keras.Model):
   """Assembles the three parts; their attribute names follow the official checkpoints.
 
   `model(images, training=False, seed=None, last_layer_only=False)`:
-    images: float32 [batch, height, width, 3], normalised (`ops.image.normalize`), any size.
+    images: float32 [batch, height, width, 3], normalized (`ops.image.normalize`), any size.
     training: whether trained batch norms use the batch's statistics, and what only a loss needs is returned.
     seed: int32 [2], of dropout and stochastic depth: one for each step and replica. None: neither.
     last_layer_only: leave out what only the losses need; layers is 1 then.

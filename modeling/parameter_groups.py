@@ -3,9 +3,9 @@
 import tensorflow as tf
 import tf_keras
 
-from modeling.backbones import swin
-from modeling.layers import linear
-from modeling.layers import norms
+from tf_maskformer.modeling.backbones import swin
+from tf_maskformer.modeling.layers import linear
+from tf_maskformer.modeling.layers import norms
 
 _UNDECAYED = (norms.LayerNorm, norms.GroupNorm, norms.BatchNorm, linear.Embedding)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from ops import points as point_ops
+from tf_maskformer.ops import points as point_ops
 
 
 def sample(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, sizes: Sequence[tuple]) -> tf.Tensor:
@@ -46,10 +46,10 @@ def _levels(value, sizes):
 def _rows_and_shares(locations, weights, heads, size):
   """Of one level: the row of every corner of every point, and its share; [batch, queries, heads, 4 * points] each."""
   batch, (height, width) = tf.shape(locations)[0], size
-  picture = tf.range(batch)[:, None, None, None]
+  image = tf.range(batch)[:, None, None, None]
   head = tf.range(heads)[None, None, :, None]
   corners = list(point_ops.corners(locations, height, width))
-  rows = [(picture * height * width + place) * heads + head for place, _ in corners]
+  rows = [(image * height * width + place) * heads + head for place, _ in corners]
   return tf.concat(rows, axis=-1), tf.concat([share * weights for _, share in corners], axis=-1)
 
 

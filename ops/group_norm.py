@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def group_norm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, groups: int, epsilon: float) -> tf.Tensor:
-  """Normalises every group of neighbouring channels over all pixels of a picture (Wu and He, arXiv 1803.08494).
+  """Normalizes every group of neighboring channels over all pixels of an image (Wu and He, arXiv 1803.08494).
 
   Args:
     x: [batch, height, width, channels].

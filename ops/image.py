@@ -9,15 +9,15 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 
 def normalize(images, image_size):
-  """Normalises pictures and sets the padding to zero.
+  """Normalizes images and sets the padding to zero.
 
   Args:
     images: uint8 (or any real type) [batch, height, width, 3], RGB, 0..255.
-    image_size: int32 [batch, 2], (height, width) of the un-padded pictures, which lie in the upper left.
+    image_size: int32 [batch, 2], (height, width) of the un-padded images, which lie in the upper left.
 
   Returns:
-    float32 [batch, height, width, 3]: (image - mean) / std, and 0 right of and below the picture (the
-    official code pads after normalising; a 0 byte would be about -2).
+    float32 [batch, height, width, 3]: (image - mean) / std, and 0 right of and below the image (the
+    official code pads after normalizing; a 0 byte would be about -2).
   """
   normalized = (tf.cast(images, tf.float32) - PIXEL_MEAN) / tf.constant(PIXEL_STD)
   height, width = tf.shape(images)[1], tf.shape(images)[2]
@@ -25,7 +25,7 @@ def normalize(images, image_size):
   rows = tf.range(height)[tf.newaxis, :] < image_size[:, :1]
   columns = tf.range(width)[tf.newaxis, :] < image_size[:, 1:]
   inside = rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :]
-  # where, not a product: a bf16 or XLA rounding of the picture must not leak into the padding.
+  # where, not a product: a bf16 or XLA rounding of the image must not leak into the padding.
   return tf.where(inside[..., tf.newaxis], normalized, 0.0)
 
 

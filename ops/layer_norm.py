@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def layer_norm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, epsilon: float) -> tf.Tensor:
-  """Normalises every row of the last axis (Ba, Kiros and Hinton, arXiv 1607.06450).
+  """Normalizes every row of the last axis (Ba, Kiros and Hinton, arXiv 1607.06450).
 
   Args:
     x: [..., channels].

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ops import resize
+from tf_maskformer.ops import resize
 
 
 def segment_masks(id_maps: tf.Tensor, layer: tf.Tensor, size) -> tf.Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from ops import shape as shape_ops
+from tf_maskformer.ops import shape as shape_ops
 
 
 def _beside(coordinate: tf.Tensor, size) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
@@ -17,15 +17,15 @@ def _beside(coordinate: tf.Tensor, size) -> Iterator[tuple[tf.Tensor, tf.Tensor]
 
 
 def corners(points: tf.Tensor, height, width) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-  """Yields the four neighbours of every point: its place in a flattened map, and its bilinear weight.
+  """Yields the four neighbors of every point: its place in a flattened map, and its bilinear weight.
 
   Args:
-    points: float32 [..., 2], (x, y) in units of the map, pixel centres at (i + 0.5) / size.
+    points: float32 [..., 2], (x, y) in units of the map, pixel centers at (i + 0.5) / size.
     height: of the map.
     width: of the map.
 
   Yields:
-    int32 [...] in 0 .. height * width - 1, and float32 [...], 0 where the neighbour lies outside.
+    int32 [...] in 0 .. height * width - 1, and float32 [...], 0 where the neighbor lies outside.
   """
   h, w = (float(n) if isinstance(n, int) else tf.cast(n, tf.float32) for n in (height, width))
   x, y = tf.unstack(points, axis=-1)
@@ -53,7 +53,7 @@ def sample(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
 
 
 def sample_shared(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
-  """Samples all maps of a picture at the same points; no gradient is meant to go through it.
+  """Samples all maps of an image at the same points; no gradient is meant to go through it.
 
   Args:
     maps: float32 [batch, n, height, width].

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ops import shape as shape_ops
+from tf_maskformer.ops import shape as shape_ops
 
 
 def mask_logits(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tensor:
@@ -19,6 +19,6 @@ def mask_logits(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tens
   height, width = shape_ops.spatial_size(mask_features)
   pixels = tf.reshape(mask_features, [batch, height * width, channels])
   rows = tf.reshape(tf.transpose(mask_embeddings, [1, 0, 2, 3]), [batch, layers * queries, channels])
-  # One product a picture; one that broadcasts over the layers crashes in oneDNN at batch 1 (TensorFlow 2.20).
+  # One product an image; one that broadcasts over the layers crashes in oneDNN at batch 1 (TensorFlow 2.20).
   logits = tf.cast(tf.matmul(rows, pixels, transpose_b=True), tf.float32)
   return tf.transpose(tf.reshape(logits, [batch, layers, queries, height, width]), [1, 0, 2, 3, 4])

@@ -1,9 +1,9 @@
-"""Resizing as PyTorch does it: bilinear with half-pixel centres and no antialiasing, and legacy nearest."""
+"""Resizing as PyTorch does it: bilinear with half-pixel centers and no antialiasing, and legacy nearest."""
 
 import numpy as np
 import tensorflow as tf
 
-from ops import shape as shape_ops
+from tf_maskformer.ops import shape as shape_ops
 
 
 def _nearest_index(size: int | tf.Tensor, target: int | tf.Tensor):

@@ -56,7 +56,7 @@ def compare(work: str, args: argparse.Namespace, precision: str) -> list[str]:
 
 
 def draw_records(folder: str) -> str:
-  """Draws and converts pictures of COCO's size; returns the records' pattern."""
+  """Draws and converts images of COCO's size; returns the records' pattern."""
   drawn, records = f'{folder}/drawn', f'{folder}/records'
   for command in (
       ['make_shapes.py', '--output', drawn, '--size', '640', '--train', '64', '--validation', '1'],
@@ -70,17 +70,17 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--model', default='maskformer', choices=['maskformer', 'mask2former'])
   parser.add_argument('--backbone', default='r50', choices=['r50', 'swin_tiny'])
-  parser.add_argument('--size', type=int, default=512, help='side of the square pictures')
+  parser.add_argument('--size', type=int, default=512, help='side of the square images')
   parser.add_argument('--batch', type=int, default=2)
   parser.add_argument('--micro_batch', type=int, default=0, help='images that pass through our model at a time; 0: all')
-  parser.add_argument('--segments', type=int, default=12, help='target segments of a picture')
+  parser.add_argument('--segments', type=int, default=12, help='target segments of an image')
   parser.add_argument('--repeats', type=int, default=5, help='timed calls of one process')
   parser.add_argument('--rounds', type=int, default=1, help='processes a side')
   parser.add_argument('--threads', type=int, default=0, help='0: all cores')
   parser.add_argument('--precision', nargs='+', default=['float32', 'bfloat16'], choices=['float32', 'bfloat16'])
   parser.add_argument('--work', nargs='+', default=['train', 'inference', 'matching', 'input'],
                       choices=['train', 'inference', 'matching', 'input', 'parts'])
-  parser.add_argument('--records', default='', help='TFRecords for the input pipeline; default: drawn 640x480 pictures')
+  parser.add_argument('--records', default='', help='TFRecords for the input pipeline; default: drawn 640x480 images')
   parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets.py of --records')
   args = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ def report(args: argparse.Namespace) -> None:
           'own work', 'their work', 'ratio']
   model = {'maskformer': 'MaskFormer, plain FPN', 'mask2former': 'Mask2Former'}[args.model]
   print(f'{model}, {args.backbone}, {args.size}x{args.size}, batch {args.batch}, 133 classes, 100 queries, '
-        f'{args.segments} segments a picture; theirs: Hugging Face transformers')
+        f'{args.segments} segments an image; theirs: Hugging Face transformers')
   print('  '.join(f'{h:>10}' for h in head), flush=True)
   for work in args.work:
     for precision in args.precision if work in ('train', 'inference', 'parts') else ['float32']:

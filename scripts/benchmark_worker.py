@@ -5,13 +5,11 @@ import argparse
 import importlib
 import json
 import os
-import pathlib
 import resource
 import statistics
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import numpy as np
@@ -46,15 +44,15 @@ def timed(call, repeats: int) -> dict:
 
 
 class Ours:
-  """This project's model, loss and optimiser, as the task runs them."""
+  """This project's model, loss and optimizer, as the task runs them."""
 
   def __init__(self, args):
     import tensorflow as tf
     import tf_keras
 
-    from configs.experiments import registry
-    from tasks.factory import build_task
-    from training import optimizers
+    from tf_maskformer.configs.experiments import registry
+    from tf_maskformer.tasks.factory import build_task
+    from tf_maskformer.training import optimizers
 
     self.after_imports = resident()
     if args.threads:
@@ -108,17 +106,17 @@ class Ours:
     return timed(lambda: match(outputs, self.targets).numpy(), self.args.repeats)
 
   def input(self):
-    from configs.experiments import registry
-    from dataloaders import reader
+    from tf_maskformer.configs.experiments import registry
+    from tf_maskformer.dataloaders import reader
     params = registry.get('maskformer_coco_panoptic').task.train_data
     params.input_path, params.global_batch_size = self.args.records, self.args.batch
     batches = iter(reader.build(params, self.args.data_set, seed=0))
-    pictures = 32
+    images = 32
     def call():
-      for _ in range(-(-pictures // self.args.batch)):
+      for _ in range(-(-images // self.args.batch)):
         next(batches)
     result = timed(call, self.args.repeats)
-    return {**result, 'seconds': result['seconds'] / pictures}
+    return {**result, 'seconds': result['seconds'] / images}
 
   def parts(self):
     """Seconds of each part of a training step, forward and backward."""
@@ -158,7 +156,7 @@ class Ours:
             [*model.predictor.trainable_variables, *tf.nest.flatten(inputs['predictor'])]),
         'matching': timed(lambda: match(outputs, self.targets).numpy(), self.args.repeats)['seconds'],
         'losses': gradient_of(losses, list(logits.values())),
-        'optimiser': timed(lambda: apply().numpy(), self.args.repeats)['seconds'],
+        'optimizer': timed(lambda: apply().numpy(), self.args.repeats)['seconds'],
         'training step': self.train()['seconds'],
     }
     return {'parts': parts, 'seconds': parts['training step'], 'peak_gb': 0.0}

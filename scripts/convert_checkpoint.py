@@ -12,14 +12,12 @@ folder with a TensorFlow checkpoint. Every tensor on both sides is accounted for
 
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from configs.errors import UserError
-from training import cli
+from tf_maskformer import cli
+from tf_maskformer.errors import UserError
 
 
 def main(argv: Sequence[str]) -> None:
@@ -36,12 +34,12 @@ def main(argv: Sequence[str]) -> None:
 
   import tensorflow as tf
 
-  from configs import overrides
-  from configs.experiments import registry
-  from configs.task import MaskClassification
-  from modeling.conversion import exports
-  from modeling.factory import build_model
-  from tasks import initialization
+  from tf_maskformer.configs import overrides
+  from tf_maskformer.configs.experiments import registry
+  from tf_maskformer.configs.task import MaskClassification
+  from tf_maskformer.modeling.conversion import exports
+  from tf_maskformer.modeling.factory import build_model
+  from tf_maskformer.tasks import initialization
 
   experiment = registry.get(args.experiment)
   for text in args.params_override:

@@ -8,25 +8,23 @@ import collections
 import os
 import pathlib
 import statistics
-import sys
 from collections.abc import Sequence
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from configs import datasets
-from configs import errors
-from configs.errors import UserError
-from training import cli
+from tf_maskformer import cli
+from tf_maskformer import errors
+from tf_maskformer.configs import datasets
+from tf_maskformer.errors import UserError
 
 
 class Tally:
   """Counts what the records hold.
 
   Attributes:
-    pictures: number of good records.
-    sizes: the longer side of each picture.
-    segments: number of segments of each picture.
+    images: number of good records.
+    sizes: the longer side of each image.
+    segments: number of segments of each image.
     classes: class -> number of segments.
     crowds: number of crowd segments.
     outlined: number of segments whose polygons the record holds.
@@ -35,7 +33,7 @@ class Tally:
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
-    self.pictures, self.crowds, self.outlined = 0, 0, 0
+    self.images, self.crowds, self.outlined = 0, 0, 0
     self.sizes, self.segments, self.problems = [], [], []
     self.classes = collections.Counter()
 
@@ -52,7 +50,7 @@ class Tally:
       self.problems.append(f'{where}: its polygons do not belong to its segments')
       return False
     self.outlined += len(outlined)
-    self.pictures += 1
+    self.images += 1
     self.sizes.append(max(example['image'].shape[:2]))
     self.segments.append(len(classes))
     self.classes.update(classes)
@@ -61,12 +59,12 @@ class Tally:
 
   def text(self, classes) -> str:
     """Returns the summary."""
-    if not self.pictures:
+    if not self.images:
       return 'no record can be used'
     lines = [
-        f'{self.pictures} pictures, longer side {min(self.sizes)} to {max(self.sizes)} '
+        f'{self.images} images, longer side {min(self.sizes)} to {max(self.sizes)} '
         f'(median {statistics.median(self.sizes):g})',
-        f'{sum(self.segments)} segments, at most {max(self.segments)} in a picture '
+        f'{sum(self.segments)} segments, at most {max(self.segments)} in an image '
         f'(median {statistics.median(self.segments):g}), {self.crowds} crowds, '
         f'{self.outlined} with polygons']
     lines += [f'  {self.classes[i]:8d}  {c.name}' for i, c in enumerate(classes) if self.classes[i]]
@@ -78,8 +76,8 @@ def main(argv: Sequence[str]) -> None:
   parser = cli.Parser(__doc__)
   parser.add_argument('--input', required=True, help='file, glob, or several with commas between')
   parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets.py')
-  parser.add_argument('--output', help='folder for pictures with their segments drawn over them')
-  parser.add_argument('--num_pictures', type=int, default=8, help='how many of them')
+  parser.add_argument('--output', help='folder for images with their segments drawn over them')
+  parser.add_argument('--num_images', '--num_pictures', type=int, default=8, help='how many of them')
   args = parser.parse(argv)
   classes = datasets.get(args.data_set).classes
 
@@ -87,12 +85,12 @@ def main(argv: Sequence[str]) -> None:
   from PIL import Image
   from tqdm import tqdm
 
-  from dataloaders import decoder
-  from dataloaders import files
-  from evaluation import drawing
+  from tf_maskformer.dataloaders import decoder
+  from tf_maskformer.dataloaders import record_files
+  from tf_maskformer.evaluation import drawing
 
   tally = Tally(len(classes))
-  for path in tqdm(files.match(args.input, '--input'), unit='files'):
+  for path in tqdm(record_files.match(args.input, '--input'), unit='files'):
     records, number = iter(tf.data.TFRecordDataset(path)), -1
     while True:
       number += 1
@@ -109,7 +107,7 @@ def main(argv: Sequence[str]) -> None:
       except tf.errors.OpError as e:
         tally.problems.append(f'{where}: {errors.explain(e.message)}')
         continue
-      if tally.add(where, example) and args.output and tally.pictures <= args.num_pictures:
+      if tally.add(where, example) and args.output and tally.images <= args.num_images:
         folder = pathlib.Path(args.output)
         folder.mkdir(parents=True, exist_ok=True)
         id_map = example['id_maps'].numpy().max(axis=2).astype('int32')

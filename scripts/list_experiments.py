@@ -5,15 +5,11 @@
 """
 
 import fnmatch
-import os
-import sys
 from collections.abc import Sequence
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from configs import errors
-from configs.experiments import table
-from training import cli
+from tf_maskformer import cli
+from tf_maskformer import errors
+from tf_maskformer.configs.experiments import table
 
 COLUMNS = ('experiment', 'model', 'data_set', 'task', 'backbone', 'schedule', 'precision', 'expected', 'source')
 

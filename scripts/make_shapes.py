@@ -3,27 +3,23 @@
     python scripts/make_shapes.py --output data/shapes
 """
 
-import pathlib
-import sys
 from collections.abc import Sequence
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-
-from dataloaders import shapes
-from training import cli
+from tf_maskformer import cli
+from tf_maskformer.dataloaders.preparation import shapes
 
 
 def main(argv: Sequence[str]) -> None:
   parser = cli.Parser(__doc__)
   parser.add_argument('--output', required=True, help='folder for train2017, val2017 and annotations')
   defaults = shapes.Options()
-  parser.add_argument('--train', type=int, default=defaults.train, help='pictures to train on')
-  parser.add_argument('--validation', type=int, default=defaults.validation, help='held-out pictures')
+  parser.add_argument('--train', type=int, default=defaults.train, help='images to train on')
+  parser.add_argument('--validation', type=int, default=defaults.validation, help='held-out images')
   parser.add_argument('--size', type=int, default=defaults.size, help='longest side in pixels')
   parser.add_argument('--seed', type=int, default=defaults.seed)
   args = parser.parse(argv)
   drawn = shapes.write(args.output, shapes.Options(args.train, args.validation, args.size, args.seed))
-  print(f'{args.output}: {args.train} training and {args.validation} held-out pictures '
+  print(f'{args.output}: {args.train} training and {args.validation} held-out images '
         f'{"drawn" if drawn else "are there already"}')
 
 

@@ -1,31 +1,29 @@
-"""Predicts pictures: a PNG and an overlay for each, one predictions.json.
+"""Predicts images: a PNG and an overlay for each, one predictions.json.
 
 The PNG of a panoptic or instance experiment holds segment ids (id = R + 256 G + 65536 B), that of a semantic one the
 class of every pixel, counted from 0 (8 bits, 16 with more than 256 classes). Instances are those of a score above 0.5,
 the surest on top; predictions.json holds the whole mask of each, as COCO's compressed run lengths, and its area.
 
     python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco \\
-        --input pictures/ --output out/
+        --input images/ --output out/
 """
 
 import collections
 import json
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from configs.errors import UserError
-from training import cli
+from tf_maskformer import cli
+from tf_maskformer.errors import UserError
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
 def find(path: str) -> list[pathlib.Path]:
-  """Returns the pictures that a file or folder means.
+  """Returns the images that a file or folder means.
 
   Raises:
     UserError: there is none.
@@ -33,19 +31,19 @@ def find(path: str) -> list[pathlib.Path]:
   given = pathlib.Path(path)
   found = [given] if given.is_file() else sorted(p for p in given.glob('*') if p.suffix.lower() in SUFFIXES)
   if not found:
-    raise UserError(f'--input {path} is no picture and no folder with pictures ({", ".join(SUFFIXES)})')
+    raise UserError(f'--input {path} is no image and no folder with images ({", ".join(SUFFIXES)})')
   return found
 
 
-def check_output(pictures: list[pathlib.Path], output: pathlib.Path) -> None:
-  """Checks that no prediction takes the place of a picture or of another prediction.
+def check_output(paths: list[pathlib.Path], output: pathlib.Path) -> None:
+  """Checks that no prediction takes the place of an image or of another prediction.
 
   Raises:
     UserError: one would.
   """
-  if output.resolve() in {p.resolve().parent for p in pictures}:
-    raise UserError(f'--output {output} is the folder of the pictures, which predictions would replace; choose another')
-  stems = collections.Counter(p.stem for p in pictures)
+  if output.resolve() in {p.resolve().parent for p in paths}:
+    raise UserError(f'--output {output} is the folder of the images, which predictions would replace; choose another')
+  stems = collections.Counter(p.stem for p in paths)
   twice = [stem for stem, count in stems.items() if count > 1]
   if twice:
     raise UserError(f'--input holds {len(twice)} names with several suffixes, {twice[0]} for one, whose predictions '
@@ -55,27 +53,27 @@ def check_output(pictures: list[pathlib.Path], output: pathlib.Path) -> None:
 def main(argv: Sequence[str]) -> int:
   parser = cli.Parser(__doc__)
   for name, text in (('experiment', 'registered name'), ('checkpoint', 'checkpoint or folder with checkpoints'),
-                     ('input', 'picture or folder'), ('output', 'folder, made if needed')):
+                     ('input', 'image or folder'), ('output', 'folder, made if needed')):
     parser.add_argument(f'--{name}', required=True, help=text)
   parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
   args = parser.parse(argv)
-  pictures, output = find(args.input), pathlib.Path(args.output)
-  check_output(pictures, output)
+  paths, output = find(args.input), pathlib.Path(args.output)
+  check_output(paths, output)
 
   import numpy as np
   from PIL import Image
   from PIL import ImageOps
   from tqdm import tqdm
 
-  from configs import datasets
-  from configs import overrides
-  from configs.experiments import registry
-  from dataloaders import images
-  from evaluation import drawing
-  from evaluation import instance_ap
-  from modeling.factory import build_model
-  from serving.predictor import Predictor
-  from tasks import initialization
+  from tf_maskformer.configs import datasets
+  from tf_maskformer.configs import overrides
+  from tf_maskformer.configs.experiments import registry
+  from tf_maskformer.dataloaders import images
+  from tf_maskformer.evaluation import drawing
+  from tf_maskformer.evaluation import instance_ap
+  from tf_maskformer.modeling.factory import build_model
+  from tf_maskformer.serving.predictor import Predictor
+  from tf_maskformer.tasks import initialization
 
   experiment = registry.get(args.experiment)
   for text in args.params_override:
@@ -110,27 +108,27 @@ def main(argv: Sequence[str]) -> int:
     return row
 
   rows, refused = [], []
-  for path in tqdm(pictures, unit='pictures'):
+  for path in tqdm(paths, unit='images'):
     try:
       opened = Image.open(path)
-      picture = np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))
+      image = np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))
     except OSError as e:  # Pillow's error for what it cannot decode
       refused.append(f'{path}: {e}')
       continue
     if images.is_deep(opened):
       refused.append(f'{path} {images.TOO_DEEP}')
       continue
-    id_map, segments = predictor.predict(picture)
+    id_map, segments = predictor.predict(image)
     save(encoded(id_map), f'{path.stem}.png')
-    save(drawing.draw_panoptic(picture, id_map, segments, classes), f'{path.stem}_overlay.png')
+    save(drawing.draw_panoptic(image, id_map, segments, classes), f'{path.stem}_overlay.png')
     rows.append({'image_id': path.stem, 'file_name': f'{path.stem}.png',
                  'segments_info': [described(s, id_map) for s in segments]})
   temporary = output / 'predictions.json.part'
   temporary.write_text(json.dumps({'annotations': rows}))
   temporary.replace(output / 'predictions.json')
-  print(f'{len(rows)} pictures in {output}')
+  print(f'{len(rows)} images in {output}')
   if refused:
-    raise UserError(f'{len(refused)} pictures could not be decoded, the others are done; {"; ".join(refused[:5])}')
+    raise UserError(f'{len(refused)} images could not be decoded, the others are done; {"; ".join(refused[:5])}')
   return 0
 
 

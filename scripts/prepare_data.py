@@ -1,7 +1,7 @@
 """Converts a data set to TFRecords.
 
     python scripts/prepare_data.py coco_panoptic --coco_root /data/coco --output /data/coco_records
-    python scripts/prepare_data.py coco_panoptic --images pictures/ --annotations panoptic.json \
+    python scripts/prepare_data.py coco_panoptic --images images/ --annotations panoptic.json \
         --panoptic pngs/ --split val --instances instances.json --output records/
     python scripts/prepare_data.py coco_instances --coco_root /data/coco --output /data/coco_instance_records
     python scripts/prepare_data.py semantic --data_set ade20k --images ADEChallengeData2016/images/training \
@@ -12,16 +12,13 @@
 
 import argparse
 import os
-import pathlib
-import sys
 from collections.abc import Sequence
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from configs import datasets
-from configs.errors import UserError
-from training import cli
+from tf_maskformer import cli
+from tf_maskformer.configs import datasets
+from tf_maskformer.errors import UserError
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -36,30 +33,30 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
       '--targets', choices=['polygons', 'pixels'], help='cityscapes: what instances are trained on, the outlines of '
       '*_polygons.json, as published (needs shapely), or *_instanceIds.png; scores are against the latter; default: '
       'polygons of cityscapes_instance, else pixels')
-  parser.add_argument('--images', help='folder of pictures (one split)')
+  parser.add_argument('--images', help='folder of images (one split)')
   parser.add_argument('--annotations', help='COCO: panoptic or instances JSON (one split)')
   parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
   parser.add_argument(
       '--instances', help='coco_panoptic: instances JSON, stored in the records; AP is then '
       "measured against it (one split; --coco_root finds val's by itself)")
-  parser.add_argument('--labels', help='semantic: folder of label pictures (one split)')
-  parser.add_argument('--image_suffix', default='.jpg', help="semantic: end of the pictures' names")
+  parser.add_argument('--labels', help='semantic: folder of label images (one split)')
+  parser.add_argument('--image_suffix', default='.jpg', help="semantic: end of the images' names")
   parser.add_argument('--label_suffix', default='.png', help="semantic: what stands in its place in the labels' names")
   parser.add_argument('--split', help="first part of the records' names, e.g. train (one split)")
   parser.add_argument(
       '--data_set', help='row of configs/datasets.py: the classes; default: the panoptic or instance row of '
       "the layout's own data set")
-  parser.add_argument('--shards', type=int, default=0, help='files a split; default: pictures / 1000, at least 8')
+  parser.add_argument('--shards', type=int, default=0, help='files a split; default: images / 1000, at least 8')
   parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
   return parser.parse(argv)
 
 
 def sources_of(args: argparse.Namespace) -> dict:
   """Returns the splits that the flags name, each with its source."""
-  from dataloaders.converters import cityscapes
-  from dataloaders.converters import coco_instances
-  from dataloaders.converters import coco_panoptic
-  from dataloaders.converters import semantic
+  from tf_maskformer.dataloaders.preparation import cityscapes
+  from tf_maskformer.dataloaders.preparation import coco_instances
+  from tf_maskformer.dataloaders.preparation import coco_panoptic
+  from tf_maskformer.dataloaders.preparation import semantic
   if args.instances and (args.layout != 'coco_panoptic' or args.coco_root):
     raise UserError(
         '--instances goes with coco_panoptic and one split (--images, --annotations, --panoptic, '
@@ -109,14 +106,14 @@ def main(argv: Sequence[str]) -> None:
     datasets.get(args.data_set)
   if args.shards < 0 or args.workers < 1:
     raise UserError('--shards must be 0 or more and --workers 1 or more')
-  from dataloaders.converters import coco_panoptic
-  from dataloaders.converters import shards
+  from tf_maskformer.dataloaders.preparation import coco_panoptic
+  from tf_maskformer.dataloaders.preparation import shards
   sources = sources_of(args)
   for split, source in sources.items():
     num_shards = args.shards or max(8, len(source.rows()) // 1000)
     report = shards.convert(source, args.output, split, num_shards, args.workers)
     kept = f', {report.shards_kept} shards were finished already' if report.shards_kept else ''
-    print(f'{split}: {report.written} pictures in {args.output}{kept}; {len(report.refused)} refused, '
+    print(f'{split}: {report.written} images in {args.output}{kept}; {len(report.refused)} refused, '
           f'{len(report.remarks)} with remarks')
     if isinstance(source, coco_panoptic.Source):
       print(f'  {_instances_line(source)}')

@@ -28,7 +28,7 @@ require_tensorflow_device() {
 
 # Without TFRECORDS_DIR: the embedded data set, drawn and converted once.
 ensure_records() {
-  local pictures="$ROOT/data/shapes" records="$ROOT/data/shapes_records"
+  local images="$ROOT/data/shapes" records="$ROOT/data/shapes_records"
   if [ -n "${TFRECORDS_DIR:-}" ]; then
     EXPERIMENT="${EXPERIMENT:-maskformer_coco_panoptic}"
     return
@@ -36,9 +36,9 @@ ensure_records() {
   EXPERIMENT="${EXPERIMENT:-maskformer_shapes_panoptic}"
   [[ "$EXPERIMENT" = *_shapes_* ]] ||
     fail 2 "TFRECORDS_DIR is not set, and $EXPERIMENT does not run on the embedded data set; set it to the folder of the records (scripts/prepare_data.py makes them)"
-  say "data: TFRECORDS_DIR is not set, using the embedded data set in $pictures"
-  "$PYTHON" "$ROOT/scripts/make_shapes.py" --output "$pictures"
-  "$PYTHON" "$ROOT/scripts/prepare_data.py" coco_panoptic --coco_root "$pictures" --output "$records" \
+  say "data: TFRECORDS_DIR is not set, using the embedded data set in $images"
+  "$PYTHON" "$ROOT/scripts/make_shapes.py" --output "$images"
+  "$PYTHON" "$ROOT/scripts/prepare_data.py" coco_panoptic --coco_root "$images" --output "$records" \
     --data_set shapes_panoptic
   export TFRECORDS_DIR="$records"
 }

@@ -6,14 +6,12 @@
 import json
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from configs.errors import UserError
-from training import cli
+from tf_maskformer import cli
+from tf_maskformer.errors import UserError
 
 # Metrics of the results table, those that an evaluation has.
 COLUMNS = {'pq_all': 'PQ', 'sq_all': 'SQ', 'rq_all': 'RQ', 'pq_things': 'PQ things', 'pq_stuff': 'PQ stuff',
@@ -28,10 +26,11 @@ def write_table(folder: pathlib.Path) -> None:
   if not rows:
     raise UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')
   known = {key: title for key, title in COLUMNS.items() if key in rows[-1]['metrics']}
-  lines = [f'| step | {" | ".join(known.values())} | pictures |', '|---|' + '---|' * len(known) + '---|']
+  lines = [f'| step | {" | ".join(known.values())} | images |', '|---|' + '---|' * len(known) + '---|']
   for row in rows:
     numbers = [row['metrics'].get(key, float('nan')) for key in known]
-    lines.append(f'| {row["step"]} | ' + ' | '.join(f'{n:.1f}' for n in numbers) + f' | {row["pictures"]} |')
+    count = row['images'] if 'images' in row else row['pictures']  # as earlier versions wrote it
+    lines.append(f'| {row["step"]} | ' + ' | '.join(f'{n:.1f}' for n in numbers) + f' | {count} |')
   temporary = folder / 'results.md.part'
   temporary.write_text('\n'.join(lines) + '\n')
   temporary.replace(folder / 'results.md')
@@ -43,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
   parser.add_argument('--experiment', required=True)
   parser.add_argument('--model_dir', required=True)
   parser.add_argument('--params_override', action='append', default=[])
-  parser.add_argument('--pictures', type=int, default=12, help='how many to draw')
+  parser.add_argument('--images', '--pictures', type=int, default=12, help='how many to draw')
   args = parser.parse(argv)
   folder = pathlib.Path(args.model_dir)
   write_table(folder)
@@ -52,16 +51,16 @@ def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
   from PIL import Image
 
-  from configs import datasets
-  from configs import overrides
-  from configs.experiments import registry
-  from dataloaders import ground_truth
-  from dataloaders import reader
-  from evaluation import drawing
-  from modeling.factory import build_model
-  from modeling.postprocessing import answers
-  from ops import image as image_ops
-  from tasks import initialization
+  from tf_maskformer.configs import datasets
+  from tf_maskformer.configs import overrides
+  from tf_maskformer.configs.experiments import registry
+  from tf_maskformer.dataloaders import ground_truth
+  from tf_maskformer.dataloaders import reader
+  from tf_maskformer.evaluation import drawing
+  from tf_maskformer.modeling.factory import build_model
+  from tf_maskformer.modeling.postprocessing import predictions
+  from tf_maskformer.ops import image as image_ops
+  from tf_maskformer.tasks import initialization
 
   experiment = registry.get(args.experiment)
   for text in args.params_override:
@@ -72,33 +71,33 @@ def main(argv: Sequence[str]) -> None:
 
 
   @tf.function(autograph=False)
-  def predict(picture, size):
-    images = image_ops.pad_to_multiple(image_ops.normalize(picture, size), task.model.size_divisibility)
+  def predict(image, size):
+    images = image_ops.pad_to_multiple(image_ops.normalize(image, size), task.model.size_divisibility)
     outputs = model(images, last_layer_only=True)
     return {name: logits[-1, 0] for name, logits in outputs.items()}, tf.shape(images)[1:3]
 
   data_set = datasets.get(task.data_set)
   truth = ground_truth.GroundTruth(task.validation_data.input_path, task.data_set)
   task.validation_data.global_batch_size = 1
-  target = folder / 'pictures'
+  target = folder / 'images'
   target.mkdir(exist_ok=True)
-  batches = reader.build(task.validation_data, task.data_set, seed=0).take(args.pictures)
+  batches = reader.build(task.validation_data, task.data_set, seed=0).take(args.images)
   for features, targets in batches.as_numpy_iterator():
     outputs, padded_size = predict(features['image'], features['image_size'])
     example_id = int(targets['example_id'][0])
-    id_map, segments = answers.answer(
+    id_map, segments = predictions.answer(
         {name: logits.numpy() for name, logits in outputs.items()}, padded_size.numpy(), features['image_size'][0],
         targets['original_size'][0], data_set.thing_classes, task.evaluation)
     true_map, true_segments = truth[example_id]
-    picture = truth.picture(example_id)
+    image = truth.image(example_id)
     drawn = drawing.side_by_side(
-        [picture, drawing.draw_panoptic(picture, true_map, true_segments, data_set.classes),
-         drawing.draw_panoptic(picture, id_map, segments, data_set.classes)], ['picture', 'truth', 'prediction'])
+        [image, drawing.draw_panoptic(image, true_map, true_segments, data_set.classes),
+         drawing.draw_panoptic(image, id_map, segments, data_set.classes)], ['image', 'truth', 'prediction'])
     name = ''.join(c if c.isalnum() else '_' for c in truth.source_id(example_id))
     temporary = target / f'.part-{name}.png'
     Image.fromarray(np.asarray(drawn)).save(temporary)
     temporary.replace(target / f'{name}.png')
-  print(f'pictures of truth and prediction: {target}')
+  print(f'images of truth and prediction: {target}')
   print(f'results table: {folder / "results.md"}')
 
 

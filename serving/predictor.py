@@ -1,14 +1,14 @@
-"""From pictures of any size to panoptic or semantic maps at their own size."""
+"""From images of any size to panoptic or semantic maps at their own size."""
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from configs import datasets
-from configs.task import Segmentation
-from dataloaders import augment
-from modeling.postprocessing import answers
-from ops import image as image_ops
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.task import Segmentation
+from tf_maskformer.dataloaders import augment
+from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.ops import image as image_ops
 
 
 class Predictor:
@@ -25,31 +25,31 @@ class Predictor:
     self._things = datasets.get(task.data_set).thing_classes
     self._run = tf.function(self._logits, autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
-  def _logits(self, picture):
-    """The last layer's logits of one resized picture, and the size that the model saw."""
-    size = tf.shape(picture)[None, :2]
-    images = image_ops.normalize(picture[None], size)
+  def _logits(self, image):
+    """The last layer's logits of one resized image, and the size that the model saw."""
+    size = tf.shape(image)[None, :2]
+    images = image_ops.normalize(image[None], size)
     images = image_ops.pad_to_multiple(images, self._task.model.size_divisibility)
     outputs = self._model(images, last_layer_only=True)
     return {name: logits[-1, 0] for name, logits in outputs.items()}, tf.shape(images)[1:3]
 
-  def predict(self, picture: np.ndarray) -> tuple[np.ndarray, list[dict]]:
-    """Predicts one picture.
+  def predict(self, image: np.ndarray) -> tuple[np.ndarray, list[dict]]:
+    """Predicts one image.
 
     Args:
-      picture: uint8 [height, width, 3], RGB.
+      image: uint8 [height, width, 3], RGB.
 
     Returns:
       id_map int32 [height, width] and its segments, see `postprocessing.panoptic`; of a semantic task one segment
-      for each class in the picture, with id = class + 1.
+      for each class in the image, with id = class + 1.
     """
     settings = self._task.validation_data.parser.augmentation
-    resized = tf.constant(picture)
+    resized = tf.constant(image)
     if settings.short_edges:
       size = augment.shortest_edge_size(
-          tf.constant(picture.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
+          tf.constant(image.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
       resized, _ = augment.resize((resized, resized[..., :1]), size)
     outputs, padded_size = self._run(resized)
-    return answers.answer(
+    return predictions.answer(
         {name: logits.numpy() for name, logits in outputs.items()}, padded_size.numpy(), resized.shape[:2],
-        picture.shape[:2], self._things, self._task.evaluation)
+        image.shape[:2], self._things, self._task.evaluation)

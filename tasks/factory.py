@@ -1,13 +1,13 @@
 """From a task's configuration to the task."""
 
-from configs.task import MaskClassification
-from configs.task import PerPixel
-from configs.task import PointMaskClassification
-from configs.task import Runtime
-from configs.task import Segmentation
-from tasks.mask_classification import MaskClassificationTask
-from tasks.per_pixel import PerPixelTask
-from tasks.segmentation import SegmentationTask
+from tf_maskformer.configs.task import MaskClassification
+from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.configs.task import PointMaskClassification
+from tf_maskformer.configs.task import Runtime
+from tf_maskformer.configs.task import Segmentation
+from tf_maskformer.tasks.mask_classification import MaskClassificationTask
+from tf_maskformer.tasks.per_pixel import PerPixelTask
+from tf_maskformer.tasks.segmentation import SegmentationTask
 
 TASKS = {
     MaskClassification: MaskClassificationTask, PointMaskClassification: MaskClassificationTask, PerPixel: PerPixelTask}

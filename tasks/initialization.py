@@ -5,11 +5,11 @@ import re
 
 import tf_keras
 
-from configs import errors
-from configs.errors import UserError
-from configs.task import Segmentation
-from modeling.conversion import names
-from modeling.conversion import sources
+from tf_maskformer import errors
+from tf_maskformer.configs.task import Segmentation
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.conversion import sources
 
 MODULES = ('backbone', 'pixel_decoder', 'predictor')
 _PREDICTOR = 'sem_seg_head.predictor.'

@@ -2,16 +2,16 @@
 
 import tensorflow as tf
 
-from configs.losses import PointLosses
-from configs.task import MaskClassification
-from configs.task import PointMaskClassification
-from configs.task import Runtime
-from losses.point_set_loss import PointSetLoss
-from losses.set_loss import TERMS
-from losses.set_loss import Normalizers
-from losses.set_loss import SetLoss
-from ops import shape as shape_ops
-from tasks.segmentation import SegmentationTask
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.task import MaskClassification
+from tf_maskformer.configs.task import PointMaskClassification
+from tf_maskformer.configs.task import Runtime
+from tf_maskformer.losses.point_set_loss import PointSetLoss
+from tf_maskformer.losses.set_loss import TERMS
+from tf_maskformer.losses.set_loss import Normalizers
+from tf_maskformer.losses.set_loss import SetLoss
+from tf_maskformer.ops import shape as shape_ops
+from tf_maskformer.tasks.segmentation import SegmentationTask
 
 
 class MaskClassificationTask(SegmentationTask):
@@ -49,13 +49,13 @@ class MaskClassificationTask(SegmentationTask):
     return names + [f'{kind}{term}_loss/layer_{layer}' for kind in ('', 'weighted_') for term in TERMS
                     for layer in range(self.num_predictions())]
 
-  def losses_of_pictures(self, outputs, targets) -> tf.Tensor:
-    def of_picture(i):
+  def losses_of_images(self, outputs, targets) -> tf.Tensor:
+    def of_image(i):
       own_outputs = {name: tf.gather(value, [i], axis=1) for name, value in outputs.items()}
       own_targets = {name: tf.gather(value, [i]) for name, value in targets.items()}
       alone = self.set_loss.normalizers_alone(own_targets, self.task_config.model.num_queries)
       query_index = self.set_loss.match(own_outputs, own_targets)
       return self.set_loss.weigh(self.set_loss.terms(own_outputs, own_targets, query_index, alone))
-    pictures = tf.range(shape_ops.batch_size(targets['classes']))
+    images = tf.range(shape_ops.batch_size(targets['classes']))
     # A loop in the graph: written out, the graph of a batch took longer to make than a small set to score.
-    return tf.map_fn(of_picture, pictures, fn_output_signature=tf.float32, parallel_iterations=1)
+    return tf.map_fn(of_image, images, fn_output_signature=tf.float32, parallel_iterations=1)

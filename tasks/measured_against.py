@@ -1,7 +1,7 @@
 """Lines below the tables: what a score was measured against, where the published one differs."""
 
-from configs.datasets import DataSet
-from dataloaders.ground_truth import GroundTruth
+from tf_maskformer.configs.datasets import DataSet
+from tf_maskformer.dataloaders.ground_truth import GroundTruth
 
 
 def panoptic(truth: GroundTruth) -> list[str]:

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from losses import normalizers
-from losses import per_pixel
-from tasks.segmentation import SegmentationTask
+from tf_maskformer.losses import normalizers
+from tf_maskformer.losses import per_pixel
+from tf_maskformer.tasks.segmentation import SegmentationTask
 
 
 class PerPixelTask(SegmentationTask):
@@ -39,7 +39,7 @@ class PerPixelTask(SegmentationTask):
   def loss_names(self) -> list[str]:
     return ['pixel_loss', *(f'pixel_loss/layer_{layer}' for layer in range(self.num_predictions()))]
 
-  def losses_of_pictures(self, outputs, targets) -> tf.Tensor:
+  def losses_of_images(self, outputs, targets) -> tf.Tensor:
     labels, num_pixels = self._labels(targets)
     sums = tf.reduce_sum(self._sums(outputs, labels), axis=0)
     return self.task_config.losses.weight * sums / tf.maximum(num_pixels, 1.0)

@@ -4,22 +4,22 @@ from typing import Any
 
 import numpy as np
 
-from configs.datasets import DataSet
-from configs.evaluation import Evaluation
-from dataloaders.ground_truth import GroundTruth
-from evaluation import cityscapes_ap
-from evaluation import cityscapes_iou
-from evaluation import drawing
-from evaluation import instance_ap
-from evaluation import mean_iou
-from evaluation import panoptic_quality
-from evaluation import report
-from modeling.postprocessing import answers
-from tasks import measured_against
+from tf_maskformer.configs.datasets import DataSet
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.dataloaders.ground_truth import GroundTruth
+from tf_maskformer.evaluation import cityscapes_ap
+from tf_maskformer.evaluation import cityscapes_iou
+from tf_maskformer.evaluation import drawing
+from tf_maskformer.evaluation import instance_ap
+from tf_maskformer.evaluation import mean_iou
+from tf_maskformer.evaluation import panoptic_quality
+from tf_maskformer.evaluation import report
+from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.tasks import measured_against
 
 
 class Scores:
-  """Adds pictures one by one; the result is that of the whole set, whatever the batches were."""
+  """Adds images one by one; the result is that of the whole set, whatever the batches were."""
 
   def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth):
     self._evaluation, self._data_set, self._truth = evaluation, data_set, truth
@@ -35,32 +35,33 @@ class Scores:
     self._loss, self._scored, self._drawn = 0.0, [], []
 
   def add(self, output: dict[str, np.ndarray]) -> None:
-    """Scores one picture: its row of what a task's `validation_step` returned."""
+    """Scores one image: its row of what a task's `validation_step` returned."""
     example_id, sizes = int(output['example_id']), [
         tuple(output[name]) for name in ('padded_size', 'image_size', 'original_size')]
     true_map, true_segments = self._truth[example_id]
     drawn = None
     if self._evaluation.panoptic:
-      drawn = id_map, segments = answers.panoptic_of(output, *sizes, self._data_set.thing_classes, self._evaluation)
+      drawn = id_map, segments = predictions.panoptic_of(output, *sizes, self._data_set.thing_classes, self._evaluation)
       self._quality.update(true_map, true_segments, id_map, segments)
     if self._evaluation.semantic:
-      labels = answers.labels_of(output, *sizes, resize_first=self._evaluation.panoptic or self._evaluation.instance)
+      resize_first = self._evaluation.panoptic or self._evaluation.instance
+      labels = predictions.labels_of(output, *sizes, resize_first=resize_first)
       true_labels = self._true_labels(example_id, true_map, true_segments)
       told_apart = []
       if self._cityscapes_iou:
         told_apart = [true_map, self._truth.cityscapes_values(example_id)]
       self._iou.update(true_labels, labels, *told_apart)
-      drawn = drawn or answers.as_segments(labels)
+      drawn = drawn or predictions.as_segments(labels)
     if self._evaluation.instance:
       things = self._data_set.thing_classes
-      found = answers.instances_of(output, *sizes, things if self._evaluation.panoptic else None, self._evaluation)
+      found = predictions.instances_of(output, *sizes, things if self._evaluation.panoptic else None, self._evaluation)
       true_things = [row for row in self._truth.instances(example_id) if row['category_id'] in things]
       void = [self._truth.void(example_id)] if self._cityscapes else []
       self._precision.update(true_things, found, *void)
-      drawn = drawn or answers.drawable(found, sizes[-1])
+      drawn = drawn or predictions.drawable(found, sizes[-1])
     self._loss += float(output['loss'])
     self._scored.append(example_id)
-    if len(self._drawn) < self._evaluation.num_pictures:
+    if len(self._drawn) < self._evaluation.num_images:
       self._drawn.append(self._draw(example_id, (true_map, true_segments), drawn))
 
   def _true_labels(self, example_id, true_map, true_segments) -> np.ndarray:
@@ -71,10 +72,10 @@ class Scores:
     return table[true_map]
 
   def _draw(self, example_id, truth, predicted) -> np.ndarray:
-    picture, classes = self._truth.picture(example_id), self._data_set.classes
+    image, classes = self._truth.image(example_id), self._data_set.classes
     return drawing.side_by_side(
-        [picture, drawing.draw_panoptic(picture, *truth, classes), drawing.draw_panoptic(picture, *predicted, classes)],
-        ['picture', 'truth', 'prediction'])
+        [image, drawing.draw_panoptic(image, *truth, classes), drawing.draw_panoptic(image, *predicted, classes)],
+        ['image', 'truth', 'prediction'])
 
   def result(self) -> dict[str, Any]:
     """Returns the metrics by name, 'scored' (ids), 'table' (text) and 'images' (name: uint8 [1, height, width, 3])."""

@@ -7,24 +7,24 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_task
 
-from configs import datasets
-from configs.data import DataConfig
-from configs.errors import UserError
-from configs.task import Runtime
-from configs.task import Segmentation
-from dataloaders import ground_truth
-from dataloaders import reader
-from evaluation import report
-from modeling import factory
-from modeling import parameter_groups
-from ops import image as image_ops
-from tasks import initialization
-from tasks import micro_batches
-from tasks.scores import Scores
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.task import Runtime
+from tf_maskformer.configs.task import Segmentation
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import reader
+from tf_maskformer.errors import UserError
+from tf_maskformer.evaluation import report
+from tf_maskformer.modeling import factory
+from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.ops import image as image_ops
+from tf_maskformer.tasks import initialization
+from tf_maskformer.tasks import micro_batches
+from tf_maskformer.tasks.scores import Scores
 
 
 class SegmentationTask(base_task.Task):
-  """A model on records; what its loss is, a subclass says in `losses` and `losses_of_pictures`."""
+  """A model on records; what its loss is, a subclass says in `losses` and `losses_of_images`."""
 
   def __init__(self, params: Segmentation, runtime: Runtime | None = None, logging_dir: str | None = None,
                name: str | None = None):
@@ -58,15 +58,15 @@ class SegmentationTask(base_task.Task):
     """
     raise NotImplementedError
 
-  def losses_of_pictures(self, outputs, targets) -> tf.Tensor:
-    """Returns the weighted total of every picture, float32 [batch], as if it were a batch of its own."""
+  def losses_of_images(self, outputs, targets) -> tf.Tensor:
+    """Returns the weighted total of every image, float32 [batch], as if it were a batch of its own."""
     raise NotImplementedError
 
   def loss_names(self) -> list[str]:
     """Returns the names under which `losses` logs."""
     raise NotImplementedError
 
-  # Model and optimiser.
+  # Model and optimizer.
 
   def build_model(self) -> tf_keras.Model:
     return factory.build_model(self.task_config.model, seed=self._runtime.seed)
@@ -185,7 +185,7 @@ class SegmentationTask(base_task.Task):
     batch = tf.shape(images)[0]
     return {
         **{name: logits[-1] for name, logits in outputs.items()},
-        'loss': self.losses_of_pictures(outputs, targets),
+        'loss': self.losses_of_images(outputs, targets),
         'padded_size': tf.tile(tf.shape(images)[None, 1:3], [batch, 1]),
         'image_size': features['image_size'],
         'original_size': targets['original_size'],
@@ -196,18 +196,18 @@ class SegmentationTask(base_task.Task):
   # Scoring, on the host.
 
   def expected_examples(self) -> int:
-    """Returns the number of pictures in the validation records; each must be scored exactly once."""
+    """Returns the number of images in the validation records; each must be scored exactly once."""
     return len(self._truth())
 
   def aggregate_logs(self, state: Scores | None = None, step_outputs: Any = None) -> Scores:
-    """Scores one step's pictures on the host.
+    """Scores one step's images on the host.
 
     Args:
       state: what the earlier steps gathered; None at first.
       step_outputs: what `validation_step` returned, a tuple of one value a replica under each name.
 
     Returns:
-      The state with these pictures in it.
+      The state with these images in it.
     """
     if state is None:
       state = Scores(self.task_config.evaluation, self._data_set, self._truth())
@@ -218,7 +218,7 @@ class SegmentationTask(base_task.Task):
     return state
 
   def reduce_aggregated_logs(self, aggregated_logs: Scores, global_step: tf.Tensor | None = None) -> dict[str, Any]:
-    """Returns the metrics of the whole set, {'pq_all': …}, their table, the ids scored, and pictures."""
+    """Returns the metrics of the whole set, {'pq_all': …}, their table, the ids scored, and images."""
     del global_step
     return aggregated_logs.result()
 

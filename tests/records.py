@@ -2,18 +2,18 @@
 
 import pathlib
 
-from dataloaders import shapes
-from dataloaders.converters import coco_panoptic
-from dataloaders.converters import shards
+from tf_maskformer.dataloaders.preparation import coco_panoptic
+from tf_maskformer.dataloaders.preparation import shapes
+from tf_maskformer.dataloaders.preparation import shards
 
 
 def shapes_records(make_folder, train: int, validation: int) -> pathlib.Path:
-  """Draws pictures of 64x64 and converts them; returns the folder of the records.
+  """Draws images of 64x64 and converts them; returns the folder of the records.
 
   Args:
     make_folder: pytest's `tmp_path_factory.mktemp`.
-    train: pictures to train on.
-    validation: pictures to score.
+    train: images to train on.
+    validation: images to score.
   """
   root, output = make_folder('drawn'), make_folder('records')
   shapes.write(str(root), shapes.Options(train=train, validation=validation, size=64))

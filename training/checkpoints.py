@@ -7,7 +7,7 @@ import shutil
 
 import tensorflow as tf
 
-from configs.errors import UserError
+from tf_maskformer.errors import UserError
 
 STEP_KEY = 'global_step/.ATTRIBUTES/VARIABLE_VALUE'
 

@@ -1,4 +1,4 @@
-"""One process a folder: a lock file with host and process, recognised when its owner is gone."""
+"""One process a folder: a lock file with host and process, recognized when its owner is gone."""
 
 import contextlib
 import json
@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from configs.errors import UserError
+from tf_maskformer.errors import UserError
 
 
 def _owner_lives(owner: dict) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from configs.optimization import AdamW as AdamWConfig
-from configs.optimization import Optimization
-from training.schedules import Schedule
+from tf_maskformer.configs.optimization import AdamW as AdamWConfig
+from tf_maskformer.configs.optimization import Optimization
+from tf_maskformer.training.schedules import Schedule
 
 
 class AdamW(tf_keras.optimizers.Optimizer):
@@ -27,14 +27,14 @@ class AdamW(tf_keras.optimizers.Optimizer):
 
   def __init__(self, config: AdamWConfig, learning_rate: tf_keras.optimizers.schedules.LearningRateSchedule,
                backbone: Sequence[tf.Variable] = (), undecayed: Sequence[tf.Variable] = (), name: str = 'AdamW'):
-    """Makes the optimiser.
+    """Makes the optimizer.
 
     Args:
       config: its constants.
       learning_rate: the schedule.
       backbone: variables whose rate is multiplied by `backbone_multiplier`.
       undecayed: variables without weight decay.
-      name: of the optimiser.
+      name: of the optimizer.
     """
     super().__init__(name=name, jit_compile=False)
     self._config = config
@@ -115,10 +115,10 @@ class AdamW(tf_keras.optimizers.Optimizer):
 
 def build(config: Optimization, train_steps: int, backbone: Sequence[tf.Variable] = (),
           undecayed: Sequence[tf.Variable] = ()) -> AdamW:
-  """Returns the optimiser of a configuration.
+  """Returns the optimizer of a configuration.
 
   Args:
-    config: optimiser and schedule.
+    config: optimizer and schedule.
     train_steps: length of the schedule.
     backbone: variables with the backbone's rate.
     undecayed: variables without decay.

@@ -5,7 +5,7 @@ import os
 import tensorflow as tf
 import yaml
 
-from configs.errors import UserError
+from tf_maskformer.errors import UserError
 
 
 def _flat(tree, prefix='') -> dict:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from configs import environment
-from configs import errors
-from configs.data import DataConfig
-from configs.task import Experiment
-from configs.task import Runtime
-from configs.task import Segmentation
+from tf_maskformer import errors
+from tf_maskformer.configs import environment
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.task import Experiment
+from tf_maskformer.configs.task import Runtime
+from tf_maskformer.configs.task import Segmentation
 
 _PARTS = {
     'train': ('train_data',),
@@ -82,7 +82,7 @@ def check_inputs(
           f'task.{part}.input_path is empty; set TFRECORDS_DIR to the folder of the records (made by '
           'scripts/prepare_data.py) or set the field')
     if part == 'train_data' and data.global_batch_size < 1:
-      raise errors.UserError(f'task.{part}.global_batch_size is 0; set the number of pictures a step')
+      raise errors.UserError(f'task.{part}.global_batch_size is 0; set the number of images a step')
     read_one(data, task.data_set, task.model.num_classes, f'task.{part}.input_path')
   annotations = task.evaluation.instance_annotations
   if annotations and 'validation_data' in _PARTS[mode] and not tf.io.gfile.exists(annotations):

@@ -34,6 +34,6 @@ class Progress:
     parts += [f'{name} {value:.4g}' for name, value in logs.items()]
     if self._pace:
       memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-      parts += [f'{1 / self._pace:.2f} steps/s', f'{self._batch_size / self._pace:.1f} pictures/s',
+      parts += [f'{1 / self._pace:.2f} steps/s', f'{self._batch_size / self._pace:.1f} images/s',
                 f'{memory:.1f} GB', f'{duration(self._pace * (self._total - step))} left']
     return '  '.join(parts)

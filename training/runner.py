@@ -8,19 +8,19 @@ import tensorflow as tf
 import tf_keras
 from official.common import distribute_utils
 
-from configs import errors
-from configs.errors import UserError
-from training import checkpoints
-from training import optimizers
-from training import parameters
-from training.lock import held
-from training.progress import Progress
-from training.progress import duration
-from training.signals import Stop
-from training.trainer import Diverged
-from training.trainer import Trainer
-from training.trainer import distribute
-from training.trainer import number
+from tf_maskformer import errors
+from tf_maskformer.errors import UserError
+from tf_maskformer.training import checkpoints
+from tf_maskformer.training import optimizers
+from tf_maskformer.training import parameters
+from tf_maskformer.training.lock import held
+from tf_maskformer.training.progress import Progress
+from tf_maskformer.training.progress import duration
+from tf_maskformer.training.signals import Stop
+from tf_maskformer.training.trainer import Diverged
+from tf_maskformer.training.trainer import Trainer
+from tf_maskformer.training.trainer import distribute
+from tf_maskformer.training.trainer import number
 
 _SHORT = ('training_loss', 'class_loss', 'mask_loss', 'dice_loss', 'learning_rate', 'gradient_norm')
 _POLICIES = {'float32': 'float32', 'bfloat16': 'mixed_bfloat16', 'mixed_bfloat16': 'mixed_bfloat16',
@@ -188,22 +188,22 @@ class Run:
     scored = logs.pop('scored')
     expected = self._task.expected_examples()
     if len(scored) != expected or len(set(scored)) != expected:
-      raise UserError(f'{len(scored)} pictures were scored, the validation records hold {expected}')
+      raise UserError(f'{len(scored)} images were scored, the validation records hold {expected}')
     table, images = logs.pop('table'), logs.pop('images')
     numbers = {k: float(v) for k, v in logs.items()}
-    print(f'evaluation at step {step}: {expected} pictures in {duration(time.monotonic() - start)}\n{table}',
+    print(f'evaluation at step {step}: {expected} images in {duration(time.monotonic() - start)}\n{table}',
           flush=True)
     folder = os.path.join(self._folder, 'evaluations')
     tf.io.gfile.makedirs(folder)
-    entry = {'step': step, 'pictures': expected, 'metrics': numbers}
+    entry = {'step': step, 'images': expected, 'metrics': numbers}
     checkpoints.write_json(os.path.join(folder, f'step_{step:08d}.json'), entry)
     checkpoints.append_json(os.path.join(folder, 'history.json'), {'time': time.strftime('%FT%T%z'), **entry})
     writer = tf.summary.create_file_writer(os.path.join(self._folder, 'validation'))
     with writer.as_default(step):
       for key, value in numbers.items():
         tf.summary.scalar(key, value)
-      for key, picture in images.items():
-        tf.summary.image(key, picture)
+      for key, image in images.items():
+        tf.summary.image(key, image)
     writer.flush()
     return numbers
 

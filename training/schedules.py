@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
-from configs.optimization import LearningRate
+from tf_maskformer.configs.optimization import LearningRate
 
 
 class Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):

@@ -31,7 +31,7 @@ class Trainer(base_trainer.Trainer):
 
   @property
   def guarded(self):
-    """The optimiser that counts skipped updates, without a loss scale around it."""
+    """The optimizer that counts skipped updates, without a loss scale around it."""
     return getattr(self.optimizer, 'inner_optimizer', self.optimizer)
 
   def run_step(self) -> None:
@@ -58,7 +58,7 @@ class Trainer(base_trainer.Trainer):
     row = number(self.guarded.skipped_in_a_row)
     if row >= self.config.trainer.max_skipped_updates:
       raise Diverged(f'{row} updates in a row were not finite ({where}), last at step {number(self.global_step)}; '
-                     'lower the learning rate or look at the pictures named above')
+                     'lower the learning rate or look at the images named above')
 
   def collect(self) -> dict[str, float]:
     """Returns the means since the last call, learning rate, gradient norm and skipped updates."""

@@ -1,28 +1,28 @@
 """Builds the published experiments from their rows in `table`."""
 
-from configs import datasets
-from configs.backbones import Backbone
-from configs.backbones import ResNet
-from configs.backbones import Swin
-from configs.data import Augmentation
-from configs.data import DataConfig
-from configs.data import Parser
-from configs.evaluation import Evaluation
-from configs.experiments import table
-from configs.losses import Losses
-from configs.losses import PerPixelLosses
-from configs.losses import PointLosses
-from configs.model import MaskFormer
-from configs.model import PixelDecoder
-from configs.model import TransformerDecoder
-from configs.optimization import AdamW
-from configs.optimization import LearningRate
-from configs.optimization import Optimization
-from configs.task import Experiment
-from configs.task import MaskClassification
-from configs.task import PerPixel
-from configs.task import PointMaskClassification
-from configs.task import Trainer
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.backbones import Swin
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.configs.experiments import table
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.configs.losses import PerPixelLosses
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.configs.model import TransformerDecoder
+from tf_maskformer.configs.optimization import AdamW
+from tf_maskformer.configs.optimization import LearningRate
+from tf_maskformer.configs.optimization import Optimization
+from tf_maskformer.configs.task import Experiment
+from tf_maskformer.configs.task import MaskClassification
+from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.configs.task import PointMaskClassification
+from tf_maskformer.configs.task import Trainer
 
 
 def build(name: str) -> Experiment:
@@ -39,7 +39,7 @@ def build(name: str) -> Experiment:
           micro_batch_size=0 if recipe.crop else recipe.images_per_gpu,
           model=_model(row, recipe, data_set.num_classes),
           train_data=DataConfig(
-              is_training=True, global_batch_size=recipe.pictures, shuffle_buffer_size=10000,
+              is_training=True, global_batch_size=recipe.images, shuffle_buffer_size=10000,
               parser=_train_parser(row, recipe)),
           validation_data=DataConfig(
               is_training=False, drop_remainder=False,

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from official.core import exp_factory
 
-from configs import environment
-from configs import errors
-from configs.experiments import published
-from configs.experiments import shapes
-from configs.experiments import table
-from configs.task import Experiment
+from tf_maskformer import errors
+from tf_maskformer.configs import environment
+from tf_maskformer.configs.experiments import published
+from tf_maskformer.configs.experiments import shapes
+from tf_maskformer.configs.experiments import table
+from tf_maskformer.configs.task import Experiment
 
 
 def _register(name: str, make: Callable[[], Experiment]) -> None:

@@ -1,23 +1,23 @@
 """The experiments on the embedded data set: what is different from the base configuration."""
 
-from configs import datasets
-from configs.backbones import Backbone
-from configs.backbones import ResNet
-from configs.data import Augmentation
-from configs.data import DataConfig
-from configs.data import Parser
-from configs.evaluation import Evaluation
-from configs.losses import PointLosses
-from configs.model import MaskFormer
-from configs.model import PixelDecoder
-from configs.model import TransformerDecoder
-from configs.optimization import AdamW
-from configs.optimization import LearningRate
-from configs.optimization import Optimization
-from configs.task import Experiment
-from configs.task import MaskClassification
-from configs.task import PointMaskClassification
-from configs.task import Trainer
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.configs.model import TransformerDecoder
+from tf_maskformer.configs.optimization import AdamW
+from tf_maskformer.configs.optimization import LearningRate
+from tf_maskformer.configs.optimization import Optimization
+from tf_maskformer.configs.task import Experiment
+from tf_maskformer.configs.task import MaskClassification
+from tf_maskformer.configs.task import PointMaskClassification
+from tf_maskformer.configs.task import Trainer
 
 
 def shapes_panoptic() -> Experiment:

@@ -13,13 +13,13 @@ class Recipe:
   """What a data set and a task share; sizes in pixels.
 
   Attributes:
-    pictures: a step.
+    images: a step.
     steps: to train.
     short_edges: one is drawn in training.
     long_edge_limit: in training.
     crop: (height, width) of the training window; none: DETR's crop instead.
     jitter: range of the scale jitter, as a share of the crop, instead of short_edges.
-    padded: whether smaller pictures are padded to the crop with grey (byte 128) before the normalisation.
+    padded: whether smaller images are padded to the crop with gray (byte 128) before the normalization.
     test_edges: short edge and limit of the long one in validation.
     size_divisibility: batches are padded to a multiple of it; the per-pixel models' are not.
     boundaries: steps at which the rate falls tenfold; none: poly schedule.
@@ -32,7 +32,7 @@ class Recipe:
     max_segments: slots for the targets of an image; the official recipes have no limit. 255 is the most that id maps of
       bytes hold; semantic tasks, with one target per class, never come near 128.
   """
-  pictures: int
+  images: int
   steps: int
   short_edges: tuple[int, ...]
   long_edge_limit: int
@@ -144,7 +144,7 @@ class Row:
     data_set: row of configs/datasets.py.
     task: 'panoptic', 'semantic' or 'instance'.
     backbone: key of `BACKBONES`, or words for what is none of them.
-    schedule: pictures a step x steps.
+    schedule: images a step x steps.
     expected: published score.
     source: the official configuration.
     precision: of the official training; here every row trains in float32 unless `runtime.mixed_precision_dtype` says
@@ -173,7 +173,7 @@ def _rows(model: str, data_set: str, task: str, file: str, **scores: float) -> d
     name = _name(of_model, data_set, task, backbone)
     recipe = dataclasses.replace(RECIPES[of_model][data_set, task], **EXCEPTIONS.get(name, {}))
     path = _FILES.get(name) or _file(of_model, file, backbone, recipe)
-    rows[name] = Row(of_model, data_set, task, backbone, f'{recipe.pictures} x {recipe.steps}',
+    rows[name] = Row(of_model, data_set, task, backbone, f'{recipe.images} x {recipe.steps}',
                      f'{metric} {score}', f'{path}.yaml', _PRECISION.get(of_model, 'float32'))
   return rows
 

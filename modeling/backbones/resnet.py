@@ -3,8 +3,8 @@
 import tensorflow as tf
 import tf_keras
 
-from configs import backbones
-from modeling.layers.convolution import Conv2D
+from tf_maskformer.configs import backbones
+from tf_maskformer.modeling.layers.convolution import Conv2D
 
 # Blocks of res2, res3, res4, res5.
 BLOCKS = {

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from configs import backbones
-from modeling.layers import initializers
-from modeling.layers.dropout import drop_path
-from modeling.layers.linear import Linear
-from modeling.layers.norms import LayerNorm
-from ops import shape as shape_ops
+from tf_maskformer.configs import backbones
+from tf_maskformer.modeling.layers import initializers
+from tf_maskformer.modeling.layers.dropout import drop_path
+from tf_maskformer.modeling.layers.linear import Linear
+from tf_maskformer.modeling.layers.norms import LayerNorm
+from tf_maskformer.ops import shape as shape_ops
 
 _MASKED = -100.0  # added to the logits of tokens that only the shift brought into one window
 _SALT = 2000  # dropout salts of the encoder start at 8000, of the decoder at 0 (layers.transformer)
@@ -89,7 +89,7 @@ class WindowAttention(tf_keras.layers.Layer):
 
     Args:
       x: [batch * windows, tokens, channels].
-      mask: float32 [windows, 1, tokens, tokens], added to the logits of every picture; None: nothing.
+      mask: float32 [windows, 1, tokens, tokens], added to the logits of every image; None: nothing.
 
     Returns:
       [batch * windows, tokens, channels].
@@ -154,7 +154,7 @@ class Block(tf_keras.layers.Layer):
 
 
 class PatchEmbed(tf_keras.layers.Layer):
-  """4x4 convolution at stride 4 on the picture padded to multiples of 4, and a norm."""
+  """4x4 convolution at stride 4 on the image padded to multiples of 4, and a norm."""
 
   def __init__(self, channels: int, name: str | None = None):
     super().__init__(name=name)

@@ -8,9 +8,9 @@ import numpy as np
 import safetensors.numpy
 import tf_keras
 
-from configs.errors import UserError
-from modeling.backbones import swin
-from modeling.conversion import names
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.backbones import swin
+from tf_maskformer.modeling.conversion import names
 
 ENDINGS = ('.pkl', '.safetensors')
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import ml_dtypes
 import numpy as np
 
-from configs.errors import UserError
+from tf_maskformer.errors import UserError
 
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of PyTorch's older format
 _TORCH_TYPES = {

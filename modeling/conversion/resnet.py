@@ -2,7 +2,7 @@
 
 Each function takes {name in the file: array} and returns {official name: array in the official layout}; what
 the file's own preprocessing and epsilon do differently is folded into the arrays, so that the network computes
-the same from this project's normalised RGB pictures (but for the zero padding at the picture's border, where
+the same from this project's normalized RGB images (but for the zero padding at the image's border, where
 Keras' and Model Garden's networks pad otherwise).
 """
 
@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from modeling.layers.norms import EPSILON
-from ops.image import PIXEL_MEAN
-from ops.image import PIXEL_STD
+from tf_maskformer.modeling.layers.norms import EPSILON
+from tf_maskformer.ops.image import PIXEL_MEAN
+from tf_maskformer.ops.image import PIXEL_STD
 
 _KERAS_EPSILON = 1.001e-5
 _KERAS_MEAN_RGB = np.array([123.68, 116.779, 103.939])  # its 'caffe' preprocessing: BGR, no division

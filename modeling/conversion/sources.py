@@ -11,12 +11,12 @@ import numpy as np
 import safetensors
 import tensorflow as tf
 
-from configs.errors import UserError
-from modeling.backbones.resnet import BLOCKS
-from modeling.conversion import names
-from modeling.conversion import pickles
-from modeling.conversion import resnet
-from modeling.conversion import spellings
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.backbones.resnet import BLOCKS
+from tf_maskformer.modeling.conversion import name_tables
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.conversion import pickles
+from tf_maskformer.modeling.conversion import resnet
 
 KERAS = 'Keras Applications ResNet'
 _VALUE = '/.ATTRIBUTES/VARIABLE_VALUE'
@@ -31,9 +31,9 @@ class Source:
   """What a checkpoint file holds.
 
   Attributes:
-    kind: which format it was recognised as.
+    kind: which format it was recognized as.
     arrays: by official name, in the official layout.
-    ignored: names in the file that are no weights of a model (optimiser, counters, classifier).
+    ignored: names in the file that are no weights of a model (optimizer, counters, classifier).
     lacks: patterns of official names that such a file does not hold.
     reshaped: official names whose arrays were put together from several, or changed their type.
   """
@@ -70,7 +70,7 @@ def read(path: str) -> Source:
   Args:
     path: TensorFlow checkpoint prefix or folder (of this project, or of Model Garden's ResNet), a Keras Applications
       ResNet `.h5`, or a `.pkl`, `.pth`, `.pt`, `.bin` or `.safetensors` file of detectron2, PyTorch or Hugging Face,
-      see `spellings`.
+      see `name_tables`.
 
   Raises:
     UserError: the file is missing, damaged, refused or of no known kind.
@@ -112,16 +112,16 @@ def _tensors_of_safetensors(path: str) -> dict[str, np.ndarray]:
 def _respelled(path: str, tensors: dict[str, np.ndarray]) -> Source:
   """Renames all tensors of a file; every one is used once, or known to be no weight."""
   tensors = {name.removeprefix('module.'): value for name, value in tensors.items()}
-  spelling = spellings.recognize(list(tensors))
-  if spelling is None:
+  table = name_tables.recognize(list(tensors))
+  if table is None:
     raise UserError(f'init_checkpoint: {path} holds no model that is known here; its first names: '
-                    f'{", ".join(list(tensors)[:3])}; known: {", ".join(s.kind for s in spellings.SPELLINGS)}')
+                    f'{", ".join(list(tensors)[:3])}; known: {", ".join(s.kind for s in name_tables.NAME_TABLES)}')
   arrays, thirds, ignored, unknown, changed = {}, {}, [], [], []
   for name, value in tensors.items():
-    if spellings.is_ignored(spelling, name):
+    if name_tables.is_ignored(table, name):
       ignored.append(name)
       continue
-    target = spellings.official(spelling, name)
+    target = name_tables.official(table, name)
     if target is None:
       unknown.append(name)
       continue
@@ -134,13 +134,13 @@ def _respelled(path: str, tensors: dict[str, np.ndarray]) -> Source:
     if third or value.dtype != np.float32:
       changed.append(target)
   if unknown:
-    raise UserError(f'init_checkpoint: {path} ({spelling.kind}) holds {len(unknown)} tensors of unknown name: '
+    raise UserError(f'init_checkpoint: {path} ({table.kind}) holds {len(unknown)} tensors of unknown name: '
                     f'{", ".join(unknown)}')
   for target, parts in thirds.items():
     if sorted(parts) != [0, 1, 2]:
       raise UserError(f'init_checkpoint: {path} lacks a part of query, key and value of {target}')
     arrays[target] = np.concatenate([parts[i] for i in range(3)])
-  return Source(spelling.kind, spelling.finish(arrays), ignored, spelling.lacks, sorted(set(changed)))
+  return Source(table.kind, table.finish(arrays), ignored, table.lacks, sorted(set(changed)))
 
 
 def _as_float32(path: str, name: str, value: np.ndarray) -> np.ndarray:

@@ -3,10 +3,10 @@
 import tensorflow as tf
 import tf_keras
 
-from modeling.layers import initializers
-from modeling.layers import linear
-from modeling.layers.dropout import dropout
-from ops import shape as shape_ops
+from tf_maskformer.modeling.layers import initializers
+from tf_maskformer.modeling.layers import linear
+from tf_maskformer.modeling.layers.dropout import dropout
+from tf_maskformer.ops import shape as shape_ops
 
 
 class MultiHeadAttention(tf_keras.layers.Layer):

@@ -3,9 +3,9 @@
 import tensorflow as tf
 import tf_keras
 
-from modeling.layers import initializers
-from modeling.layers import norms
-from ops import shape as shape_ops
+from tf_maskformer.modeling.layers import initializers
+from tf_maskformer.modeling.layers import norms
+from tf_maskformer.ops import shape as shape_ops
 
 
 def _dilated(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from modeling.layers.linear import Linear
-from ops import deformable
-from ops import shape as shape_ops
+from tf_maskformer.modeling.layers.linear import Linear
+from tf_maskformer.ops import deformable
+from tf_maskformer.ops import shape as shape_ops
 
 
 def _first_offsets(heads: int, levels: int, points: int) -> np.ndarray:
@@ -39,7 +39,7 @@ class DeformableAttention(tf_keras.layers.Layer):
 
     Args:
       query: float32 [batch, queries, features].
-      reference: float32 [1, queries, 2], (x, y) of every query in units of the picture.
+      reference: float32 [1, queries, 2], (x, y) of every query in units of the image.
       value: float32 [batch, tokens, features], all levels.
       sizes: (height, width) of each level.
 

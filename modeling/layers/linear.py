@@ -1,10 +1,10 @@
-"""Linear layer, embedding table and multi-layer perceptron, initialised as PyTorch does."""
+"""Linear layer, embedding table and multi-layer perceptron, initialized as PyTorch does."""
 
 import tensorflow as tf
 import tf_keras
 
-from modeling.layers import initializers
-from ops import shape as shape_ops
+from tf_maskformer.modeling.layers import initializers
+from tf_maskformer.ops import shape as shape_ops
 
 
 def affine(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:

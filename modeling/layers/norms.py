@@ -1,10 +1,10 @@
-"""Normalisation layers with PyTorch's epsilon (1e-5); statistics are float32 under any policy."""
+"""Normalization layers with PyTorch's epsilon (1e-5); statistics are float32 under any policy."""
 
 import tensorflow as tf
 import tf_keras
 
-from ops.group_norm import group_norm
-from ops.layer_norm import layer_norm
+from tf_maskformer.ops.group_norm import group_norm
+from tf_maskformer.ops.layer_norm import layer_norm
 
 EPSILON = 1e-5
 

@@ -3,10 +3,10 @@
 import tensorflow as tf
 import tf_keras
 
-from modeling.layers.attention import MultiHeadAttention
-from modeling.layers.dropout import dropout
-from modeling.layers.linear import Linear
-from modeling.layers.norms import LayerNorm
+from tf_maskformer.modeling.layers.attention import MultiHeadAttention
+from tf_maskformer.modeling.layers.dropout import dropout
+from tf_maskformer.modeling.layers.linear import Linear
+from tf_maskformer.modeling.layers.norms import LayerNorm
 
 _SALTS_PER_LAYER = 8  # places with dropout in one layer, rounded up
 

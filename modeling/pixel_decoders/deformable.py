@@ -3,16 +3,16 @@
 import tensorflow as tf
 import tf_keras
 
-from configs.model import PixelDecoder
-from modeling.layers import precision
-from modeling.layers.convolution import Conv2D
-from modeling.layers.deformable_attention import DeformableAttention
-from modeling.layers.linear import Linear
-from modeling.layers.norms import GroupNorm
-from modeling.layers.norms import LayerNorm
-from ops import position
-from ops import resize
-from ops import shape as shape_ops
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.modeling.layers import precision
+from tf_maskformer.modeling.layers.convolution import Conv2D
+from tf_maskformer.modeling.layers.deformable_attention import DeformableAttention
+from tf_maskformer.modeling.layers.linear import Linear
+from tf_maskformer.modeling.layers.norms import GroupNorm
+from tf_maskformer.modeling.layers.norms import LayerNorm
+from tf_maskformer.ops import position
+from tf_maskformer.ops import resize
+from tf_maskformer.ops import shape as shape_ops
 
 LEVELS = ('5', '4', '3')  # low resolution first
 
@@ -50,7 +50,7 @@ class Encoder(tf_keras.layers.Layer):
 
 
 def reference_points(sizes) -> tf.Tensor:
-  """Returns every token's own place in units of the picture, (x, y), float32 [1, tokens, 2]."""
+  """Returns every token's own place in units of the image, (x, y), float32 [1, tokens, 2]."""
   points = []
   for height, width in sizes:
     y = (tf.cast(tf.range(height), tf.float32) + 0.5) / tf.cast(height, tf.float32)

@@ -3,13 +3,13 @@
 import tensorflow as tf
 import tf_keras
 
-from configs.model import PixelDecoder
-from modeling.layers.convolution import Conv2D
-from modeling.layers.norms import LayerNorm
-from modeling.layers.transformer import EncoderLayer
-from ops import position
-from ops import resize
-from ops import shape as shape_ops
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.modeling.layers.convolution import Conv2D
+from tf_maskformer.modeling.layers.norms import LayerNorm
+from tf_maskformer.modeling.layers.transformer import EncoderLayer
+from tf_maskformer.ops import position
+from tf_maskformer.ops import resize
+from tf_maskformer.ops import shape as shape_ops
 
 
 class FPN(tf_keras.layers.Layer):

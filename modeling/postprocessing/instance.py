@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import numpy as np
 
-from modeling.postprocessing.resize import sigmoid
-from modeling.postprocessing.resize import softmax
-from modeling.postprocessing.resize import to_original
+from tf_maskformer.modeling.postprocessing.resize import sigmoid
+from tf_maskformer.modeling.postprocessing.resize import softmax
+from tf_maskformer.modeling.postprocessing.resize import to_original
 
 
 def instances(class_logits: np.ndarray, mask_logits: np.ndarray, padded_size, image_size, original_size,
@@ -17,7 +17,7 @@ def instances(class_logits: np.ndarray, mask_logits: np.ndarray, padded_size, im
     class_logits: float32 [queries, classes + 1], the last is no-object.
     mask_logits: float32 [queries, h, w].
     padded_size: (height, width) of the batch that the model saw.
-    image_size: (height, width) of the picture in it.
+    image_size: (height, width) of the image in it.
     original_size: (height, width) of the result.
     count: how many pairs.
     only_classes: pairs of other classes are left out afterwards (things, where a panoptic answer is asked for too).

@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import numpy as np
 
-from modeling.postprocessing.resize import sigmoid
-from modeling.postprocessing.resize import softmax
-from modeling.postprocessing.resize import to_original
+from tf_maskformer.modeling.postprocessing.resize import sigmoid
+from tf_maskformer.modeling.postprocessing.resize import softmax
+from tf_maskformer.modeling.postprocessing.resize import to_original
 
 
 def panoptic(class_logits: np.ndarray, mask_logits: np.ndarray, padded_size, image_size, original_size,
@@ -18,7 +18,7 @@ def panoptic(class_logits: np.ndarray, mask_logits: np.ndarray, padded_size, ima
     class_logits: float32 [queries, classes + 1], the last is no-object.
     mask_logits: float32 [queries, h, w].
     padded_size: (height, width) of the batch that the model saw.
-    image_size: (height, width) of the picture in it.
+    image_size: (height, width) of the image in it.
     original_size: (height, width) of the result.
     thing_classes: classes whose segments are not merged.
     object_mask_threshold: queries whose class score is not above it are left out.

@@ -1,11 +1,11 @@
-"""Mask logits from stride 4 to the original picture, on the host."""
+"""Mask logits from stride 4 to the original image, on the host."""
 
 import numpy as np
 import scipy.special
 
 
 def interpolation(size: int, target: int) -> np.ndarray:
-  """Matrix float64 [target, size] of bilinear interpolation with half-pixel centres, no antialias."""
+  """Matrix float64 [target, size] of bilinear interpolation with half-pixel centers, no antialias."""
   place = np.maximum((np.arange(target) + 0.5) * (size / target) - 0.5, 0)
   below = np.floor(place).astype(int)
   above = np.minimum(below + 1, size - 1)
@@ -27,7 +27,7 @@ def to_original(maps: np.ndarray, padded_size, image_size, original_size, band: 
   Args:
     maps: float32 [n, h, w], logits of masks or scores.
     padded_size: (height, width) of the batch that the model saw.
-    image_size: (height, width) of the picture in it.
+    image_size: (height, width) of the image in it.
     original_size: (height, width) of the result.
     band: rows of the result that are wanted; default: all.
 

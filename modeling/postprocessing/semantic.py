@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from modeling.postprocessing.resize import interpolation
-from modeling.postprocessing.resize import sigmoid
-from modeling.postprocessing.resize import softmax
-from modeling.postprocessing.resize import to_original
+from tf_maskformer.modeling.postprocessing.resize import interpolation
+from tf_maskformer.modeling.postprocessing.resize import sigmoid
+from tf_maskformer.modeling.postprocessing.resize import softmax
+from tf_maskformer.modeling.postprocessing.resize import to_original
 
 _STRIDE = 4  # of per-pixel logits
 _BAND_ELEMENTS = 2**25  # scores that are in memory at the same time
@@ -19,13 +19,13 @@ def semantic(class_logits: np.ndarray, mask_logits: np.ndarray, padded_size, ima
     class_logits: float32 [queries, classes + 1], the last is no-object.
     mask_logits: float32 [queries, h, w].
     padded_size: (height, width) of the batch that the model saw.
-    image_size: (height, width) of the picture in it.
+    image_size: (height, width) of the image in it.
     original_size: (height, width) of the result.
     resize_first: masks are brought to the original size before they are combined (panoptic configurations);
       otherwise they are combined at padded size and the scores are resized (semantic ones).
 
   Returns:
-    float32 [classes, *original_size], not normalised.
+    float32 [classes, *original_size], not normalized.
   """
   bands = _semantic_bands(class_logits, mask_logits, padded_size, image_size, original_size, resize_first,
                           original_size[0])
@@ -43,11 +43,11 @@ def semantic_labels(class_logits: np.ndarray, mask_logits: np.ndarray, padded_si
 def per_pixel_labels(mask_logits: np.ndarray, image_size, original_size) -> np.ndarray:
   """Returns the class of every pixel by a per-pixel model's logits, int32 [*original_size].
 
-  The logits are enlarged four times, cut to the picture and resized, then compared (official order).
+  The logits are enlarged four times, cut to the image and resized, then compared (official order).
 
   Args:
     mask_logits: float32 [classes, h, w].
-    image_size: (height, width) of the picture that the model saw.
+    image_size: (height, width) of the image that the model saw.
     original_size: (height, width) of the result.
   """
   padded = tuple(_STRIDE * size for size in mask_logits.shape[1:])
@@ -81,7 +81,7 @@ def _semantic_bands(class_logits, mask_logits, padded_size, image_size, original
     if resize_first:
       yield combine(to_original(mask_logits, padded_size, image_size, original_size, band))
       continue
-    # The rows of the padded picture that these rows of the result are made of.
+    # The rows of the padded image that these rows of the result are made of.
     used = np.flatnonzero(down[band].any(axis=0))
     needed = slice(used[0], used[-1] + 1)
     masks = to_original(mask_logits, padded_size, padded_size, padded_size, needed)

@@ -3,17 +3,17 @@
 import tensorflow as tf
 import tf_keras
 
-from configs.model import MaskFormer
-from modeling.layers.attention import MultiHeadAttention
-from modeling.layers.convolution import Conv2D
-from modeling.layers.linear import MLP
-from modeling.layers.linear import Embedding
-from modeling.layers.linear import Linear
-from modeling.layers.norms import LayerNorm
-from modeling.transformer_decoders.standard import mask_outputs
-from ops import position
-from ops import resize
-from ops import shape as shape_ops
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.modeling.layers.attention import MultiHeadAttention
+from tf_maskformer.modeling.layers.convolution import Conv2D
+from tf_maskformer.modeling.layers.linear import MLP
+from tf_maskformer.modeling.layers.linear import Embedding
+from tf_maskformer.modeling.layers.linear import Linear
+from tf_maskformer.modeling.layers.norms import LayerNorm
+from tf_maskformer.modeling.transformer_decoders.standard import mask_outputs
+from tf_maskformer.ops import position
+from tf_maskformer.ops import resize
+from tf_maskformer.ops import shape as shape_ops
 
 NUM_LEVELS = 3
 

@@ -3,16 +3,16 @@
 import tensorflow as tf
 import tf_keras
 
-from configs.model import MaskFormer
-from modeling.layers.convolution import Conv2D
-from modeling.layers.linear import MLP
-from modeling.layers.linear import Embedding
-from modeling.layers.linear import Linear
-from modeling.layers.norms import LayerNorm
-from modeling.layers.transformer import DecoderLayer
-from ops import position
-from ops import products
-from ops import shape as shape_ops
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.modeling.layers.convolution import Conv2D
+from tf_maskformer.modeling.layers.linear import MLP
+from tf_maskformer.modeling.layers.linear import Embedding
+from tf_maskformer.modeling.layers.linear import Linear
+from tf_maskformer.modeling.layers.norms import LayerNorm
+from tf_maskformer.modeling.layers.transformer import DecoderLayer
+from tf_maskformer.ops import position
+from tf_maskformer.ops import products
+from tf_maskformer.ops import shape as shape_ops
 
 
 class Decoder(tf_keras.layers.Layer):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from configs import environment
-from configs import rules
-from configs.errors import UserError
-from configs.experiments import published
-from configs.experiments import shapes
-from configs.experiments import table
+from tf_maskformer.configs import environment
+from tf_maskformer.configs import rules
+from tf_maskformer.configs.experiments import published
+from tf_maskformer.configs.experiments import shapes
+from tf_maskformer.configs.experiments import table
+from tf_maskformer.errors import UserError
 
 
 def _coco(**variables):
@@ -73,7 +73,7 @@ def test_checkpoints():
   assert 'not used' in lines[0]
 
 
-def test_picture_size_scales_the_recipe():
+def test_image_size_scales_the_recipe():
   experiment, _ = _coco(IMG_SIZE='256')
   train, validation = experiment.task.train_data.parser, experiment.task.validation_data.parser
   assert train.output_size == [256, 256] and train.augmentation.crop_to_output
@@ -86,7 +86,7 @@ def test_picture_size_scales_the_recipe():
   rules.validate(experiment)
 
 
-def test_picture_size_of_records_that_are_not_resized():
+def test_image_size_of_records_that_are_not_resized():
   experiment = shapes.shapes_panoptic()
   environment.apply(experiment, {'IMG_SIZE': '64'})
   for data in (experiment.task.train_data, experiment.task.validation_data):
@@ -94,17 +94,17 @@ def test_picture_size_of_records_that_are_not_resized():
   rules.validate(experiment)
 
 
-def test_picture_size_of_large_scale_jitter():
+def test_image_size_of_large_scale_jitter():
   experiment = published.build('mask2former_coco_panoptic')
   line, = environment.apply(experiment, {'IMG_SIZE': '160'})
-  assert line == ('IMG_SIZE=160: training on 160 x 160 windows, pictures fitted into 0.1 to 2 times that; '
+  assert line == ('IMG_SIZE=160: training on 160 x 160 windows, images fitted into 0.1 to 2 times that; '
                   'validation at short edge 160')
   assert experiment.task.train_data.parser.output_size == [160, 160]
   rules.validate(experiment)
 
 
 @pytest.mark.parametrize('name', table.PUBLISHED)
-def test_picture_size_fits_every_published_recipe(name):
+def test_image_size_fits_every_published_recipe(name):
   experiment = published.build(name)
   environment.apply(experiment, {'IMG_SIZE': '256'})
   rules.validate(experiment)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from configs import override_syntax
-from configs.errors import UserError
+from tf_maskformer.configs import override_syntax
+from tf_maskformer.errors import UserError
 
 
 def _values(text):

@@ -7,11 +7,11 @@ import pytest
 import yaml
 from official.modeling import hyperparams
 
-from configs import overrides
-from configs.errors import UserError
-from configs.experiments import published
-from configs.experiments import shapes
-from configs.override_syntax import Bare
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs.experiments import published
+from tf_maskformer.configs.experiments import shapes
+from tf_maskformer.configs.override_syntax import Bare
+from tf_maskformer.errors import UserError
 
 RATE = 'trainer.optimizer_config.learning_rate'
 

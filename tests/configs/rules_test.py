@@ -2,12 +2,12 @@
 
 import pytest
 
-from configs import overrides
-from configs import rules
-from configs.errors import UserError
-from configs.experiments import published
-from configs.experiments import registry
-from configs.experiments import table
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs import rules
+from tf_maskformer.configs.experiments import published
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.configs.experiments import table
+from tf_maskformer.errors import UserError
 
 
 @pytest.mark.parametrize('name', table.ROWS)

@@ -1,14 +1,14 @@
-"""Resizing of id maps by both rules, and the padding of pictures, against their definitions."""
+"""Resizing of id maps by both rules, and the padding of images, against their definitions."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.data import Augmentation
-from configs.data import Parser
-from dataloaders import augment
-from dataloaders import parser
-from dataloaders import schema
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.data import Parser
+from tf_maskformer.dataloaders import augment
+from tf_maskformer.dataloaders import parser
+from tf_maskformer.dataloaders import schema
 
 
 @pytest.mark.parametrize('old, new', [(512, 256), (427, 640), (100, 49), (49, 100), (333, 512), (7, 7)])
@@ -19,8 +19,8 @@ def test_legacy_nearest_is_pytorchs_index(old, new):
   index = np.minimum(np.floor(np.arange(new) * (old / new)).astype(int), old - 1)
   np.testing.assert_array_equal(found[:, 0, 0], 3 * index)
   _, half_pixel = augment.resize((image, maps), tf.constant([new, 3]))
-  centre = np.floor((np.arange(new) + 0.5) * old / new).astype(int)
-  assert np.abs(half_pixel[:, 0, 0].numpy() // 3 - centre).max() <= 1
+  center = np.floor((np.arange(new) + 0.5) * old / new).astype(int)
+  assert np.abs(half_pixel[:, 0, 0].numpy() // 3 - center).max() <= 1
   if (old, new) == (512, 256):  # every label moves by one
     np.testing.assert_array_equal(half_pixel[:, 0, 0] - found[:, 0, 0], np.full(new, 3))
 
@@ -44,23 +44,23 @@ def test_legacy_nearest_against_pytorch():
 
 def parsed(byte):
   rng = np.random.default_rng(0)
-  picture = rng.integers(0, 256, [20, 30, 3]).astype(np.uint8)
+  image = rng.integers(0, 256, [20, 30, 3]).astype(np.uint8)
   id_map = np.ones([20, 30], int)
-  record = schema.write(tf.io.encode_png(picture).numpy(), 'png', (20, 30), '1', '1.png', [id_map],
+  record = schema.write(tf.io.encode_png(image).numpy(), 'png', (20, 30), '1', '1.png', [id_map],
                         [schema.Segment(2, False, 0, 600, 1)])
   config = Parser(
       output_size=[24, 40], padding_byte=byte, max_segments=4, augmentation=Augmentation(flip_probability=0.0))
   features, targets = parser.parse(
       tf.constant(record), tf.constant(True), tf.constant([0, 0]), config, 'shapes_panoptic')
-  return picture, features, targets
+  return image, features, targets
 
 
 @pytest.mark.parametrize('byte, size', [(128, (24, 40)), (0, (24, 40)), (-1, (20, 30))])
 def test_padding(byte, size):
-  picture, features, targets = parsed(byte)
-  image = features['image'].numpy()
-  np.testing.assert_array_equal(image[:20, :30], picture)
-  assert (image[20:] == max(byte, 0)).all() and (image[:, 30:] == max(byte, 0)).all()
-  # With grey padding the padding is normalised as part of the picture; without, it becomes zero after that.
+  image, features, targets = parsed(byte)
+  padded = features['image'].numpy()
+  np.testing.assert_array_equal(padded[:20, :30], image)
+  assert (padded[20:] == max(byte, 0)).all() and (padded[:, 30:] == max(byte, 0)).all()
+  # With gray padding the padding is normalized as part of the image; without, it becomes zero after that.
   assert tuple(features['image_size'].numpy()) == size
   assert not targets['id_maps'][0, 20:].numpy().any() and targets['id_maps'][0, :20, :30].numpy().all()

@@ -11,17 +11,17 @@ from PIL import Image
 from PIL import ImageDraw
 from scipy import ndimage
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders import decoder
-from dataloaders import ground_truth
-from dataloaders.converters import cityscapes
-from dataloaders.converters import cityscapes_polygons
-from dataloaders.converters import coco_instances
-from dataloaders.converters import shards
-from scripts import prepare_data
 from tests.dataloaders import cityscapes_test
 from tests.dataloaders import official_polygons
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders.preparation import cityscapes
+from tf_maskformer.dataloaders.preparation import cityscapes_polygons
+from tf_maskformer.dataloaders.preparation import coco_instances
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import prepare_data
 
 SIZE = 60, 90
 PERSON, CAR = 24, 26  # ids of cityscapesscripts' labels
@@ -128,7 +128,7 @@ def test_records_train_on_polygons_and_score_pixels(tmp_path, capsys):
   flags = ['cityscapes', f'--cityscapes_root={tmp_path}', '--data_set=cityscapes_instance', '--workers=1']
   prepare_data.main([*flags, f'--output={tmp_path}/records'])
   printed = capsys.readouterr().out
-  assert 'train: 1 pictures' in printed and 'val: 2 pictures' in printed
+  assert 'train: 1 images' in printed and 'val: 2 images' in printed
   trained = f'{tmp_path}/records/train-00000-of-00002.tfrecord'
   record, = tf.data.TFRecordDataset(trained)
   example = decoder.decode(record, 'cityscapes_instance')
@@ -182,4 +182,4 @@ def test_what_is_refused(tmp_path, change, words):
   source = cityscapes.splits(str(tmp_path), 'cityscapes_instance')['train']
   row, = source.rows()
   with pytest.raises(shards.Refused, match=words):
-    source.convert_picture(row)
+    source.convert_image(row)

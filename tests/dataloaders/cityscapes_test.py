@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from configs.errors import UserError
-from dataloaders import files
-from dataloaders import ground_truth
-from dataloaders.converters import cityscapes
-from dataloaders.converters import shards
-from scripts import prepare_data
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import record_files
+from tf_maskformer.dataloaders.preparation import cityscapes
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import prepare_data
 
 ROAD, RIDER, CAR, CARAVAN, TRAFFIC_LIGHT = 7, 25, 26, 29, 19  # ids of cityscapesscripts' labels; a caravan is void
 
@@ -41,7 +41,7 @@ def test_there_and_back(tmp_path, capsys, label, data_set, wanted):
     draw(tmp_path, split, label)
   prepare_data.main(['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records',
                      f'--data_set={data_set}', '--targets=pixels', '--workers=1'])
-  assert 'val: 1 pictures' in capsys.readouterr().out
+  assert 'val: 1 images' in capsys.readouterr().out
   truth = ground_truth.GroundTruth(f'{tmp_path}/records/val*', data_set)
   example_id, = truth.example_ids
   assert truth.source_id(example_id) == 'ulm/ulm_000000_000019'
@@ -52,7 +52,7 @@ def test_there_and_back(tmp_path, capsys, label, data_set, wanted):
     assert row['area'] == 80
 
 
-def test_pictures_without_an_instance_are_not_trained_on(tmp_path, capsys, label):
+def test_images_without_an_instance_are_not_trained_on(tmp_path, capsys, label):
   for split in ('train', 'val'):
     draw(tmp_path, split, label)
     draw(tmp_path, split, np.where(label >= 1000, ROAD, label), number=20)  # the crowd of cars stays
@@ -61,7 +61,7 @@ def test_pictures_without_an_instance_are_not_trained_on(tmp_path, capsys, label
              '--workers=1']
     prepare_data.main([*flags, f'--data_set={data_set}'])
     printed = capsys.readouterr().out
-    assert f'train: {trained} pictures' in printed and 'val: 2 pictures' in printed
+    assert f'train: {trained} images' in printed and 'val: 2 images' in printed
     assert ('no instance but crowds' in printed) == (trained == 1)
 
 
@@ -80,8 +80,8 @@ def test_void_must_be_known_where_stuff_is_not(tmp_path, label):
   draw(tmp_path, 'val', label)
   source = cityscapes.splits(str(tmp_path), 'cityscapes_instance')['val']
   shards.convert(source, str(tmp_path / 'records'), 'val', 1, 1)
-  record, = files.match(f'{tmp_path}/records/val*')
-  example = tf.train.Example.FromString(files.read(files.places([record])[0]))
+  record, = record_files.match(f'{tmp_path}/records/val*')
+  example = tf.train.Example.FromString(record_files.read(record_files.places([record])[0]))
   del example.features.feature['image/void']
   with tf.io.TFRecordWriter(record) as writer:
     writer.write(example.SerializeToString())

@@ -1,11 +1,11 @@
-"""SSD's colour changes against OpenCV, which the official mapper uses."""
+"""SSD's color changes against OpenCV, which the official mapper uses."""
 
 import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from dataloaders import color
+from tf_maskformer.dataloaders import color
 
 
 @pytest.fixture(name='image')
@@ -18,7 +18,7 @@ def floats(x):
 
 
 def test_to_hsv_is_opencv(image):
-  image[:, :40] = image[:, :40, :1]  # greys, which have no hue
+  image[:, :40] = image[:, :40, :1]  # grays, which have no hue
   image[0, :3] = [[0, 0, 0], [255, 255, 255], [255, 0, 0]]
   np.testing.assert_array_equal(color.to_hsv(floats(image)), cv2.cvtColor(image, cv2.COLOR_RGB2HSV))
 
@@ -26,7 +26,7 @@ def test_to_hsv_is_opencv(image):
 def test_to_rgb_is_opencv(image):
   image[..., 0] %= 180
   found, wanted = color.to_rgb(floats(image)).numpy(), cv2.cvtColor(image, cv2.COLOR_HSV2RGB)
-  # The fraction is cut off: where it is zero but for rounding, a neighbour is as right.
+  # The fraction is cut off: where it is zero but for rounding, a neighbor is as right.
   assert np.abs(found - wanted).max() <= 1 and (found != wanted).mean() < 0.02
 
 

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dataloaders import decoder
-from dataloaders.converters import shards
 from tests import support
+from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders.preparation import shards
 
 
 def drawn(mode='RGB', size=(61, 43)):
@@ -64,7 +64,7 @@ def test_other_formats_are_refused(kind):
 def test_preparation_converts_by_name(mode, kind, name, tmp_path):
   path = tmp_path / 'image'
   path.write_bytes(encoded(drawn(mode), kind))
-  _, data, stored, remarks = shards.picture(str(path))
+  _, data, stored, remarks = shards.image(str(path))
   assert (stored, remarks) == ('png', [f'image ({name}) stored as RGB PNG'])
   np.testing.assert_array_equal(
       decoder.decode_image(tf.constant(data)), np.asarray(Image.open(path).convert('RGB')))
@@ -74,9 +74,9 @@ def test_sixteen_bits(tmp_path):
   gray, path = np.arange(1200, dtype=np.uint16).reshape(30, 40) * 50, tmp_path / 'deep.png'
   Image.fromarray(gray).save(path)
   with pytest.raises(shards.Refused, match='deep.png has more than 8 bits per pixel in gray'):
-    shards.picture(str(path))
+    shards.image(str(path))
   color = tf.io.encode_png(np.stack([gray, gray[::-1], gray], -1)).numpy()
   path.write_bytes(color)
-  _, data, _, remarks = shards.picture(str(path))
+  _, data, _, remarks = shards.image(str(path))
   assert remarks == ['image (PNG 16 bits) stored as RGB PNG']
   np.testing.assert_array_equal(decoder.decode_image(tf.constant(data))[..., 0], gray >> 8)

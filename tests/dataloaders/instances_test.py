@@ -8,16 +8,16 @@ import tensorflow as tf
 from pycocotools import mask as mask_tools
 from pycocotools.coco import COCO
 
-from configs import datasets
-from configs.data import Augmentation
-from configs.errors import UserError
-from dataloaders import augment
-from dataloaders import ground_truth
-from dataloaders import packing
-from dataloaders.converters import coco_instances
-from dataloaders.converters import coco_panoptic
-from dataloaders.converters import shards
 from tests import support
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.dataloaders import augment
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import packing
+from tf_maskformer.dataloaders.preparation import coco_instances
+from tf_maskformer.dataloaders.preparation import coco_panoptic
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
 
 
 def test_packing_loses_nothing_and_needs_few_maps():
@@ -74,7 +74,7 @@ def test_panoptic_records_with_the_truth_of_the_instances_json(tmp_path):
   gone = content['images'].pop()['id']
   content['annotations'] = [a for a in content['annotations'] if a['image_id'] != gone]
   (tmp_path / 'x.json').write_text(json.dumps(content))
-  with pytest.raises(UserError, match=f'lacks 1 pictures of .*, {gone} for one'):
+  with pytest.raises(UserError, match=f'lacks 1 images of .*, {gone} for one'):
     ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(tmp_path / 'x.json'))
 
 
@@ -113,12 +113,12 @@ def test_scale_jitter_follows_detectron2():
   seen = set()
   for i in range(25):
     seed = tf.constant([7, i])
-    picture, maps = augment.augment((tf.constant(image), tf.constant(ids)), config, [256, 256], seed)
+    augmented, maps = augment.augment((tf.constant(image), tf.constant(ids)), config, [256, 256], seed)
     again, _ = augment.augment((tf.constant(image), tf.constant(ids)), config, [256, 256], seed)
-    np.testing.assert_array_equal(picture, again)
-    height, width = picture.shape[:2]
-    assert picture.shape[:2] == maps.shape[:2] and max(height, width) <= 256
-    if width < 256:  # nothing was cut: the whole picture, its sides in proportion
+    np.testing.assert_array_equal(augmented, again)
+    height, width = augmented.shape[:2]
+    assert augmented.shape[:2] == maps.shape[:2] and max(height, width) <= 256
+    if width < 256:  # nothing was cut: the whole image, its sides in proportion
       assert abs(height / width - 0.75) < 0.03 and maps[-1, -1, 0] > 1100
     seen.add((height, width))
   assert len(seen) > 5

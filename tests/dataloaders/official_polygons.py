@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as mask_tools
 
-from dataloaders.converters import coco_instances
+from tf_maskformer.dataloaders.preparation import coco_instances
 
 
 def recovered(placement: np.ndarray, size: tuple[int, int]
@@ -70,10 +70,10 @@ def annotations(rng: np.random.Generator, size: tuple[int, int], radii: list[flo
 
 
 def record(folder, instances: list[dict], size: tuple[int, int]) -> bytes:
-  """Writes a grey image to a folder, and returns its record with these instances."""
+  """Writes a gray image to a folder, and returns its record with these instances."""
   Image.fromarray(np.full([*size, 3], 90, np.uint8)).save(folder / '1.png')
   source = coco_instances.Source(str(folder), '', 'coco_instance')
   row = {'id': 1, 'file_name': '1.png', 'height': size[0], 'width': size[1], 'instances': instances}
-  found, remark = source.convert_picture(row)
+  found, remark = source.convert_image(row)
   assert 'without pixels' in remark or not remark
   return found

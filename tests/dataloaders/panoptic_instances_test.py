@@ -8,15 +8,15 @@ import pytest
 import tensorflow as tf
 from pycocotools.coco import COCO
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders import ground_truth
-from dataloaders import schema
-from dataloaders.converters import coco_instances
-from dataloaders.converters import coco_panoptic
-from dataloaders.converters import shards
-from scripts import prepare_data
 from tests import support
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.preparation import coco_instances
+from tf_maskformer.dataloaders.preparation import coco_panoptic
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import prepare_data
 
 PANOPTIC, INSTANCES = 'annotations/panoptic_val2017.json', 'annotations/instances_val2017.json'
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.data import Augmentation
-from configs.data import DataConfig
-from configs.data import Parser
-from dataloaders import packing
-from dataloaders import parser
-from dataloaders import reader
-from dataloaders import schema
-from dataloaders.converters import coco_instances
 from tests.dataloaders import official_polygons
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.data import Parser
+from tf_maskformer.dataloaders import packing
+from tf_maskformer.dataloaders import parser
+from tf_maskformer.dataloaders import reader
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.preparation import coco_instances
 
 SIZE = 480, 640
 RADII = (3, 6), (6, 16), (16, 50), (60, 150)

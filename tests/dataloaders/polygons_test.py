@@ -7,15 +7,15 @@ import pytest
 import tensorflow as tf
 from pycocotools import mask as mask_tools
 
-from configs.data import Augmentation
-from configs.data import Parser
-from dataloaders import augment
-from dataloaders import decoder
-from dataloaders import parser
-from dataloaders import polygons
-from dataloaders.converters import coco_instances
 from tests import support
 from tests.dataloaders import official_polygons
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.data import Parser
+from tf_maskformer.dataloaders import augment
+from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import parser
+from tf_maskformer.dataloaders import polygons
+from tf_maskformer.dataloaders.preparation import coco_instances
 
 SIZE = 120, 170
 ROADS = {
@@ -121,7 +121,7 @@ def test_real_annotations_with_polygons_run_lengths_and_crowds():
   old = config_of('scale jitter', output_size=[512, 512], redraw_polygons=False)
   outlined = pixels = 0
   for row in source.rows():
-    record, size = source.convert_picture(row)[0], (row['height'], row['width'])
+    record, size = source.convert_image(row)[0], (row['height'], row['width'])
     for k in range(3):
       seed = tf.constant([5, k])
       seen, placement = placed(config, size, seed)

@@ -1,4 +1,4 @@
-"""The road from drawn pictures in COCO's layout to batches and back to the truth."""
+"""The road from drawn images in COCO's layout to batches and back to the truth."""
 
 import json
 import shutil
@@ -8,17 +8,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from configs.data import Augmentation
-from configs.data import DataConfig
-from configs.data import Parser
-from configs.errors import UserError
-from dataloaders import augment
-from dataloaders import ground_truth
-from dataloaders import reader
-from dataloaders import shapes
-from dataloaders import targets as target_ops
-from dataloaders.converters import coco_panoptic
-from dataloaders.converters import shards
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.data import Parser
+from tf_maskformer.dataloaders import augment
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import reader
+from tf_maskformer.dataloaders import targets as target_ops
+from tf_maskformer.dataloaders.preparation import coco_panoptic
+from tf_maskformer.dataloaders.preparation import shapes
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
 
 DATA_SET = 'shapes_panoptic'
 
@@ -82,10 +82,10 @@ def test_batches_hold_the_segments_without_crowds(records):
         np.testing.assert_array_equal(targets['id_maps'][b, 0, :height, :width] == slot + 1, id_map == segment['id'])
         assert targets['classes'][b, slot] == segment['category_id']
       assert not targets['id_maps'][b, 0, height:].numpy().any()
-      np.testing.assert_array_equal(features['image'][b, :height, :width], truth.picture(int(targets['example_id'][b])))
+      np.testing.assert_array_equal(features['image'][b, :height, :width], truth.image(int(targets['example_id'][b])))
 
 
-def test_validation_has_every_picture_once_in_whole_batches(records):
+def test_validation_has_every_image_once_in_whole_batches(records):
   truth = ground_truth.GroundTruth(f'{records}/val*', DATA_SET)
   for batch in (2, 4, 5, 8):
     dataset = reader.build(config(records, 'val', batch), DATA_SET, seed=0)
@@ -149,7 +149,7 @@ def test_what_contradicts_the_json_is_refused_by_name(drawn, tmp_path):
   content = json.loads(path.read_text())
   rows = content['annotations']
   (root / 'train2017/000000000001.jpg').unlink()
-  (root / 'train2017/000000000002.jpg').write_bytes(b'no picture')
+  (root / 'train2017/000000000002.jpg').write_bytes(b'no image')
   content['images'][2]['height'] += 1
   rows[3]['segments_info'].pop()
   rows[4]['segments_info'][0]['category_id'] = 99
@@ -197,10 +197,10 @@ def test_model_garden_records(tmp_path):
   np.testing.assert_array_equal(id_map == 3, category == 6)
 
 
-def test_picture_and_ids_move_together():
+def test_image_and_ids_move_together():
   rng = np.random.default_rng(0)
   ids = np.kron(rng.integers(0, 5, [6, 7, 1]), np.ones([8, 8, 1], int)).astype(np.uint16)
-  image = np.repeat(ids * 50, 3, axis=2).astype(np.uint8)  # the picture shows its ids
+  image = np.repeat(ids * 50, 3, axis=2).astype(np.uint8)  # the image shows its ids
   settings = Augmentation(flip_probability=0.5, crop_probability=0.5, crop_pre_short_edges=[40, 60],
                           crop_side_range=[30, 45], short_edges=[32, 48, 64], long_edge_limit=80)
   step = tf.function(lambda seed: augment.augment((tf.constant(image), tf.constant(ids)), settings, [], seed))

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from configs.errors import UserError
-from dataloaders import ground_truth
-from dataloaders import schema
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.errors import UserError
 
 SIZE = (4, 6)
 

@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders import ground_truth
-from dataloaders.converters import semantic
-from dataloaders.converters import shards
-from scripts import prepare_data
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders.preparation import semantic
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import prepare_data
 
 
 def draw(folder, name, label, size=(30, 40), exif=None):
@@ -64,10 +64,10 @@ def test_refused_and_remarked(tmp_path):
   draw(tmp_path, 'void', 0 * good)
   draw(tmp_path, 'strange', good + 200)
   draw(tmp_path, 'small', good[:20])
-  draw(tmp_path, 'colours', np.stack([good] * 3, -1))
+  draw(tmp_path, 'colors', np.stack([good] * 3, -1))
   draw(tmp_path, 'alone', good)
   (tmp_path / 'labels/alone.png').unlink()
-  (tmp_path / 'images/broken.jpg').write_bytes(b'no picture')
+  (tmp_path / 'images/broken.jpg').write_bytes(b'no image')
   exif = Image.Exif()
   exif[0x0112] = 6  # a quarter turn
   draw(tmp_path, 'turned', np.ones([40, 30], np.uint8), exif=exif)
@@ -77,10 +77,10 @@ def test_refused_and_remarked(tmp_path):
                             'turned.jpg': 'image (turned by its EXIF) stored as RGB PNG'}
   for name, words in (('strange', r'neither class nor void in ade20k: \[201\]'),
                       ('small', '20x40, its image 30x40'),
-                      ('colours', 'one channel'), ('alone', 'does not exist'), ('broken', 'cannot be decoded')):
+                      ('colors', 'one channel'), ('alone', 'does not exist'), ('broken', 'cannot be decoded')):
     assert tf.strings.regex_full_match(report.refused[f'{name}.jpg'], f'.*{words}.*'), report.refused
   turned = next(i for i in truth.example_ids if truth.source_id(i) == 'turned')
-  assert truth.picture(turned).shape == (40, 30, 3)
+  assert truth.image(turned).shape == (40, 30, 3)
 
 
 def test_flags(tmp_path, capsys):
@@ -88,7 +88,7 @@ def test_flags(tmp_path, capsys):
   flags = ['semantic', f'--images={tmp_path}/images', f'--labels={tmp_path}/labels', '--split=val',
            f'--output={tmp_path}/records', '--workers=1']
   prepare_data.main([*flags, '--data_set=ade20k'])
-  assert 'val: 1 pictures' in capsys.readouterr().out
+  assert 'val: 1 images' in capsys.readouterr().out
   with pytest.raises(UserError, match='semantic needs'):
     prepare_data.main(flags)
   with pytest.raises(UserError, match="'ade' is unknown"):

@@ -1,4 +1,4 @@
-"""The embedded data set is a function of its seed, and what it says of a picture is true."""
+"""The embedded data set is a function of its seed, and what it says of an image is true."""
 
 import json
 
@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import datasets
-from dataloaders import shapes
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders.preparation import shapes
 
 
 @pytest.mark.parametrize('size', [48, 128])
 def test_segments_do_not_overlap_and_are_large_enough(size):
   for seed in range(20):
-    picture, segments = shapes.draw(np.random.default_rng(seed), size)
-    assert picture.dtype == np.uint8 and max(picture.shape[:2]) == size
+    image, segments = shapes.draw(np.random.default_rng(seed), size)
+    assert image.dtype == np.uint8 and max(image.shape[:2]) == size
     covered = np.sum([s.mask for s in segments], axis=0)
     assert covered.max() == 1
     assert min(s.mask.sum() for s in segments) >= (0.03 * size)**2

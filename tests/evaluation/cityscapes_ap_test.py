@@ -1,4 +1,4 @@
-"""Cityscapes' average precision: equal to the official script, which reads label pictures and mask files."""
+"""Cityscapes' average precision: equal to the official script, which reads label images and mask files."""
 
 import copy
 
@@ -8,19 +8,19 @@ from cityscapesscripts.evaluation import evalInstanceLevelSemanticLabeling as of
 from cityscapesscripts.helpers import labels
 from PIL import Image
 
-from configs import datasets
-from dataloaders import ground_truth
-from dataloaders.converters import cityscapes
-from dataloaders.converters import shards
-from evaluation.cityscapes_ap import CityscapesAP
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders.preparation import cityscapes
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.evaluation.cityscapes_ap import CityscapesAP
 
 THINGS = ('person', 'rider', 'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle')
 CAR, ROAD, SKY, EGO_VEHICLE, CARAVAN = 26, 7, 23, 1, 29
-PICTURES = [f'ulm_{i:06d}_000019' for i in range(8)]
+IMAGES = [f'ulm_{i:06d}_000019' for i in range(8)]
 
 
 def draw_label(rng):
-  """An instance label picture: stuff, void, groups, things of every size that hide each other, a caravan."""
+  """An instance label image: stuff, void, groups, things of every size that hide each other, a caravan."""
   label = np.full([96, 128], ROAD, np.uint16)
   label[:30] = SKY
   label[80:, 30:90] = EGO_VEHICLE
@@ -47,9 +47,9 @@ def draw_predictions(rng, label):
 
 def official_result(folder, predictions):
   """The official script over files."""
-  truth = [folder / f'gtFine/val/ulm/{name}_gtFine_instanceIds.png' for name in PICTURES]
+  truth = [folder / f'gtFine/val/ulm/{name}_gtFine_instanceIds.png' for name in IMAGES]
   lists = []
-  for name, found in zip(PICTURES, predictions):
+  for name, found in zip(IMAGES, predictions):
     lines = []
     for k, row in enumerate(found):
       Image.fromarray(row['mask'].astype(np.uint8) * 255).save(folder / f'{name}_{k}.png')
@@ -69,8 +69,8 @@ def test_equal_to_the_official_script(tmp_path, monkeypatch, data_set):
   rng = np.random.default_rng(0)
   for folder in ('gtFine/val/ulm', 'leftImg8bit/val/ulm'):
     (tmp_path / folder).mkdir(parents=True)
-  drawn = [draw_label(rng) for _ in PICTURES]
-  for name, label in zip(PICTURES, drawn):
+  drawn = [draw_label(rng) for _ in IMAGES]
+  for name, label in zip(IMAGES, drawn):
     Image.fromarray(label).save(tmp_path / f'gtFine/val/ulm/{name}_gtFine_instanceIds.png')
     Image.fromarray(np.zeros([*label.shape, 3], np.uint8)).save(
         tmp_path / f'leftImg8bit/val/ulm/{name}_leftImg8bit.png')

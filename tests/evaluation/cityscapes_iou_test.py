@@ -8,12 +8,12 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as offic
 from cityscapesscripts.helpers import labels
 from PIL import Image
 
-from configs import datasets
-from dataloaders import ground_truth
-from dataloaders.converters import cityscapes
-from dataloaders.converters import shards
-from evaluation.cityscapes_iou import CityscapesIoU
-from evaluation.mean_iou import MeanIoU
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders.preparation import cityscapes
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.evaluation.cityscapes_iou import CityscapesIoU
+from tf_maskformer.evaluation.mean_iou import MeanIoU
 
 ROAD, SKY, EGO_VEHICLE, CAR, CARAVAN, TRAIN = 7, 23, 1, 26, 29, 31
 THINGS = (24, 25, CAR, 33)

@@ -5,12 +5,12 @@ import types
 import numpy as np
 import pytest
 
-from evaluation import drawing
+from tf_maskformer.evaluation import drawing
 
 CLASSES = [types.SimpleNamespace(name='cat', color=(255, 0, 0)), types.SimpleNamespace(name='sky', color=(0, 0, 255))]
 
 
-def test_classes_have_their_colours_and_void_its_picture():
+def test_classes_have_their_colors_and_void_its_image():
   image = np.full([300, 320, 3], 100, np.uint8)
   id_map = np.zeros([300, 320], int)
   id_map[:, :100], id_map[:, 100:200] = 1, 2
@@ -31,7 +31,7 @@ def test_two_of_a_class_differ():
 
 
 @pytest.mark.parametrize('size', [(1, 1), (31, 64), (128, 100)])
-def test_small_pictures_are_enlarged_by_a_whole_factor(size):
+def test_small_images_are_enlarged_by_a_whole_factor(size):
   drawn = drawing.draw_panoptic(np.zeros([*size, 3], np.uint8), np.zeros(size, int), [], CLASSES)
   factor = drawn.shape[0] // size[0]
   assert drawn.shape == (size[0] * factor, size[1] * factor, 3) and max(drawn.shape) >= 256

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.instance_ap import InstanceAP
+from tf_maskformer.evaluation.instance_ap import InstanceAP
 
 
 def box(top, left, bottom, right, size=(100, 120)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.mean_iou import MeanIoU
+from tf_maskformer.evaluation.mean_iou import MeanIoU
 
 
 def test_by_hand():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import datasets
-from evaluation.panoptic_quality import PanopticQuality
 from tests import support
+from tf_maskformer.configs import datasets
+from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 
 CLASSES = 4
 
@@ -67,12 +67,12 @@ def test_against_the_rules_written_out(crowds):
   quality, parts = PanopticQuality(CLASSES, {0, 1}), PanopticQuality(CLASSES, {0, 1})
   sums = np.zeros([CLASSES, 4])
   for i in range(150):
-    picture = draw(rng, crowds)
-    slow_update(sums, *picture)
-    quality.update(*picture)
+    image = draw(rng, crowds)
+    slow_update(sums, *image)
+    quality.update(*image)
     if i % 10 == 0:
       other = PanopticQuality(CLASSES, {0, 1})
-    other.update(*picture)
+    other.update(*image)
     if i % 10 == 9:
       parts.merge(other)
   result = quality.result()

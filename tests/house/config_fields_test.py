@@ -9,11 +9,11 @@ import pathlib
 import pytest
 from official.core import config_definitions
 
-from configs import errors
-from configs import overrides
-from configs import rules
-from configs import task
 from tests.house import sources
+from tf_maskformer import errors
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs import rules
+from tf_maskformer.configs import task
 
 MODULES = ('backbones', 'data', 'evaluation', 'losses', 'model', 'optimization', 'task')
 
@@ -33,7 +33,7 @@ READ_BY_HOST = {
 def _own_fields() -> set[str]:
   """Names 'Class.field' of the project's configurations, less what a base class has under that name."""
   own = set()
-  for module in (importlib.import_module(f'configs.{name}') for name in MODULES):
+  for module in (importlib.import_module(f'tf_maskformer.configs.{name}') for name in MODULES):
     for value in vars(module).values():
       if isinstance(value, type) and value.__module__ == module.__name__ and dataclasses.is_dataclass(value):
         bases = [b for b in value.__mro__[1:] if dataclasses.is_dataclass(b)]

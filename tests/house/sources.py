@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tests import support
 
 PACKAGES = (
-    'configs', 'ops', 'evaluation', 'dataloaders', 'modeling', 'losses', 'serving', 'tasks', 'training',
-    'scripts', 'tests')
+    'tf_maskformer', 'configs', 'ops', 'evaluation', 'dataloaders', 'modeling', 'losses', 'serving', 'tasks',
+    'training', 'scripts', 'tests')
 
 
 def files(*packages: str) -> Iterator[pathlib.Path]:
@@ -37,9 +37,21 @@ def imports(path: pathlib.Path, nested: bool = True) -> list[str]:
   return found
 
 
+def package(name: str) -> str | None:
+  """Returns the package of this project that a dotted name is of; None where it is foreign."""
+  parts = name.split('.')
+  if parts[0] == 'tf_maskformer' and parts[1:2] and parts[1] in PACKAGES:
+    return parts[1]
+  return parts[0] if parts[0] in ('tf_maskformer', 'tests') else None
+
+
 def module_file(name: str) -> pathlib.Path | None:
   """Returns the project's file that `import name` (or `from … import`) loads; None where it is foreign."""
+  if package(name) is None:
+    return None
   parts = name.split('.')
+  if package(name) not in ('tf_maskformer', 'tests'):
+    parts = parts[1:]
   while parts:
     path = pathlib.Path(*parts)
     for candidate in (path.with_suffix('.py'), path / '__init__.py'):

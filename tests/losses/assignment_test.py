@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 import tensorflow as tf
 
-from losses import assignment
+from tf_maskformer.losses import assignment
 
 
 def oracle(cost, counts):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from losses import normalizers
 from tests import support
+from tf_maskformer.losses import normalizers
 
 WEIGHTS = [0.4, 3.1, 0.0, 7.5, 2.2, 1.0]
 SUMS = [1.0, -2.0, 0.0, 3.5, 0.7, 4.0]
@@ -50,7 +50,7 @@ def test_groups_do_not_know_replicas():
 import numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
-from losses import normalizers
+from tf_maskformer.losses import normalizers
 weights = tf.constant({WEIGHTS})
 strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
 parts = strategy.experimental_distribute_values_from_function(

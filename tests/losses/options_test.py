@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.losses import Losses
-from configs.losses import PointLosses
-from losses.point_set_loss import PointSetLoss
-from losses.set_loss import SetLoss
 from tests.modeling import slow
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.losses.point_set_loss import PointSetLoss
+from tf_maskformer.losses.set_loss import SetLoss
 
 CLASSES, QUERIES, SLOTS = 5, 6, 3
 SIZE, FULL = (5, 7), (20, 28)

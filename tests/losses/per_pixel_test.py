@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from losses import per_pixel
+from tf_maskformer.losses import per_pixel
 
 
 def slow(logits, labels):
@@ -34,7 +34,7 @@ def test_value_and_gradient(height, width, compiled):
     np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
 
 
-def test_a_picture_of_void_has_no_loss_and_no_gradient():
+def test_a_image_of_void_has_no_loss_and_no_gradient():
   logits = tf.random.stateless_normal([1, 3, 4, 4], [1, 2])
   with tf.GradientTape() as tape:
     tape.watch(logits)

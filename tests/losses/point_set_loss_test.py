@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.losses import Losses
-from configs.losses import PointLosses
-from losses.point_set_loss import PointSetLoss
-from losses.set_loss import SetLoss
-from ops import points as point_ops
 from tests import support
 from tests.losses import recorded
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.losses.point_set_loss import PointSetLoss
+from tf_maskformer.losses.set_loss import SetLoss
+from tf_maskformer.ops import points as point_ops
 
 OFFICIAL = {'class': 'ce', 'mask': 'mask', 'dice': 'dice'}
 NOISE_FACTOR = 10
@@ -138,7 +138,7 @@ def test_points_against_slow_samples():
 
 
 @pytest.mark.parametrize('loss', [PointSetLoss(CONFIG, 7, True), SetLoss(Losses(), 7, True)])
-def test_the_graph_solver_takes_pictures_of_any_size(loss):
+def test_the_graph_solver_takes_images_of_any_size(loss):
   outputs, targets = outputs_of(golden('forward'), 6, 'predictor/'), recorded.targets('m2f_tiny')
   def total(outputs):
     return loss.weigh(loss.terms(outputs, targets, loss.match(outputs, targets)))

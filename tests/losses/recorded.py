@@ -5,11 +5,11 @@ import tensorflow as tf
 
 from tests import support
 
-SLOTS = 8  # more than either picture needs
+SLOTS = 8  # more than either image needs
 
 
 def from_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, tf.Tensor]:
-  """Returns targets of pictures with non-overlapping masks [n, height, width] and classes [n]."""
+  """Returns targets of images with non-overlapping masks [n, height, width] and classes [n]."""
   height, width = next(m.shape[1:] for m in masks if m.ndim == 3)
   id_maps = np.zeros([len(masks), 1, height, width], np.uint8)
   classes, valid = np.zeros([len(masks), SLOTS], np.int32), np.zeros([len(masks), SLOTS], bool)
@@ -29,7 +29,7 @@ def targets(run: str = 'mf_tiny') -> dict[str, tf.Tensor]:
 
 
 def from_overlapping_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, tf.Tensor]:
-  """Returns targets of pictures with masks [n, height, width] that may overlap: one id-map layer for each mask."""
+  """Returns targets of images with masks [n, height, width] that may overlap: one id-map layer for each mask."""
   height, width = next(m.shape[1:] for m in masks if m.ndim == 3)
   id_maps = np.zeros([len(masks), SLOTS, height, width], np.uint8)
   classes, valid = np.zeros([len(masks), SLOTS], np.int32), np.zeros([len(masks), SLOTS], bool)

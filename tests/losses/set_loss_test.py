@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.losses import Losses
-from losses import mask_losses
-from losses.set_loss import SetLoss
-from ops import masks as mask_ops
-from ops import resize
 from tests import support
 from tests.losses import recorded
 from tests.modeling.golden import Golden
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.losses import mask_losses
+from tf_maskformer.losses.set_loss import SetLoss
+from tf_maskformer.ops import masks as mask_ops
+from tf_maskformer.ops import resize
 
 OFFICIAL = {'class': 'ce', 'mask': 'mask', 'dice': 'dice'}
 SUFFIXES = ('_0', '_1', '')  # decoder layers in order
@@ -171,7 +171,7 @@ def test_no_targets_at_all(in_graph):
   assert np.isfinite(total) and np.isfinite(gradients['class_logits']).all()
 
 
-def test_pictures_that_only_fill_the_batch_count_nothing():
+def test_images_that_only_fill_the_batch_count_nothing():
   outputs, targets = toy()
   set_loss = SetLoss(Losses(), 7, False)
   alone = evaluate(set_loss, {k: v[:, :1] for k, v in outputs.items()}, {k: v[:1] for k, v in targets.items()})
@@ -223,8 +223,8 @@ def test_two_replicas_equal_one():
 import numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
-from configs.losses import Losses
-from losses.set_loss import SetLoss
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.losses.set_loss import SetLoss
 from tests.losses.set_loss_test import toy
 outputs, targets = toy()
 set_loss = SetLoss(Losses(), 7, False)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from configs.task import MaskClassification
-from configs.task import PerPixel
-from configs.task import PointMaskClassification
-from modeling.factory import build_model
-from tasks.factory import build_task
 from tests.modeling import tiny
 from tests.modeling import tiny_m2f
+from tf_maskformer.configs.task import MaskClassification
+from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.configs.task import PointMaskClassification
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.tasks.factory import build_task
 
 
 def task_of(predictor):

@@ -7,8 +7,8 @@ import json
 
 import numpy as np
 
-from modeling.conversion import names
 from tests import support
+from tf_maskformer.modeling.conversion import names
 
 NOISE_FACTOR = 10
 

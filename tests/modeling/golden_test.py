@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modeling import parameter_groups
-from modeling.conversion import names
-from modeling.factory import build_model
 from tests import support
 from tests.modeling import tiny
+from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_model
 
 NOISE_FACTOR = 10
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.experiments import published
-from losses.set_loss import SetLoss
-from modeling.factory import build_model
-from modeling.postprocessing.panoptic import panoptic
-from modeling.postprocessing.semantic import semantic
-from tasks import initialization
 from tests.losses import recorded
+from tf_maskformer.configs.experiments import published
+from tf_maskformer.losses.set_loss import SetLoss
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.semantic import semantic
+from tf_maskformer.tasks import initialization
 
 pytestmark = pytest.mark.slow
 HEIGHT, WIDTH = 224, 288

@@ -5,17 +5,17 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from modeling import parameter_groups
-from modeling.conversion import exports
-from modeling.conversion import names
-from modeling.factory import build_model
-from modeling.pixel_decoders import deformable
-from modeling.transformer_decoders import masked
-from tasks import initialization
 from tests import support
 from tests.modeling import tiny_m2f
 from tests.modeling.golden import Golden
 from tests.modeling.golden import nchw
+from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.modeling.conversion import exports
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.modeling.pixel_decoders import deformable
+from tf_maskformer.modeling.transformer_decoders import masked
+from tf_maskformer.tasks import initialization
 
 GOLDEN = Golden('m2f_tiny')
 golden, assert_close = GOLDEN.load, GOLDEN.assert_close

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modeling.factory import build_model
-from modeling.postprocessing import answers
-from modeling.postprocessing.resize import to_original
-from modeling.postprocessing.semantic import semantic
-from modeling.postprocessing.semantic import semantic_labels
-from ops import resize
 from tests.modeling import tiny
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing.resize import to_original
+from tf_maskformer.modeling.postprocessing.semantic import semantic
+from tf_maskformer.modeling.postprocessing.semantic import semantic_labels
+from tf_maskformer.ops import resize
 
 
 def config(predictor, queries=10):
@@ -42,7 +42,7 @@ def test_labels_follow_the_official_steps():
   logits = np.random.default_rng(0).normal(size=[5, 7, 9]).astype(np.float32)
   enlarged = resize.bilinear(tf.constant(logits), (28, 36))[:, :25, :31]
   wanted = resize.bilinear(enlarged, (40, 17)).numpy().argmax(axis=0)
-  found = answers.labels_of({'mask_logits': logits}, (25, 31), (25, 31), (40, 17), resize_first=False)
+  found = predictions.labels_of({'mask_logits': logits}, (25, 31), (25, 31), (40, 17), resize_first=False)
   np.testing.assert_array_equal(found, wanted)
 
 
@@ -52,13 +52,13 @@ def test_bands_make_the_same_labels(resize_first, monkeypatch):
   arguments = (rng.normal(size=[6, 5]).astype(np.float32), rng.normal(size=[6, 8, 10]).astype(np.float32) * 3,
                (32, 40), (29, 40), (71, 33))
   wanted = semantic(*arguments, resize_first=resize_first).argmax(axis=0)
-  monkeypatch.setattr('modeling.postprocessing.semantic._BAND_ELEMENTS', 4 * 33 * 6)
+  monkeypatch.setattr('tf_maskformer.modeling.postprocessing.semantic._BAND_ELEMENTS', 4 * 33 * 6)
   np.testing.assert_array_equal(semantic_labels(*arguments, resize_first=resize_first), wanted)
   np.testing.assert_allclose(to_original(arguments[1], *arguments[2:], slice(5, 9)),
                              to_original(arguments[1], *arguments[2:])[:, 5:9], atol=1e-5)
 
 
 def test_segments_of_labels():
-  id_map, segments = answers.as_segments(np.array([[0, 3], [-1, 3]]))
+  id_map, segments = predictions.as_segments(np.array([[0, 3], [-1, 3]]))
   np.testing.assert_array_equal(id_map, [[1, 4], [0, 4]])
   assert [(s['id'], s['category_id']) for s in segments] == [(1, 0), (4, 3)]

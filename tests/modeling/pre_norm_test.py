@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.backbones import Backbone
-from configs.backbones import ResNet
-from configs.errors import UserError
-from configs.model import MaskFormer
-from configs.model import PixelDecoder
-from configs.model import TransformerDecoder
-from modeling import parameter_groups
-from modeling.conversion import exports
-from modeling.conversion import names
-from modeling.factory import build_model
-from tasks import initialization
 from tests.modeling import pre_norm_recording as recording
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.configs.model import TransformerDecoder
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.modeling.conversion import exports
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.tasks import initialization
 
 HEAD = 'sem_seg_head.'
 # Float32 against float64: a few units in the last place of sums of some hundred terms.

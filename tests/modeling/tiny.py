@@ -5,15 +5,15 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from configs.backbones import Backbone
-from configs.backbones import ResNet
-from configs.model import MaskFormer
-from configs.model import PixelDecoder
-from configs.model import TransformerDecoder
-from modeling.conversion import names
-from modeling.factory import build_model
-from ops import image as image_ops
 from tests import support
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.configs.model import TransformerDecoder
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.ops import image as image_ops
 
 
 def config(plain_fpn: bool = False, dropout: float = 0.0) -> MaskFormer:
@@ -53,12 +53,12 @@ def model(plain_fpn: bool = False):
 
 
 def batch(file: str = 'inputs', prefix: str = '', divisor: int = 1) -> tuple[tf.Tensor, np.ndarray]:
-  """Returns recorded pictures as (normalised images [batch, height, width, 3], image sizes [batch, 2])."""
+  """Returns recorded images as (normalized images [batch, height, width, 3], image sizes [batch, 2])."""
   arrays = np.load(support.shared(f'golden/mf_tiny/{file}.npz'))
-  pictures = [arrays[f'{prefix}image_{i}'].transpose(1, 2, 0) for i in range(2)]
-  sizes = np.array([p.shape[:2] for p in pictures])
+  images = [arrays[f'{prefix}image_{i}'].transpose(1, 2, 0) for i in range(2)]
+  sizes = np.array([p.shape[:2] for p in images])
   height, width = -(-sizes.max(0) // divisor) * divisor
   padded = np.zeros([2, height, width, 3], np.uint8)
-  for row, picture in zip(padded, pictures):
-    row[:picture.shape[0], :picture.shape[1]] = picture
+  for row, image in zip(padded, images):
+    row[:image.shape[0], :image.shape[1]] = image
   return image_ops.normalize(tf.constant(padded), tf.constant(sizes, tf.int32)), sizes

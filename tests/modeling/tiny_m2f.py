@@ -3,15 +3,15 @@
 import numpy as np
 import tensorflow as tf
 
-from configs.backbones import Backbone
-from configs.backbones import ResNet
-from configs.model import MaskFormer
-from configs.model import PixelDecoder
-from configs.model import TransformerDecoder
-from modeling.factory import build_model
-from ops import image as image_ops
 from tests import support
 from tests.modeling import golden
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.configs.model import TransformerDecoder
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.ops import image as image_ops
 
 
 def config() -> MaskFormer:
@@ -35,17 +35,17 @@ def model():
 
 
 def batch() -> tf.Tensor:
-  """Returns the recorded pictures, normalised and padded, [batch, height, width, 3]."""
+  """Returns the recorded images, normalized and padded, [batch, height, width, 3]."""
   arrays = np.load(support.shared('golden/m2f_tiny/inputs.npz'))
   return tf.constant(arrays['images_normalized_padded'].transpose(0, 2, 3, 1))
 
 
 def odd_batch() -> tf.Tensor:
-  """Returns the two pictures of `odd_size`, normalised and padded to the larger."""
+  """Returns the two images of `odd_size`, normalized and padded to the larger."""
   arrays = np.load(support.shared('golden/m2f_tiny/odd_size.npz'))
-  pictures = [arrays[f'input/image_{i}'].transpose(1, 2, 0) for i in range(2)]
-  sizes = np.array([p.shape[:2] for p in pictures])
+  images = [arrays[f'input/image_{i}'].transpose(1, 2, 0) for i in range(2)]
+  sizes = np.array([p.shape[:2] for p in images])
   padded = np.zeros([2, *sizes.max(0), 3], np.uint8)
-  for row, picture in zip(padded, pictures):
-    row[:picture.shape[0], :picture.shape[1]] = picture
+  for row, image in zip(padded, images):
+    row[:image.shape[0], :image.shape[1]] = image
   return image_ops.normalize(tf.constant(padded), tf.constant(sizes, tf.int32))

@@ -3,15 +3,15 @@
 import numpy as np
 import tensorflow as tf
 
-from configs.backbones import Backbone
-from configs.backbones import Swin
-from configs.model import MaskFormer
-from configs.model import PixelDecoder
-from configs.model import TransformerDecoder
-from modeling.factory import build_model
-from ops import image as image_ops
 from tests import support
 from tests.modeling import golden
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import Swin
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.configs.model import TransformerDecoder
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.ops import image as image_ops
 
 
 def config(window: int = 7, drop_path: float = 0.0) -> MaskFormer:
@@ -37,12 +37,12 @@ def model(window: int = 7):
 
 
 def batch() -> tf.Tensor:
-  """Returns the recorded pictures, normalised and padded, [batch, height, width, 3]."""
+  """Returns the recorded images, normalized and padded, [batch, height, width, 3]."""
   arrays = np.load(support.shared('golden/mf_swin_tiny/inputs.npz'))
   return tf.constant(arrays['images_normalized_padded'].transpose(0, 2, 3, 1))
 
 
-def picture(file: str) -> tf.Tensor:
-  """Returns the one picture of `window7_67x93` or `window4`, normalised."""
+def image(file: str) -> tf.Tensor:
+  """Returns the one image of `window7_67x93` or `window4`, normalized."""
   image = np.load(support.shared(f'golden/mf_swin_tiny/{file}.npz'))['input/image_0'].transpose(1, 2, 0)[None]
   return image_ops.normalize(tf.constant(image), tf.constant([image.shape[1:3]]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ops import deformable
+from tf_maskformer.ops import deformable
 
 SIZES = ((3, 4), (6, 5))
 

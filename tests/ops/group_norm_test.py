@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ops.group_norm import group_norm
+from tf_maskformer.ops.group_norm import group_norm
 
 
 def plain(x, weight, bias, groups):

@@ -1,4 +1,4 @@
-"""Normalised pictures, padding, position encodings."""
+"""Normalized images, padding, position encodings."""
 
 import math
 
@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ops import image
-from ops import position
+from tf_maskformer.ops import image
+from tf_maskformer.ops import position
 
 
-def test_padding_is_zero_after_normalising():
-  pictures = np.random.default_rng(0).integers(0, 256, [2, 6, 8, 3], np.uint8)
-  found = image.normalize(tf.constant(pictures), tf.constant([[6, 8], [4, 5]])).numpy()
-  wanted = (pictures.astype(np.float64) - image.PIXEL_MEAN) / image.PIXEL_STD
+def test_padding_is_zero_after_normalizing():
+  images = np.random.default_rng(0).integers(0, 256, [2, 6, 8, 3], np.uint8)
+  found = image.normalize(tf.constant(images), tf.constant([[6, 8], [4, 5]])).numpy()
+  wanted = (images.astype(np.float64) - image.PIXEL_MEAN) / image.PIXEL_STD
   np.testing.assert_allclose(found[0], wanted[0], rtol=1e-5, atol=1e-6)
   np.testing.assert_allclose(found[1, :4, :5], wanted[1, :4, :5], rtol=1e-5, atol=1e-6)
   assert not found[1, 4:].any() and not found[1, :, 5:].any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ops.layer_norm import layer_norm
+from tf_maskformer.ops.layer_norm import layer_norm
 
 
 def plain(x, weight, bias):

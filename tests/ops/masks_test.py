@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ops import masks
-from ops import resize
+from tf_maskformer.ops import masks
+from tf_maskformer.ops import resize
 
 RNG = np.random.default_rng(0)
 
@@ -32,7 +32,7 @@ def test_masks_of(dtype):
 
 
 def bilinear_slowly(row, target):
-  """One row, half-pixel centres, no antialias."""
+  """One row, half-pixel centers, no antialias."""
   result = []
   for i in range(target):
     place = max((i + 0.5) * len(row) / target - 0.5, 0)
@@ -46,7 +46,7 @@ def bilinear_slowly(row, target):
 @pytest.mark.parametrize('static', [True, False])
 def test_bilinear(size, target, static):
   x = RNG.normal(size=[2, 3, size]).astype(np.float32)
-  wanted = np.stack([[bilinear_slowly(r, target) for r in picture] for picture in x])
+  wanted = np.stack([[bilinear_slowly(r, target) for r in image] for image in x])
   height = 3
   function = tf.function(
       lambda v, t: resize.bilinear(v, (height, target if static else t)),

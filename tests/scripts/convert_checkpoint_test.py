@@ -6,14 +6,14 @@ import pickle
 import numpy as np
 import pytest
 
-from configs import overrides
-from configs.errors import UserError
-from configs.experiments import registry
-from modeling.conversion import exports
-from modeling.conversion import names
-from modeling.factory import build_model
-from scripts import convert_checkpoint
-from tasks import initialization
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import exports
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.scripts import convert_checkpoint
+from tf_maskformer.tasks import initialization
 
 NAME = 'maskformer_shapes_panoptic'
 SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=32,'

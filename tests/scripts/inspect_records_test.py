@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from configs.errors import UserError
-from dataloaders import shapes
-from dataloaders.converters import coco_panoptic
-from dataloaders.converters import shards
-from scripts import inspect_records
 from tests.dataloaders import official_polygons
+from tf_maskformer.dataloaders.preparation import coco_panoptic
+from tf_maskformer.dataloaders.preparation import shapes
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import inspect_records
 
 
 @pytest.fixture(scope='module', name='records')
@@ -27,17 +27,17 @@ def flags(path, *more):
 
 
 def test_counts_and_draws(records, tmp_path, capsys):
-  inspect_records.main(flags(f'{records}/train*', f'--output={tmp_path}', '--num_pictures=3'))
+  inspect_records.main(flags(f'{records}/train*', f'--output={tmp_path}', '--num_images=3'))
   printed = capsys.readouterr().out
-  assert '4 pictures' in printed and 'sky' in printed
+  assert '4 images' in printed and 'sky' in printed
   drawn = sorted(tmp_path.glob('*.png'))
   assert len(drawn) == 3 and Image.open(drawn[0]).size[0] >= 256
 
 
-def test_names_a_picture_that_does_not_decode_and_a_wrong_class(records, tmp_path):
+def test_names_a_image_that_does_not_decode_and_a_wrong_class(records, tmp_path):
   good = [r.numpy() for r in tf.data.TFRecordDataset(str(next(records.glob('*.tfrecord'))))]
   broken, strange = tf.train.Example.FromString(good[1]), tf.train.Example.FromString(good[2])
-  broken.features.feature['image/encoded'].bytes_list.value[0] = b'no picture'
+  broken.features.feature['image/encoded'].bytes_list.value[0] = b'no image'
   strange.features.feature['segments/class'].int64_list.value[0] = 99
   with tf.io.TFRecordWriter(str(tmp_path / 'bad')) as writer:
     for record in (good[0], broken.SerializeToString(), strange.SerializeToString()):
@@ -72,4 +72,4 @@ def test_counts_polygons_and_names_those_of_no_segment(tmp_path, capsys):
       writer.write(record)
   with pytest.raises(UserError, match='2 records .*record 1: its polygons do not belong'):
     inspect_records.main([f'--input={tmp_path}/bad', '--data_set=coco_instance'])
-  assert '3 segments, at most 3 in a picture (median 3), 1 crowds, 2 with polygons' in capsys.readouterr().out
+  assert '3 segments, at most 3 in an image (median 3), 1 crowds, 2 with polygons' in capsys.readouterr().out

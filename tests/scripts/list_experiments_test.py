@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from configs.errors import UserError
-from configs.experiments import table
-from scripts import list_experiments
+from tf_maskformer.configs.experiments import table
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import list_experiments
 
 
 def _printed(capsys, *argv):

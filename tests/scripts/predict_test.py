@@ -1,4 +1,4 @@
-"""Pictures of any kind in; panoptic PNG, overlay and JSON out, which agree with each other."""
+"""Images of any kind in; panoptic PNG, overlay and JSON out, which agree with each other."""
 
 import json
 
@@ -8,12 +8,12 @@ import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as mask_tools
 
-from configs import datasets
-from configs import overrides
-from configs.errors import UserError
-from configs.experiments import registry
-from modeling.factory import build_model
-from scripts import predict
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.scripts import predict
 
 NAME = 'maskformer_shapes_panoptic'
 SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=32,'
@@ -43,26 +43,26 @@ def draw_folder(tmp_path):
   return tmp_path / 'in', tmp_path / 'out'
 
 
-def flags(checkpoint, pictures, output):
-  return [f'--experiment={NAME}', f'--checkpoint={checkpoint}', f'--input={pictures}', f'--output={output}',
+def flags(checkpoint, images, output):
+  return [f'--experiment={NAME}', f'--checkpoint={checkpoint}', f'--input={images}', f'--output={output}',
           f'--params_override={SMALL}']
 
 
 def draw(folder):
   rng = np.random.default_rng(0)
-  for name, shape in (('colour.jpg', (50, 71, 3)), ('grey.png', (64, 40)), ('alpha.png', (33, 33, 4))):
+  for name, shape in (('color.jpg', (50, 71, 3)), ('gray.png', (64, 40)), ('alpha.png', (33, 33, 4))):
     Image.fromarray(rng.integers(0, 255, shape, np.uint8)).save(folder / name)
 
 
 def test_folder(checkpoint, tmp_path):
-  pictures, output = tmp_path / 'in', tmp_path / 'out'
-  pictures.mkdir()
-  draw(pictures)
-  predict.main(flags(checkpoint, pictures, output))
+  images, output = tmp_path / 'in', tmp_path / 'out'
+  images.mkdir()
+  draw(images)
+  predict.main(flags(checkpoint, images, output))
   rows = {r['image_id']: r for r in json.loads((output / 'predictions.json').read_text())['annotations']}
-  assert sorted(rows) == ['alpha', 'colour', 'grey']
+  assert sorted(rows) == ['alpha', 'color', 'gray']
   known = {c.id for c in datasets.get('shapes_panoptic').classes}
-  for name, size in (('colour', (71, 50)), ('grey', (40, 64)), ('alpha', (33, 33))):
+  for name, size in (('color', (71, 50)), ('gray', (40, 64)), ('alpha', (33, 33))):
     png = Image.open(output / rows[name]['file_name'])
     assert png.size == size
     rgb = np.asarray(png).astype(int)
@@ -76,19 +76,19 @@ def test_folder(checkpoint, tmp_path):
   assert not list(output.glob('.part*')) and not list(output.glob('*.part'))
 
 
-def test_a_picture_that_does_not_decode_spoils_no_other(checkpoint, tmp_path):
-  pictures, output = tmp_path / 'in', tmp_path / 'out'
-  pictures.mkdir()
-  draw(pictures)
-  (pictures / 'broken.jpg').write_bytes(b'no picture')
-  with pytest.raises(UserError, match='1 pictures could not be decoded, the others are done; .*broken.jpg'):
-    predict.main(flags(checkpoint, pictures, output))
+def test_a_image_that_does_not_decode_spoils_no_other(checkpoint, tmp_path):
+  images, output = tmp_path / 'in', tmp_path / 'out'
+  images.mkdir()
+  draw(images)
+  (images / 'broken.jpg').write_bytes(b'no image')
+  with pytest.raises(UserError, match='1 images could not be decoded, the others are done; .*broken.jpg'):
+    predict.main(flags(checkpoint, images, output))
   assert len(json.loads((output / 'predictions.json').read_text())['annotations']) == 3
 
 
 def test_mistakes(checkpoint, tmp_path):
   (tmp_path / 'empty').mkdir()
-  with pytest.raises(UserError, match='is no picture and no folder with pictures'):
+  with pytest.raises(UserError, match='is no image and no folder with images'):
     predict.main(flags(checkpoint, tmp_path / 'empty', tmp_path / 'out'))
   draw(tmp_path / 'empty')
   with pytest.raises(UserError, match='/nowhere'):
@@ -96,19 +96,19 @@ def test_mistakes(checkpoint, tmp_path):
   other = [f.replace(NAME, 'maskformer_shapes_panoptc') for f in flags(checkpoint, tmp_path / 'empty', tmp_path / 'o')]
   with pytest.raises(UserError, match=f'did you mean {NAME}'):
     predict.main(other)
-  with pytest.raises(UserError, match='is the folder of the pictures'):
+  with pytest.raises(UserError, match='is the folder of the images'):
     predict.main(flags(checkpoint, tmp_path / 'empty', tmp_path / 'empty'))
-  (tmp_path / 'empty/grey.jpg').write_bytes((tmp_path / 'empty/colour.jpg').read_bytes())
-  with pytest.raises(UserError, match='1 names with several suffixes, grey for one'):
+  (tmp_path / 'empty/gray.jpg').write_bytes((tmp_path / 'empty/color.jpg').read_bytes())
+  with pytest.raises(UserError, match='1 names with several suffixes, gray for one'):
     predict.main(flags(checkpoint, tmp_path / 'empty', tmp_path / 'out'))
   assert not (tmp_path / 'out').exists()
 
 
 def test_instances(tmp_path, folders):
-  pictures, output = folders
+  images, output = folders
   checkpoint = save_weights(tmp_path / 'weights', [20.0] + [0.0] * 7)  # every query is sure of the first class
   instance = 'task.evaluation.panoptic=False,task.evaluation.instance=True'
-  predict.main([*flags(checkpoint, pictures, output), f'--params_override={instance}'])
+  predict.main([*flags(checkpoint, images, output), f'--params_override={instance}'])
   for row in json.loads((output / 'predictions.json').read_text())['annotations']:
     assert any(s['area'] for s in row['segments_info'])
     rgb = np.asarray(Image.open(output / row['file_name'])).astype(int)
@@ -122,9 +122,9 @@ def test_instances(tmp_path, folders):
 
 
 def test_semantic_answer(checkpoint, folders):
-  pictures, output = folders
+  images, output = folders
   semantic = 'task.evaluation.panoptic=False,task.evaluation.semantic=True'
-  predict.main([*flags(checkpoint, pictures, output), f'--params_override={semantic}'])
+  predict.main([*flags(checkpoint, images, output), f'--params_override={semantic}'])
   rows = json.loads((output / 'predictions.json').read_text())['annotations']
   classes = datasets.get('shapes_panoptic').classes
   assert len(rows) == 3

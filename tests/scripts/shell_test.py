@@ -61,7 +61,7 @@ def test_variables_reach_the_program(fake):
   assert commands[0].endswith('--params_override=task.model.num_queries=9')
 
 
-def test_overrides_reach_the_pictures_too(fake):
+def test_overrides_reach_the_images_too(fake):
   commands = _commands(_run(
       'scripts/train_cpu.sh', TFRECORDS_DIR='/r', OVERRIDES='task.model.which_pixel_decoder=fpn', **fake))
   assert len(commands) == 2 and 'show_results.py' in commands[1]

@@ -1,11 +1,11 @@
-"""Pictures of any size become maps of their own size."""
+"""Images of any size become maps of their own size."""
 
 import numpy as np
 import pytest
 
-from configs.experiments import registry
-from modeling.factory import build_model
-from serving.predictor import Predictor
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.serving.predictor import Predictor
 
 
 @pytest.mark.parametrize('short_edges', [[], [48]])
@@ -19,7 +19,7 @@ def test_any_size(short_edges):
   model.predictor.class_embed.bias.assign([0.0] * 7 + [-20.0])
   predictor = Predictor(model, task)
   for size in ((40, 61), (97, 33), (1, 9)):
-    picture = np.random.default_rng(0).integers(0, 256, [*size, 3], np.uint8)
-    id_map, segments = predictor.predict(picture)
+    image = np.random.default_rng(0).integers(0, 256, [*size, 3], np.uint8)
+    id_map, segments = predictor.predict(image)
     assert id_map.shape == size
     assert set(np.unique(id_map)) - {0} == {s['id'] for s in segments} and segments

@@ -7,17 +7,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from configs.experiments import registry
-from dataloaders import augment
-from dataloaders import reader
-from dataloaders import schema
-from modeling.conversion import exports
-from modeling.factory import build_model
-from serving.predictor import Predictor
-from tasks import initialization
-from tasks.factory import build_task
 from tests import support
 from tests.dataloaders import decoder_test
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.dataloaders import augment
+from tf_maskformer.dataloaders import reader
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.modeling.conversion import exports
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.serving.predictor import Predictor
+from tf_maskformer.tasks import initialization
+from tf_maskformer.tasks.factory import build_task
 
 
 def real():

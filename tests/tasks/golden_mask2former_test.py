@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.losses import PointLosses
-from configs.optimization import AdamW
-from configs.optimization import LearningRate
-from configs.optimization import Optimization
-from losses.point_set_loss import PointSetLoss
-from modeling import parameter_groups
 from tests.losses import recorded
 from tests.modeling import tiny_m2f
 from tests.modeling.golden import Golden
 from tests.modeling.golden import official
 from tests.modeling.golden import rms_error
-from training import optimizers
+from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.optimization import AdamW
+from tf_maskformer.configs.optimization import LearningRate
+from tf_maskformer.configs.optimization import Optimization
+from tf_maskformer.losses.point_set_loss import PointSetLoss
+from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.training import optimizers
 
 GOLDEN = Golden('m2f_tiny')
 PERTURBED = 'float64 run when every weight is changed by about 3e-7 of itself (six draws)'

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.losses import Losses
-from configs.optimization import LearningRate
-from configs.optimization import Optimization
-from losses.set_loss import SetLoss
-from modeling import parameter_groups
-from modeling.conversion import names
 from tests import support
 from tests.losses import recorded
 from tests.modeling import tiny
-from training import optimizers
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.configs.optimization import LearningRate
+from tf_maskformer.configs.optimization import Optimization
+from tf_maskformer.losses.set_loss import SetLoss
+from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.training import optimizers
 
 
 def gradients_of(model, in_graph=False):

@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from configs.backbones import Backbone
-from configs.backbones import ResNet
-from configs.errors import UserError
-from configs.task import MaskClassification
-from modeling.conversion import names
-from modeling.factory import build_model
-from tasks import initialization
 from tests.modeling import tiny
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.task import MaskClassification
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.tasks import initialization
 
 
 @pytest.fixture(scope='module')

@@ -9,14 +9,14 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from configs import rules
-from configs.experiments import registry
-from tasks.factory import build_task
 from tests import support
 from tests.records import shapes_records
 from tests.training import updates
-from training import checkpoints
-from training import runner
+from tf_maskformer.configs import rules
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.tasks.factory import build_task
+from tf_maskformer.training import checkpoints
+from tf_maskformer.training import runner
 
 NAME = 'mask2former_shapes_panoptic'
 
@@ -101,8 +101,8 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU'
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.tasks import mask2former_test
 from tests.training import updates
-from tasks.factory import build_task
-from training import runner
+from tf_maskformer.tasks.factory import build_task
+from tf_maskformer.training import runner
 folder = pathlib.Path({str(tmp_path)!r}) / sys.argv[1]
 runner.distribute_utils.get_distribution_strategy = lambda **unused: tf.distribute.MirroredStrategy(
     ['CPU:0', 'CPU:1'][:int(sys.argv[1])])

@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from configs import datasets
-from configs.evaluation import Evaluation
-from dataloaders import ground_truth
-from dataloaders import schema
-from tasks.scores import Scores
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.tasks.scores import Scores
 
 SIZE = (64, 96)
 PNG = tf.io.encode_png(np.zeros([*SIZE, 3], np.uint8)).numpy()

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from configs import rules
-from configs.errors import UserError
-from configs.experiments import registry
-from configs.task import PerPixel
-from tasks.factory import build_task
 from tests import support
+from tf_maskformer.configs import rules
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.errors import UserError
+from tf_maskformer.tasks.factory import build_task
 
 CLASSES, SEGMENTS = 7, 3
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs import rules
-from configs.errors import UserError
-from configs.experiments import registry
-from configs.task import PerPixel
-from tasks.factory import build_task
 from tests.records import shapes_records
-from training import runner
+from tf_maskformer.configs import rules
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.errors import UserError
+from tf_maskformer.tasks.factory import build_task
+from tf_maskformer.training import runner
 
 NAME = 'maskformer_shapes_panoptic'
 
@@ -51,7 +51,7 @@ def experiment(records, predictor):
 def test_train_and_evaluate(records, predictor, tmp_path, capsys):
   assert runner.run(experiment(records, predictor), NAME, 'train_and_eval', str(tmp_path), build_task) == 0
   scores = json.loads((tmp_path / 'evaluations/step_00000003.json').read_text())
-  assert scores['pictures'] == 3 and 0 <= scores['metrics']['miou'] <= 100
+  assert scores['images'] == 3 and 0 <= scores['metrics']['miou'] <= 100
   assert np.isfinite(scores['metrics']['validation_loss']) and 'pq_all' not in scores['metrics']
   printed = capsys.readouterr().out
   assert 'mIoU' in printed and ('class_loss' in printed) == (predictor == 'maskformer')
@@ -77,9 +77,9 @@ def test_the_loss_is_a_mean_over_pixels(records):
   targets = {'id_maps': tf.constant(id_maps), 'classes': tf.constant([[1, 5], [0, 6]]),
              'valid': tf.ones([2, 2], tf.bool)}
   total, logs = task.losses(outputs, targets, task.normalizers(targets))
-  of_pictures = task.losses_of_pictures(outputs, targets)
+  of_images = task.losses_of_images(outputs, targets)
   counts = (id_maps > 0).sum((1, 2, 3))
-  np.testing.assert_allclose(total, (of_pictures * counts).numpy().sum() / counts.sum(), rtol=1e-5)
+  np.testing.assert_allclose(total, (of_images * counts).numpy().sum() / counts.sum(), rtol=1e-5)
   assert set(logs) == set(task.loss_names())
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import datasets
-from configs.evaluation import Evaluation
-from configs.experiments import published
-from dataloaders import ground_truth
-from dataloaders.converters import cityscapes
-from dataloaders.converters import shards
-from tasks.factory import build_task
-from tasks.scores import Scores
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.configs.experiments import published
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders.preparation import cityscapes
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.tasks.factory import build_task
+from tf_maskformer.tasks.scores import Scores
 
 SIZE, ROAD, CAR, PERSON = (128, 256), 7, 26, 24
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import tensorflow as tf
 
-from training import checkpoints
+from tf_maskformer.training import checkpoints
 
 
 class Model(tf.Module):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.optimization import AdamW as AdamWConfig
-from configs.optimization import LearningRate
-from configs.optimization import Optimization
-from training import optimizers
-from training.schedules import Schedule
+from tf_maskformer.configs.optimization import AdamW as AdamWConfig
+from tf_maskformer.configs.optimization import LearningRate
+from tf_maskformer.configs.optimization import Optimization
+from tf_maskformer.training import optimizers
+from tf_maskformer.training.schedules import Schedule
 
 
 def twin(values, gradients, config, rates):

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from configs.errors import UserError
-from configs.experiments import shapes
-from training import preflight
+from tf_maskformer.configs.experiments import shapes
+from tf_maskformer.errors import UserError
+from tf_maskformer.training import preflight
 
 
 def _shapes():

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from tests import support
-from training import progress
-from training.signals import Stop
+from tf_maskformer.training import progress
+from tf_maskformer.training.signals import Stop
 
 
 @pytest.mark.parametrize('seconds, text', [(0, '0s'), (59.4, '59s'), (60, '1m00s'), (3599, '59m59s'), (3725, '1h02m')])
@@ -24,7 +24,7 @@ def test_line_has_step_losses_speed_and_time_left(monkeypatch):
   meter.mark(1)  # what came before was tracing
   now[0] += 5
   line = meter.line(11, {'training_loss': 1.23456})
-  assert line.startswith('step 11/100  training_loss 1.235  2.00 steps/s  16.0 pictures/s')
+  assert line.startswith('step 11/100  training_loss 1.235  2.00 steps/s  16.0 images/s')
   assert line.endswith('44s left') and '\n' not in line
 
 
@@ -47,7 +47,7 @@ def test_first_signal_is_heard(number, code):
 def test_second_signal_ends_at_once():
   script = """
 import os, signal
-from training.signals import Stop
+from tf_maskformer.training.signals import Stop
 with Stop():
   os.kill(os.getpid(), signal.SIGTERM)
   print('still here', flush=True)

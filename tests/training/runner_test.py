@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.errors import UserError
-from configs.experiments import registry
-from tasks.mask_classification import MaskClassificationTask
 from tests import support
 from tests.records import shapes_records
 from tests.training import updates
-from training import checkpoints
-from training import runner
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.errors import UserError
+from tf_maskformer.tasks.mask_classification import MaskClassificationTask
+from tf_maskformer.training import checkpoints
+from tf_maskformer.training import runner
 
 NAME = 'maskformer_shapes_panoptic'
 
@@ -80,7 +80,7 @@ def test_train_evaluate_again_and_refuse(records, tmp_path, capsys):
   folder = tmp_path / 'run'
   assert run(experiment(records, 2), 'train_and_eval', folder) == 0
   scores = json.loads((folder / 'evaluations/step_00000002.json').read_text())
-  assert scores['pictures'] == 5 and 'pq_things' in scores['metrics']
+  assert scores['images'] == 5 and 'pq_things' in scores['metrics']
   assert np.isfinite(scores['metrics']['validation_loss'])
   assert json.loads((folder / 'best.json').read_text())['step'] == 2
   assert capsys.readouterr().out.count('step 2/2') == 1
@@ -126,14 +126,14 @@ def test_the_score_does_not_depend_on_the_batch(records, trained):
 def test_evaluating_nothing_is_refused(records, tmp_path):
   with pytest.raises(UserError, match='no checkpoint in .*allow_random_weights'):
     run(experiment(records), 'eval', tmp_path)
-  misspelt = experiment(records)
-  misspelt.trainer.best_checkpoint_eval_metric = 'pq_al'
+  misspelled = experiment(records)
+  misspelled.trainer.best_checkpoint_eval_metric = 'pq_al'
   with pytest.raises(UserError, match='pq_al is no metric'):
-    run(misspelt, 'train', tmp_path)
+    run(misspelled, 'train', tmp_path)
 
 
 @pytest.mark.parametrize('score, field, name, lacks', [
-    ('instance', 'instance_annotations', 'instances.json', '5 pictures'),
+    ('instance', 'instance_annotations', 'instances.json', '5 images'),
     ('semantic', 'semantic_labels', 'labels', 'the labels of 5 images')])
 def test_a_mistake_in_the_truth_does_not_wait_for_the_first_evaluation(
     records, tmp_path, capsys, score, field, name, lacks):
@@ -232,12 +232,12 @@ def rewrite(records, target, change):
 
 
 def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
-  def no_picture(example):
-    example.features.feature['image/encoded'].bytes_list.value[0] = b'no picture'
+  def no_image(example):
+    example.features.feature['image/encoded'].bytes_list.value[0] = b'no image'
   def wrong_class(example):
     example.features.feature['segments/class'].int64_list.value[0] = 99
-  for name, change, words in (('decode', no_picture, 'the image is neither JPEG nor PNG'),
-                              ('class', wrong_class, 'picture .* has a class outside 0 to 6')):
+  for name, change, words in (('decode', no_image, 'the image is neither JPEG nor PNG'),
+                              ('class', wrong_class, 'image .* has a class outside 0 to 6')):
     spoiled = rewrite(records, tmp_path / name, change)
     with pytest.raises(UserError, match=f'the input pipeline failed: .*{words}.*inspect_records') as error:
       run(experiment(spoiled, 6), 'train', tmp_path / f'run_{name}')
@@ -291,7 +291,7 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU'
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.training import runner_test
 from tests.training import updates
-from training import runner
+from tf_maskformer.training import runner
 folder = {str(tmp_path)!r} + '/' + sys.argv[1]
 def make(**unused):
   return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'][:int(sys.argv[1])])
@@ -313,6 +313,6 @@ assert runner_test.run(e, 'train_and_eval', folder) == 0
   # below 1e-3. That is how a ReLU input looks that a batch of one rounds to its other side (not traced to one).
   updates.assert_equal(weights(tmp_path / '2'), weights(tmp_path / '1'), initial, 2e-3, kinked=0.5)
   read = lambda n: json.loads((tmp_path / n / 'evaluations/step_00000003.json').read_text())
-  assert read('2')['pictures'] == 5
+  assert read('2')['images'] == 5
   for name, value in read('1')['metrics'].items():
     assert read('2')['metrics'][name] == pytest.approx(value, abs=1e-2), name

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from configs.task import Experiment
+from tf_maskformer.configs.task import Experiment
 
 
 def follow_the_gradient(e: Experiment, clip: float, rate: float) -> None:

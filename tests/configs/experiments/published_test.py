@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from configs import datasets
-from configs import overrides
-from configs.experiments import published
-from configs.experiments import table
-from configs.task import PerPixel
 from tests import support
+from tf_maskformer.configs import datasets
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs.experiments import published
+from tf_maskformer.configs.experiments import table
+from tf_maskformer.configs.task import PerPixel
 
 STEMS = {'basic': 'one_7x7_convolution', 'deeplab': 'three_3x3_convolutions'}
 

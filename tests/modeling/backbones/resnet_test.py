@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.backbones import Backbone
-from configs.backbones import ResNet
-from configs.experiments import table
-from modeling.backbones.resnet import BLOCKS
-from modeling.conversion import names
-from modeling.factory import build_backbone
-from modeling.layers import norms
-from modeling.layers.convolution import Conv2D
 from tests.modeling import slow
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.experiments import table
+from tf_maskformer.modeling.backbones.resnet import BLOCKS
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_backbone
+from tf_maskformer.modeling.layers import norms
+from tf_maskformer.modeling.layers.convolution import Conv2D
 
 THIN = dict(stem_channels=8, res2_channels=16, bottleneck_channels=4)
 WIDE = dict(stem_channels=32, res2_channels=64, bottleneck_channels=32)  # 32 groups everywhere

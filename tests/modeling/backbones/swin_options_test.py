@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from configs.backbones import Backbone
-from configs.backbones import Swin
-from modeling.conversion import names
-from modeling.factory import build_backbone
 from tests.modeling import slow
+from tf_maskformer.configs.backbones import Backbone
+from tf_maskformer.configs.backbones import Swin
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_backbone
 
 
 def attention(w, name, x, heads, window, regions):

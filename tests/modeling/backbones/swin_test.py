@@ -5,24 +5,24 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from configs.backbones import Swin as SwinConfig
-from configs.losses import Losses
-from configs.optimization import AdamW
-from configs.optimization import LearningRate
-from configs.optimization import Optimization
-from losses.set_loss import SetLoss
-from modeling import parameter_groups
-from modeling.backbones import swin
-from modeling.conversion import names
-from modeling.factory import build_model
-from modeling.layers.dropout import drop_path
 from tests.losses import recorded
 from tests.modeling import tiny_swin
 from tests.modeling.golden import Golden
 from tests.modeling.golden import nchw
 from tests.modeling.golden import official
 from tests.modeling.golden import rms_error
-from training import optimizers
+from tf_maskformer.configs.backbones import Swin as SwinConfig
+from tf_maskformer.configs.losses import Losses
+from tf_maskformer.configs.optimization import AdamW
+from tf_maskformer.configs.optimization import LearningRate
+from tf_maskformer.configs.optimization import Optimization
+from tf_maskformer.losses.set_loss import SetLoss
+from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.modeling.backbones import swin
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.modeling.layers.dropout import drop_path
+from tf_maskformer.training import optimizers
 
 GOLDEN = Golden('mf_swin_tiny')
 golden, assert_close = GOLDEN.load, GOLDEN.assert_close
@@ -70,7 +70,7 @@ def test_logits(model, how):
 @pytest.mark.parametrize('file, section, window', [
     ('window7_67x93', 'window 7, 67x93', 7), ('window4', 'window 4, 67x93', 4)])
 def test_odd_size_and_other_window(file, section, window):
-  model, arrays, image = tiny_swin.model(window), golden(file), tiny_swin.picture(file)
+  model, arrays, image = tiny_swin.model(window), golden(file), tiny_swin.image(file)
   features = model.backbone(image)
   for level in '2345':
     assert_close(nchw(features[level]), arrays[f'backbone/res{level}'], section, 'backbone features')

@@ -8,16 +8,16 @@ import pytest
 import safetensors.numpy
 import tensorflow as tf
 
-from configs.errors import UserError
-from modeling.conversion import exports
-from modeling.conversion import names
-from modeling.conversion import pickles
-from modeling.conversion import sources
-from modeling.factory import build_model
-from tasks import initialization
 from tests import support
 from tests.modeling import tiny
 from tests.modeling import tiny_swin
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import exports
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.conversion import pickles
+from tf_maskformer.modeling.conversion import sources
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.tasks import initialization
 
 
 def values(model):

@@ -15,13 +15,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from configs.errors import UserError
-from modeling.conversion import pickles
-from modeling.conversion import sources
-from modeling.factory import build_model
-from tasks import initialization
 from tests import support
 from tests.modeling import tiny
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import pickles
+from tf_maskformer.modeling.conversion import sources
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.tasks import initialization
 
 
 def load(data: bytes):

@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from configs.experiments import published
-from configs.experiments import table
-from modeling.conversion import names
-from modeling.conversion import sources
-from modeling.factory import build_model
 from tests import support
+from tf_maskformer.configs.experiments import published
+from tf_maskformer.configs.experiments import table
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.conversion import sources
+from tf_maskformer.modeling.factory import build_model
 
 FOLDER = 'reference/checkpoint_names'
 DATA = {'coco_panoptic': 'coco', 'ade20k': 'ade20k150', 'ade20k_full': 'ade20kfull847', 'cityscapes': 'cityscapes19',

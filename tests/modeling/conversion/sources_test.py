@@ -7,12 +7,12 @@ import tensorflow as tf
 import tf_keras
 from official.vision.modeling.backbones import resnet as garden_resnet
 
-from configs.backbones import ResNet as ResNetConfig
-from configs.errors import UserError
-from modeling.backbones.resnet import ResNet
-from modeling.conversion import names
-from modeling.conversion import sources
-from ops import image as image_ops
+from tf_maskformer.configs.backbones import ResNet as ResNetConfig
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.backbones.resnet import ResNet
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.conversion import sources
+from tf_maskformer.ops import image as image_ops
 
 
 class Holder(tf_keras.Model):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modeling.layers import norms
+from tf_maskformer.modeling.layers import norms
 
 
 # Keras divides by n - 1 as PyTorch does, but not where replicas share their statistics.

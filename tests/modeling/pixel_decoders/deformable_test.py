@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from configs.model import PixelDecoder
-from modeling.conversion import names
-from modeling.layers.deformable_attention import DeformableAttention
-from modeling.pixel_decoders.deformable import DeformableDecoder
 from tests.modeling import slow
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.layers.deformable_attention import DeformableAttention
+from tf_maskformer.modeling.pixel_decoders.deformable import DeformableDecoder
 
 CHANNELS = {'2': 8, '3': 8, '4': 16, '5': 16}
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from configs.model import PixelDecoder
-from modeling.conversion import names
-from modeling.pixel_decoders.fpn import FPN
-from modeling.pixel_decoders.fpn import TransformerFPN
 from tests.modeling import slow
+from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.pixel_decoders.fpn import FPN
+from tf_maskformer.modeling.pixel_decoders.fpn import TransformerFPN
 
 CHANNELS = {'2': 6, '3': 8, '4': 10, '5': 12}
 

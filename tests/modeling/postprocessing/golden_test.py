@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from modeling.postprocessing.panoptic import panoptic
-from modeling.postprocessing.resize import to_original
-from modeling.postprocessing.semantic import semantic
-from ops import resize as tensor_resize
 from tests import support
+from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.resize import to_original
+from tf_maskformer.modeling.postprocessing.semantic import semantic
+from tf_maskformer.ops import resize as tensor_resize
 
 
 @pytest.fixture(name='golden')

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from modeling.postprocessing.instance import instances
-from modeling.postprocessing.panoptic import panoptic
-from modeling.postprocessing.semantic import semantic
 from tests import support
+from tf_maskformer.modeling.postprocessing.instance import instances
+from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.semantic import semantic
 
 
 @pytest.fixture(name='golden')

@@ -1,4 +1,4 @@
-"""COCO's panoptic layout: pictures, PNGs with ids as colours, one JSON."""
+"""COCO's panoptic layout: images, PNGs with ids as colors, one JSON."""
 
 import dataclasses
 import json
@@ -7,15 +7,15 @@ import posixpath
 import numpy as np
 import tensorflow as tf
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders import schema
-from dataloaders.converters import coco_instances
-from dataloaders.converters import shards
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.preparation import coco_instances
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
 
 
 def _id_map(png: np.ndarray, infos: list[dict], path: str) -> np.ndarray:
-  """Turns the PNG's colours into positions in `infos`, from 1; every id must be known."""
+  """Turns the PNG's colors into positions in `infos`, from 1; every id must be known."""
   ids = png.astype(np.int64) @ np.array([1, 256, 65536])
   found, inverse = np.unique(ids, return_inverse=True)
   order = {info['id']: k + 1 for k, info in enumerate(infos)}
@@ -34,7 +34,7 @@ class Source:
   data_set: str = 'coco_panoptic'
 
   def rows(self) -> list[dict]:
-    """Reads the JSON into one dict a picture: the image's fields, 'png' and 'segments_info'; sorted by id.
+    """Reads the JSON into one dict an image: the image's fields, 'png' and 'segments_info'; sorted by id.
 
     Raises:
       UserError: the file is missing, no JSON, not panoptic, or names categories that the data set lacks.
@@ -59,18 +59,18 @@ class Source:
                       f'{sorted(categories - set(known))[:5]}; choose --data_set')
     return sorted(rows, key=lambda row: str(row['id']))
 
-  def convert_picture(self, row: dict) -> tuple[bytes, str]:
-    """Checks one picture against its annotation and returns (record, remark or '').
+  def convert_image(self, row: dict) -> tuple[bytes, str]:
+    """Checks one image against its annotation and returns (record, remark or '').
 
     Raises:
       Refused: it cannot be used.
     """
-    picture_path = posixpath.join(self.images, row['file_name'])
+    image_path = posixpath.join(self.images, row['file_name'])
     png_path = posixpath.join(self.panoptic, row['png'])
-    image, data, kind, remarks = shards.picture(picture_path)
+    image, data, kind, remarks = shards.image(image_path)
     size = (row['height'], row['width'])
     if image.size[::-1] != size:
-      raise shards.Refused(f'{picture_path} is {image.height}x{image.width}, the JSON says {size[0]}x{size[1]}')
+      raise shards.Refused(f'{image_path} is {image.height}x{image.width}, the JSON says {size[0]}x{size[1]}')
     png = np.asarray(shards.decode(shards.load(png_path), png_path).convert('RGB'))
     if png.shape[:2] != size:
       raise shards.Refused(f'{png_path} is {png.shape[0]}x{png.shape[1]}, the JSON says {size[0]}x{size[1]}')

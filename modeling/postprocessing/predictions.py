@@ -1,20 +1,20 @@
-"""From a model's logits of one picture to its answer; the one place that evaluation and prediction ask."""
+"""From a model's logits of one image to its answer; the one place that evaluation and prediction ask."""
 
 from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from configs.evaluation import Evaluation
-from modeling.postprocessing.instance import instances
-from modeling.postprocessing.panoptic import panoptic
-from modeling.postprocessing.semantic import as_segments
-from modeling.postprocessing.semantic import per_pixel_labels
-from modeling.postprocessing.semantic import semantic_labels
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.modeling.postprocessing.instance import instances
+from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.semantic import as_segments
+from tf_maskformer.modeling.postprocessing.semantic import per_pixel_labels
+from tf_maskformer.modeling.postprocessing.semantic import semantic_labels
 
 
 def panoptic_of(output: Mapping[str, np.ndarray], padded_size, image_size, original_size,
                 thing_classes: Collection[int], evaluation: Evaluation) -> tuple[np.ndarray, list[dict]]:
-  """Returns id map and segments, see `panoptic`; `output` holds class_logits and mask_logits of one picture."""
+  """Returns id map and segments, see `panoptic`; `output` holds class_logits and mask_logits of one image."""
   return panoptic(
       output['class_logits'], output['mask_logits'], padded_size, image_size, original_size, thing_classes,
       evaluation.object_mask_threshold, evaluation.overlap_threshold, evaluation.confident_pixels_only)
@@ -25,9 +25,9 @@ def labels_of(output: Mapping[str, np.ndarray], padded_size, image_size, origina
   """Returns the class of every pixel, int32 [*original_size].
 
   Args:
-    output: mask_logits of one picture, and class_logits but for a per-pixel model.
+    output: mask_logits of one image, and class_logits but for a per-pixel model.
     padded_size: (height, width) of the batch that the model saw.
-    image_size: (height, width) of the picture in it.
+    image_size: (height, width) of the image in it.
     original_size: (height, width) of the result.
     resize_first: see `semantic`.
   """
@@ -39,9 +39,9 @@ def labels_of(output: Mapping[str, np.ndarray], padded_size, image_size, origina
 
 def instances_of(output: Mapping[str, np.ndarray], padded_size, image_size, original_size,
                  only_classes: Collection[int] | None, evaluation: Evaluation) -> list[dict]:
-  """Returns the best instances, see `instances`; `output` holds class_logits and mask_logits of one picture."""
+  """Returns the best instances, see `instances`; `output` holds class_logits and mask_logits of one image."""
   return instances(output['class_logits'], output['mask_logits'], padded_size, image_size, original_size,
-                   evaluation.instances_per_picture, only_classes)
+                   evaluation.instances_per_image, only_classes)
 
 
 def drawable(found: list[dict], size, threshold: float = 0.5) -> tuple[np.ndarray, list[dict]]:

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from configs.model import MaskFormer
-from modeling.layers.convolution import Conv2D
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.modeling.layers.convolution import Conv2D
 
 
 class PerPixelPredictor(Conv2D):

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from modeling.layers.norms import EPSILON
-from ops.image import PIXEL_STD
+from tf_maskformer.modeling.layers.norms import EPSILON
+from tf_maskformer.ops.image import PIXEL_STD
 
 _Rules = list[tuple[str, str]]
 
@@ -26,12 +26,12 @@ _NORM = r'(weight|bias|running_mean|running_var)'
 
 
 @dataclasses.dataclass(frozen=True)
-class Spelling:
+class NameTable:
   """One way to name the tensors.
 
   Attributes:
     kind: what the reports call it.
-    marks: patterns of names by which a file is recognised; each must match one.
+    marks: patterns of names by which a file is recognized; each must match one.
     rules: the table.
     ignored: patterns of names that are no weights, beside those that never are.
     lacks: patterns of official names that such files do not hold, so that they keep their initial values.
@@ -76,7 +76,7 @@ _CAFFE2: _Rules = [('conv1_w', 'backbone.stem.conv1.weight')] + [
 
 
 def _from_caffe2(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """From BGR bytes without a division to normalised RGB; a norm without statistics has mean 0 and variance 1."""
+  """From BGR bytes without a division to normalized RGB; a norm without statistics has mean 0 and variance 1."""
   arrays = dict(arrays)
   stem = arrays['backbone.stem.conv1.weight']  # [out, in, height, width]
   scale = np.asarray(PIXEL_STD, np.float64)[None, :, None, None]
@@ -186,40 +186,41 @@ _HF_MASK2FORMER: _Rules = _HF_BACKBONES + [
 ]
 
 _HF_IGNORED = (_SWIN + r'(?:swin\.)?layernorm\..*', r'criterion\..*')
-SPELLINGS = (
-    Spelling('Hugging Face Mask2Former',
+NAME_TABLES = (
+    NameTable('Hugging Face Mask2Former',
              (r'model\.pixel_level_module\..*', r'model\.transformer_module\.queries_features.*'),
              _HF_MASK2FORMER, ignored=_HF_IGNORED),
-    Spelling('Hugging Face MaskFormer', (r'model\.pixel_level_module\..*',), _HF_MASKFORMER, ignored=_HF_IGNORED),
-    Spelling('official MaskFormer', (r'backbone\..*', r'sem_seg_head\..*'), _OFFICIAL),
-    Spelling('official backbone', (r'backbone\..*',), _OFFICIAL[:1]),
-    Spelling('Swin release', (r'patch_embed\.proj\.weight', r'layers\.0\.blocks\.0\..*'),
+    NameTable('Hugging Face MaskFormer', (r'model\.pixel_level_module\..*',), _HF_MASKFORMER, ignored=_HF_IGNORED),
+    NameTable('official MaskFormer', (r'backbone\..*', r'sem_seg_head\..*'), _OFFICIAL),
+    NameTable('official backbone', (r'backbone\..*',), _OFFICIAL[:1]),
+    NameTable('Swin release', (r'patch_embed\.proj\.weight', r'layers\.0\.blocks\.0\..*'),
              [(r'((?:patch_embed|layers)\..*)', 'backbone.{0}')], ignored=(r'norm\..*', r'head\..*'),
              lacks=(r'backbone\.norm[0-3]\..*',)),  # a classifier has no norm after its stages
-    Spelling('detectron2 ResNet', (r'stem\.conv1\.weight', r'res2\..*'),
+    NameTable('detectron2 ResNet', (r'stem\.conv1\.weight', r'res2\..*'),
              [(r'((?:stem\.conv|res[2-5]\.).*)', 'backbone.{0}')], ignored=(r'stem\.fc\..*', r'fc\..*', r'linear\..*')),
-    Spelling('torchvision ResNet', (r'conv1\.weight', r'layer1\.0\.conv1\.weight'), _TORCHVISION, ignored=(r'fc\..*',)),
-    Spelling('MSRA ResNet', ('conv1_w', r'res2_0_branch2a_w'), _CAFFE2,
+    NameTable('torchvision ResNet', (r'conv1\.weight', r'layer1\.0\.conv1\.weight'), _TORCHVISION,
+             ignored=(r'fc\..*',)),
+    NameTable('MSRA ResNet', ('conv1_w', r'res2_0_branch2a_w'), _CAFFE2,
              ignored=(r'conv1_b', r'fc1000_.*', r'pred_.*'), finish=_from_caffe2),
 )
 
 
-def recognize(names: list[str]) -> Spelling | None:
-  """Returns the spelling of a file's names; None where they are none of these."""
-  for spelling in SPELLINGS:
-    if all(any(re.fullmatch(mark, name) for name in names) for mark in spelling.marks):
-      return spelling
+def recognize(names: list[str]) -> NameTable | None:
+  """Returns the table of a file's names; None where they are none of these."""
+  for table in NAME_TABLES:
+    if all(any(re.fullmatch(mark, name) for name in names) for mark in table.marks):
+      return table
   return None
 
 
-def is_ignored(spelling: Spelling, name: str) -> bool:
+def is_ignored(table: NameTable, name: str) -> bool:
   """Whether a name of such a file is no weight of the models."""
-  return any(re.fullmatch(pattern, name) for pattern in (*_IGNORED, *spelling.ignored))
+  return any(re.fullmatch(pattern, name) for pattern in (*_IGNORED, *table.ignored))
 
 
-def official(spelling: Spelling, name: str) -> str | None:
+def official(table: NameTable, name: str) -> str | None:
   """Returns the official name, perhaps with the mark of a third; None where no rule knows the name."""
-  for pattern, target in spelling.rules:
+  for pattern, target in table.rules:
     match = re.fullmatch(pattern, name)
     if match:
       return _filled(target, match.groups())

@@ -1,4 +1,4 @@
-"""Cityscapes' layout: what gtFine's instance label pictures hold, panoptic or instances alone.
+"""Cityscapes' layout: what gtFine's instance label images hold, panoptic or instances alone.
 
 Instances alone are trained on as polygons, as published, or as these pixels; they are always scored as pixels.
 """
@@ -8,12 +8,12 @@ import posixpath
 
 import numpy as np
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders import schema
-from dataloaders.converters import cityscapes_polygons
-from dataloaders.converters import semantic
-from dataloaders.converters import shards
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.preparation import cityscapes_polygons
+from tf_maskformer.dataloaders.preparation import semantic
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
 
 _PER_CLASS = 1000  # a pixel is its class's id, or 1000 * id + the number of the instance
 
@@ -23,12 +23,12 @@ class Source(semantic.Source):
   """One split; the labels are `*_gtFine_instanceIds.png`. Classes that the data set lacks are void.
 
   Attributes:
-    trains: whether, of a data set of things alone, pictures without one to train on are left out.
+    trains: whether, of a data set of things alone, images without one to train on are left out.
   """
   trains: bool = False
 
-  def convert_picture(self, row: dict) -> tuple[bytes, str]:
-    """Checks one picture against its label and returns (record, remark or '').
+  def convert_image(self, row: dict) -> tuple[bytes, str]:
+    """Checks one image against its label and returns (record, remark or '').
 
     Things without a number are a group that was not told apart: a crowd (cityscapesscripts, createPanopticImgs.py).
 

@@ -1,4 +1,4 @@
-"""COCO's instance layout: pictures and one JSON of polygons and run lengths, which may overlap."""
+"""COCO's instance layout: images and one JSON of polygons and run lengths, which may overlap."""
 
 import dataclasses
 import json
@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as mask_tools
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders import packing
-from dataloaders import polygons
-from dataloaders import schema
-from dataloaders.converters import shards
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import packing
+from tf_maskformer.dataloaders import polygons
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
 
 
 def whole_area(area: float) -> int:
@@ -30,10 +30,10 @@ class Source:
   """One split.
 
   Attributes:
-    images: folder of pictures.
+    images: folder of images.
     annotations: instance JSON.
     data_set: row of configs/datasets.py.
-    trains: whether pictures without an instance to train on are left out (detectron2's FILTER_EMPTY_ANNOTATIONS).
+    trains: whether images without an instance to train on are left out (detectron2's FILTER_EMPTY_ANNOTATIONS).
   """
   images: str
   annotations: str
@@ -41,7 +41,7 @@ class Source:
   trains: bool = False
 
   def rows(self) -> list[dict]:
-    """Reads the JSON into one dict a picture: the image's fields and 'instances'; sorted by id.
+    """Reads the JSON into one dict an image: the image's fields and 'instances'; sorted by id.
 
     Raises:
       UserError: the file is missing, no JSON, holds no instances, or names categories that the data set lacks.
@@ -67,14 +67,14 @@ class Source:
                       f'{sorted(unknown)[:5]}; choose --data_set')
     return sorted(rows.values(), key=lambda row: str(row['id']))
 
-  def convert_picture(self, row: dict) -> tuple[bytes, str]:
-    """Checks one picture against its annotation and returns (record, remark or '').
+  def convert_image(self, row: dict) -> tuple[bytes, str]:
+    """Checks one image against its annotation and returns (record, remark or '').
 
     Raises:
       Refused: it cannot be used.
     """
     path, size = posixpath.join(self.images, row['file_name']), (row['height'], row['width'])
-    image, data, kind, remarks = shards.picture(path)
+    image, data, kind, remarks = shards.image(path)
     if image.size[::-1] != size:
       raise shards.Refused(f'{path} is {image.height}x{image.width}, the JSON says {size[0]}x{size[1]}')
     if self.trains and all(instance['iscrowd'] for instance in row['instances']):
@@ -123,11 +123,11 @@ def _segment(instance: dict, classes: dict[int, int], layer: int) -> schema.Segm
 
 
 def rasterize(instance: dict, size: tuple[int, int], path: str) -> np.ndarray:
-  """Rasterises an annotation's polygons as COCO does, or decodes its run lengths.
+  """Rasterizes an annotation's polygons as COCO does, or decodes its run lengths.
 
   Args:
     instance: with 'id' and 'segmentation'.
-    size: (height, width) of the picture.
+    size: (height, width) of the image.
     path: of the file, for messages.
 
   Returns:

@@ -6,7 +6,7 @@ import struct
 
 import tensorflow as tf
 
-from configs.errors import UserError
+from tf_maskformer.errors import UserError
 
 # TFRecord framing: length (8 bytes), its checksum (4), data, its checksum (4).
 _HEADER, _FOOTER = 12, 4

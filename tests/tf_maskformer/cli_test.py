@@ -2,8 +2,8 @@
 
 import pytest
 
-from configs.errors import UserError
-from training import cli
+from tf_maskformer import cli
+from tf_maskformer.errors import UserError
 
 
 def _parser():

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-import train
-from configs.errors import UserError
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SEED = (

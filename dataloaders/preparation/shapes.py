@@ -1,9 +1,9 @@
-"""The embedded data set: drawn pictures with things and stuff, in COCO's panoptic layout.
+"""The embedded data set: drawn images with things and stuff, in COCO's panoptic layout.
 
-Every picture has a background of sky over ground (grass, sand, or both), textured, with a wavy horizon, and a few
-overlapping things (disc, square, triangle, star). As in life a class has its usual colour, but not always: one thing
+Every image has a background of sky over ground (grass, sand, or both), textured, with a wavy horizon, and a few
+overlapping things (disc, square, triangle, star). As in life a class has its usual color, but not always: one thing
 in ten has any, and only its shape tells what it is.
-Some pictures hold a crowd segment (a cluster of small things) or a void region, as COCO's do.
+Some images hold a crowd segment (a cluster of small things) or a void region, as COCO's do.
 """
 
 import dataclasses
@@ -14,18 +14,18 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from configs import datasets
+from tf_maskformer.configs import datasets
 
 SUPERSAMPLING = 4
 DISC, SQUARE, TRIANGLE, STAR, SKY, GRASS, SAND = range(7)
 MOST_TURNED = np.pi / 9  # radians
-ODD_COLOURED = 0.1  # share of things with any colour
-USUAL_COLOUR = {DISC: (200, 55, 50), SQUARE: (130, 60, 180), TRIANGLE: (240, 135, 30), STAR: (250, 240, 120)}
+ODD_COLORED = 0.1  # share of things with any color
+USUAL_COLOR = {DISC: (200, 55, 50), SQUARE: (130, 60, 180), TRIANGLE: (240, 135, 30), STAR: (250, 240, 120)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """What to draw: numbers of pictures, their size in pixels, and the seed."""
+  """What to draw: numbers of images, their size in pixels, and the seed."""
   train: int = 2000
   validation: int = 200
   size: int = 128
@@ -59,7 +59,7 @@ def _texture(rng: np.random.Generator, kind: int, size: tuple[int, int]) -> np.n
   return np.array([215, 190, 135]) + rng.normal(0, 10, 3) + 30 * (cloud - 0.5) + 9 * grain
 
 
-def _outline(rng: np.random.Generator, kind: int, centre: tuple[float, float], radius: float
+def _outline(rng: np.random.Generator, kind: int, center: tuple[float, float], radius: float
              ) -> list[tuple[float, float]]:
   """Corners of a thing as (x, y), nearly upright."""
   count, inner, upright = {
@@ -68,7 +68,7 @@ def _outline(rng: np.random.Generator, kind: int, centre: tuple[float, float], r
   turn = upright + rng.uniform(-MOST_TURNED, MOST_TURNED)
   radii = [radius * (inner if i % 2 and kind == STAR else 1.0) for i in range(count)]
   angles = turn + 2 * np.pi * np.arange(count) / count
-  return [(centre[0] + r * np.cos(a), centre[1] + r * np.sin(a)) for r, a in zip(radii, angles)]
+  return [(center[0] + r * np.cos(a), center[1] + r * np.sin(a)) for r, a in zip(radii, angles)]
 
 
 def _cover(size: tuple[int, int], outline: list[tuple[float, float]]) -> np.ndarray:
@@ -99,19 +99,19 @@ def _ground(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray
 
 
 def _paint(rng, image, cover, kind):
-  """Paints a thing over the picture, shaded across."""
-  if rng.random() < ODD_COLOURED:
-    colour = rng.uniform(0, 255, 3)
+  """Paints a thing over the image, shaded across."""
+  if rng.random() < ODD_COLORED:
+    color = rng.uniform(0, 255, 3)
   else:
-    colour = np.array(USUAL_COLOUR[kind]) + rng.normal(0, 20, 3)
+    color = np.array(USUAL_COLOR[kind]) + rng.normal(0, 20, 3)
   height, width = cover.shape
   shade = 1 + 0.25 * (np.arange(width)[None] / width - 0.5) + 0.25 * (np.arange(height)[:, None] / height - 0.5)
-  painted = (colour * shade[..., None]).clip(0, 255) + rng.normal(0, 4, [height, width, 1])
+  painted = (color * shade[..., None]).clip(0, 255) + rng.normal(0, 4, [height, width, 1])
   return image * (1 - cover[..., None]) + painted * cover[..., None]
 
 
 def draw(rng: np.random.Generator, size: int) -> tuple[np.ndarray, list[Region]]:
-  """Draws one picture.
+  """Draws one image.
 
   Args:
     rng: the source of everything random.
@@ -165,17 +165,17 @@ def _save_whole(path: pathlib.Path, save) -> None:
 
 
 def _write_split(root: pathlib.Path, split: str, count: int, first_id: int, options: Options) -> None:
-  """Writes the pictures, the PNGs and, last, the JSON of one split."""
+  """Writes the images, the PNGs and, last, the JSON of one split."""
   classes = datasets.get('shapes_panoptic').classes
-  pictures, pngs = root / split, root / 'annotations' / f'panoptic_{split}'
-  for folder in (pictures, pngs):
+  folder_of_images, pngs = root / split, root / 'annotations' / f'panoptic_{split}'
+  for folder in (folder_of_images, pngs):
     folder.mkdir(parents=True, exist_ok=True)
   images, annotations = [], []
   for image_id in range(first_id, first_id + count):
     rng = np.random.default_rng([options.seed, image_id])
-    picture, regions = draw(rng, options.size)
+    image, regions = draw(rng, options.size)
     ids = rng.choice(256**3 - 1, len(regions), replace=False) + 1
-    id_map = np.zeros(picture.shape[:2], np.int64)
+    id_map = np.zeros(image.shape[:2], np.int64)
     segments = []
     for region, segment_id in zip(regions, ids):
       id_map[region.mask] = segment_id
@@ -186,10 +186,10 @@ def _write_split(root: pathlib.Path, split: str, count: int, first_id: int, opti
           'bbox': [int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)]})
     name = f'{image_id:012d}'
     rgb = np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], axis=-1).astype(np.uint8)
-    _save_whole(pictures / f'{name}.jpg',
-                lambda p, picture=picture: Image.fromarray(picture).save(p, 'JPEG', quality=92))
+    _save_whole(folder_of_images / f'{name}.jpg',
+                lambda p, image=image: Image.fromarray(image).save(p, 'JPEG', quality=92))
     _save_whole(pngs / f'{name}.png', lambda p, rgb=rgb: Image.fromarray(rgb).save(p, 'PNG'))
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     images.append({'id': image_id, 'file_name': f'{name}.jpg', 'height': height, 'width': width})
     annotations.append({'image_id': image_id, 'file_name': f'{name}.png', 'segments_info': segments})
   content = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs import errors
+from tf_maskformer import errors
 
 STEP = """Graph execution error:
 
@@ -15,7 +15,7 @@ Unknown image file format. One of JPEG, PNG, GIF, BMP, WebP required.
 ROOTS = """Graph execution error:
 
 2 root error(s) found.
-  (0) INVALID_ARGUMENT:  assertion failed: [picture 7 has a class outside 0 to 6]
+  (0) INVALID_ARGUMENT:  assertion failed: [image 7 has a class outside 0 to 6]
 \t [[{{node Assert}}]]
   (1) CANCELLED:  stopped
 0 successful operations.
@@ -26,7 +26,7 @@ ROOTS = """Graph execution error:
     ('{{function_node __wrapped__IteratorGetNext}} corrupted record at 12 [Op:IteratorGetNext] name: ',
      'corrupted record at 12'),
     (STEP, 'Unknown image file format. One of JPEG, PNG, GIF, BMP, WebP required.'),
-    (ROOTS, 'picture 7 has a class outside 0 to 6'),
+    (ROOTS, 'image 7 has a class outside 0 to 6'),
     ('', ''),
 ])
 def test_explain(message, wanted):

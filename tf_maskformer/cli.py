@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from configs import errors
+from tf_maskformer import errors
 
 EXIT_USER = 2
 EXIT_INTERRUPTED = 130

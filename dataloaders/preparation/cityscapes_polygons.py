@@ -12,11 +12,11 @@ import posixpath
 import numpy as np
 from cityscapesscripts.helpers import labels
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders.converters import coco_instances
-from dataloaders.converters import semantic
-from dataloaders.converters import shards
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders.preparation import coco_instances
+from tf_maskformer.dataloaders.preparation import semantic
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
 
 _GROUP = 'group'  # end of the label of instances that were not told apart
 # Pixels. Cityscapes' own tools draw every pixel that an outline touches, which is this much more than
@@ -42,7 +42,7 @@ class Source(semantic.Source):
     _require_shapely()
     return super().rows()
 
-  def convert_picture(self, row: dict) -> tuple[bytes, str]:
+  def convert_image(self, row: dict) -> tuple[bytes, str]:
     """Checks one image against its outlines and returns (record, remark or '').
 
     Raises:
@@ -50,7 +50,7 @@ class Source(semantic.Source):
     """
     image_path = posixpath.join(self.images, row['file_name'])
     label_path = posixpath.join(self.labels, row['label'])
-    image, data, kind, remarks = shards.picture(image_path)
+    image, data, kind, remarks = shards.image(image_path)
     height, width, objects = _read(label_path)
     if image.size != (width, height):
       raise shards.Refused(

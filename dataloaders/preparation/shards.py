@@ -1,4 +1,4 @@
-"""Pictures with their annotations to sharded TFRecords: in parallel, restartable, every refusal reported."""
+"""Images with their annotations to sharded TFRecords: in parallel, restartable, every refusal reported."""
 
 import concurrent.futures
 import dataclasses
@@ -15,9 +15,9 @@ from PIL import ImageOps
 from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
-from configs.errors import UserError
-from dataloaders import images
-from dataloaders import schema
+from tf_maskformer.dataloaders import images
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.errors import UserError
 
 _ORIENTATION = 0x0112  # EXIF's tag
 _PNG_DEPTH = 24  # where a PNG says its bits per channel
@@ -28,9 +28,9 @@ class Report:
   """What a conversion did.
 
   Attributes:
-    written: pictures in the records.
-    refused: {picture: reason} of those left out.
-    remarks: {picture: what was mended or is odd} of those written all the same.
+    written: images in the records.
+    refused: {image: reason} of those left out.
+    remarks: {image: what was mended or is odd} of those written all the same.
     shards_kept: shards that were there already and were left as they are.
   """
   written: int = 0
@@ -40,23 +40,23 @@ class Report:
 
 
 class Refused(Exception):
-  """A picture that cannot be used; the text says why."""
+  """An image that cannot be used; the text says why."""
 
 
-NOTHING_TO_TRAIN_ON = 'no instance but crowds; the official recipes train without such pictures'
+NOTHING_TO_TRAIN_ON = 'no instance but crowds; the official recipes train without such images'
 
 
 class Source(Protocol):
   """One split of a data set; a dataclass of text fields, which say whether an earlier conversion is the same."""
 
   def rows(self) -> list[dict]:
-    """Returns what there is to convert, a dict a picture with 'file_name'; raises UserError."""
+    """Returns what there is to convert, a dict an image with 'file_name'; raises UserError."""
 
-  def convert_picture(self, row: dict) -> tuple[bytes, str]:
-    """Checks one picture against its annotation; returns (record, remark or ''), raises Refused."""
+  def convert_image(self, row: dict) -> tuple[bytes, str]:
+    """Checks one image against its annotation; returns (record, remark or ''), raises Refused."""
 
   def annotations_state(self) -> list:
-    """Returns numbers that change with the annotations, besides the number of pictures."""
+    """Returns numbers that change with the annotations, besides the number of images."""
 
 
 def folder_state(folder: str) -> list:
@@ -75,18 +75,18 @@ def load(path: str) -> bytes:
 
 
 def decode(data: bytes, path: str) -> Image.Image:
-  """Returns the decoded picture, raises Refused where it cannot be."""
+  """Returns the decoded image, raises Refused where it cannot be."""
   try:
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
   except UnidentifiedImageError as e:
-    raise Refused(f'{path} cannot be decoded (no known picture format)') from e
+    raise Refused(f'{path} cannot be decoded (no known image format)') from e
   except (OSError, SyntaxError, ValueError) as e:
     raise Refused(f'{path} cannot be decoded ({e})') from e
 
 
-def picture(path: str) -> tuple[Image.Image, bytes, str, list[str]]:
+def image(path: str) -> tuple[Image.Image, bytes, str, list[str]]:
   """Reads an image: (decoded, upright; the file for the record; 'jpeg' or 'png'; remarks).
 
   A JPEG or PNG of 8 bits in RGB or gray is kept as it is; other formats (CMYK, palettes, BMP, GIF, WebP, ...), RGB of
@@ -117,7 +117,7 @@ def _convert_shard(path: str, rows: list[dict], source: Source) -> dict:
   with tf.io.TFRecordWriter(temporary) as writer:
     for row in rows:
       try:
-        record, remark = source.convert_picture(row)
+        record, remark = source.convert_image(row)
       except Refused as e:
         result['refused'][row['file_name']] = str(e)
         continue
@@ -145,7 +145,7 @@ def convert(source: Source, output: str, split: str, num_shards: int, workers: i
     source: where the data set is.
     output: folder of the shards `<split>-00000-of-00008.tfrecord`, the manifest and the report.
     split: first part of the names.
-    num_shards: files; at most one a picture.
+    num_shards: files; at most one an image.
     workers: processes.
 
   Raises:
@@ -153,11 +153,11 @@ def convert(source: Source, output: str, split: str, num_shards: int, workers: i
   """
   rows = source.rows()
   if not rows:
-    raise UserError(f'{split}: there are no pictures to convert')
+    raise UserError(f'{split}: there are no images to convert')
   num_shards = min(num_shards, len(rows))
   tf.io.gfile.makedirs(output)
   manifest_path = posixpath.join(output, f'{split}.manifest.json')
-  identity = {**dataclasses.asdict(source), 'format': schema.FORMAT, 'num_shards': num_shards, 'pictures': len(rows),
+  identity = {**dataclasses.asdict(source), 'format': schema.FORMAT, 'num_shards': num_shards, 'images': len(rows),
               'annotations': source.annotations_state()}
   finished = {}
   if tf.io.gfile.exists(manifest_path):
@@ -172,7 +172,7 @@ def convert(source: Source, output: str, split: str, num_shards: int, workers: i
   finished = {n: r for n, r in finished.items() if tf.io.gfile.exists(posixpath.join(output, n))}
   kept = len(finished)
   parts = {name: rows[i::num_shards] for i, name in enumerate(names) if name not in finished}
-  with tqdm(total=sum(map(len, parts.values())), unit='pictures', desc=split, disable=not parts) as bar:
+  with tqdm(total=sum(map(len, parts.values())), unit='images', desc=split, disable=not parts) as bar:
     for name, result in _run(parts, source, output, workers):
       finished[name] = result
       _write_json(manifest_path, {'source': identity, 'finished': finished})
@@ -185,7 +185,7 @@ def convert(source: Source, output: str, split: str, num_shards: int, workers: i
   _write_json(posixpath.join(output, f'{split}.report.json'), dataclasses.asdict(report))
   if not report.written:
     reason = next(iter(report.refused.values()))
-    raise UserError(f'{split}: no picture could be used; the first: {reason}')
+    raise UserError(f'{split}: no image could be used; the first: {reason}')
   return report
 
 

@@ -1,4 +1,4 @@
-"""Semantic layout: a folder of pictures and one of label pictures, whose pixels are classes."""
+"""Semantic layout: a folder of images and one of label images, whose pixels are classes."""
 
 import dataclasses
 import posixpath
@@ -6,17 +6,17 @@ import posixpath
 import numpy as np
 import tensorflow as tf
 
-from configs import datasets
-from configs.errors import UserError
-from dataloaders import schema
-from dataloaders.converters import shards
+from tf_maskformer.configs import datasets
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.errors import UserError
 
 
 def read_label(path: str, size: tuple[int, int]) -> np.ndarray:
   """Reads a label.
 
   Args:
-    path: a PNG of one channel, grey of 8 or 16 bits or with a palette, whose indices count.
+    path: a PNG of one channel, gray of 8 or 16 bits or with a palette, whose indices count.
     size: (height, width) of its image.
 
   Returns:
@@ -27,7 +27,7 @@ def read_label(path: str, size: tuple[int, int]) -> np.ndarray:
   """
   label = np.asarray(shards.decode(shards.load(path), path))
   if label.ndim != 2:
-    raise shards.Refused(f'{path} has colours; a label is one channel of classes')
+    raise shards.Refused(f'{path} has colors; a label is one channel of classes')
   if label.shape != tuple(size):
     raise shards.Refused(
         f'{path} is {label.shape[0]}x{label.shape[1]}, its image {size[0]}x{size[1]}')
@@ -62,10 +62,10 @@ class Source:
   """One split.
 
   Attributes:
-    images: folder of pictures, looked through with all folders below it.
-    labels: folder of label pictures at the same relative paths.
+    images: folder of images, looked through with all folders below it.
+    labels: folder of label images at the same relative paths.
     data_set: row of configs/datasets.py; its `label_rule` says what the pixels of a label mean.
-    image_suffix: end of the pictures' names.
+    image_suffix: end of the images' names.
     label_suffix: what stands in its place in the labels' names.
   """
   images: str
@@ -75,32 +75,32 @@ class Source:
   label_suffix: str = '.png'
 
   def rows(self) -> list[dict]:
-    """Returns a dict for each picture: 'id' (relative path without the suffix), 'file_name', 'label'; sorted.
+    """Returns a dict for each image: 'id' (relative path without the suffix), 'file_name', 'label'; sorted.
 
     Raises:
-      UserError: a folder is missing or holds no such picture.
+      UserError: a folder is missing or holds no such image.
     """
     for folder in (self.images, self.labels):
       if not tf.io.gfile.isdir(folder):
-        raise UserError(f'{folder} is no folder; give the folder of the pictures and that of the labels')
+        raise UserError(f'{folder} is no folder; give the folder of the images and that of the labels')
     found = []
     for folder, _, files in tf.io.gfile.walk(self.images):
       below = folder[len(self.images):].strip('/')
       found += [posixpath.join(below, name) for name in files if name.endswith(self.image_suffix)]
     if not found:
-      raise UserError(f'{self.images} holds no picture that ends in {self.image_suffix}; set --image_suffix')
+      raise UserError(f'{self.images} holds no image that ends in {self.image_suffix}; set --image_suffix')
     stems = sorted(name.removesuffix(self.image_suffix) for name in found)
     return [{'id': s, 'file_name': s + self.image_suffix, 'label': s + self.label_suffix} for s in stems]
 
   def read(self, row: dict) -> tuple[bytes, str, np.ndarray, list[str]]:
-    """Returns (encoded picture, its format, label integer [height, width], remarks), raises Refused."""
-    picture_path = posixpath.join(self.images, row['file_name'])
+    """Returns (encoded image, its format, label integer [height, width], remarks), raises Refused."""
+    image_path = posixpath.join(self.images, row['file_name'])
     label_path = posixpath.join(self.labels, row['label'])
-    image, data, kind, remarks = shards.picture(picture_path)
+    image, data, kind, remarks = shards.image(image_path)
     return data, kind, read_label(label_path, image.size[::-1]), remarks
 
-  def convert_picture(self, row: dict) -> tuple[bytes, str]:
-    """Checks one picture against its label and returns (record, remark or '').
+  def convert_image(self, row: dict) -> tuple[bytes, str]:
+    """Checks one image against its label and returns (record, remark or '').
 
     Raises:
       Refused: it cannot be used.
