@@ -5,7 +5,7 @@ import fnmatch
 from collections.abc import Iterable
 
 from tf_maskformer import errors
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PointLosses
 from tf_maskformer.configs.model import PixelDecoder
@@ -14,7 +14,7 @@ from tf_maskformer.configs.task import PerPixel
 
 # Fields that hold one of a few values.
 _CHOICES = {
-    'task.data_set': datasets.names(),
+    'task.data_set': catalog.names(),
     'task.model.which_pixel_decoder': ['transformer_fpn', 'fpn', 'deformable'],
     'task.model.which_predictor': ['maskformer', 'mask2former', 'per_pixel', 'per_pixel_plus'],
     'task.model.backbone.resnet.stem_type': ['basic', 'deeplab'],
@@ -219,7 +219,7 @@ def _validate_resnet(c) -> None:
 
 def _validate_model(task) -> None:
   model, decoder, transformer = task.model, task.model.pixel_decoder, task.model.transformer_decoder
-  data_set = datasets.get(task.data_set)
+  data_set = catalog.get(task.data_set)
   _require(
       model.num_classes == data_set.num_classes,
       f'task.model.num_classes is {model.num_classes}, but data set {data_set.name} has '

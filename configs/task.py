@@ -16,7 +16,7 @@ from tf_maskformer.configs.optimization import Optimization
 @dataclasses.dataclass
 class Segmentation(cfg.TaskConfig):
   """What every task has: a model, records, what is scored, what it starts from."""
-  data_set: str = 'coco_panoptic'  # a row of configs/datasets.py: classes, names, things, colors
+  data_set: str = 'coco_panoptic'  # a row of configs/datasets/catalog.py: classes, names, things, colors
   model: MaskFormer = dataclasses.field(default_factory=MaskFormer)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
   validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))

@@ -51,8 +51,8 @@ def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
   from PIL import Image
 
-  from tf_maskformer.configs import datasets
   from tf_maskformer.configs import overrides
+  from tf_maskformer.configs.datasets import catalog
   from tf_maskformer.configs.experiments import registry
   from tf_maskformer.dataloaders import ground_truth
   from tf_maskformer.dataloaders import reader
@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> None:
     outputs = model(images, last_layer_only=True)
     return {name: logits[-1, 0] for name, logits in outputs.items()}, tf.shape(images)[1:3]
 
-  data_set = datasets.get(task.data_set)
+  data_set = catalog.get(task.data_set)
   truth = ground_truth.GroundTruth(task.validation_data.input_path, task.data_set)
   task.validation_data.global_batch_size = 1
   target = folder / 'images'

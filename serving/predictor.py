@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.modeling.postprocessing import predictions
@@ -22,7 +22,7 @@ class Predictor:
       task: sizes of validation_data, thresholds and classes are read from it.
     """
     self._model, self._task = model, task
-    self._things = datasets.get(task.data_set).thing_classes
+    self._things = catalog.get(task.data_set).thing_classes
     self._run = tf.function(self._logits, autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
   def _logits(self, image):
