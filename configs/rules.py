@@ -6,8 +6,8 @@ import fnmatch
 from official.modeling import hyperparams
 
 from tf_maskformer import errors
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs import fields
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PointLosses
 from tf_maskformer.configs.model import PixelDecoder
@@ -154,7 +154,7 @@ def _validate_resnet(c) -> None:
 
 def _validate_model(task) -> None:
   model, decoder, transformer = task.model, task.model.pixel_decoder, task.model.transformer_decoder
-  data_set = datasets.get(task.data_set)
+  data_set = catalog.get(task.data_set)
   _require(
       model.num_classes == data_set.num_classes,
       f'task.model.num_classes is {model.num_classes}, but data set {data_set.name} has '

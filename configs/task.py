@@ -4,8 +4,8 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.fields import at_least
 from tf_maskformer.configs.fields import choice
@@ -19,8 +19,8 @@ from tf_maskformer.configs.optimization import Optimization
 @dataclasses.dataclass
 class Segmentation(cfg.TaskConfig):
   """What every task has: a model, records, what is scored, what it starts from."""
-  # A row of configs/datasets.py: classes, names, things, colors.
-  data_set: str = choice('coco_panoptic', datasets.names())
+  # A row of configs/datasets/catalog.py: classes, names, things, colors.
+  data_set: str = choice('coco_panoptic', catalog.names())
   model: MaskFormer = dataclasses.field(default_factory=MaskFormer)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
   validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))

@@ -23,7 +23,7 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
 
   Args:
     params: records, batch size (of validation 0: one image per replica), augmentation.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
     seed: of order and augmentation.
     start_step: training steps to skip.
     input_context: which of the input pipelines this is; None: the only one.
@@ -109,7 +109,7 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
 
   Args:
     params: the records.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
     num_classes: the model's.
     field: name of the configuration's field, for the error.
 

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs import fields
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import published
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.errors import UserError
@@ -50,7 +50,7 @@ SHARES_BELOW_ONE = {
     f'{ADAMW}.beta_2'}
 ANYTHING = _of_both('parser.padding_byte')
 CHOICES = {
-    'task.data_set': tuple(datasets.names()),
+    'task.data_set': tuple(catalog.names()),
     'task.model.which_pixel_decoder': ('transformer_fpn', 'fpn', 'deformable'),
     'task.model.which_predictor': ('maskformer', 'mask2former', 'per_pixel', 'per_pixel_plus'),
     f'{RESNET}.stem_type': ('basic', 'deeplab'),
