@@ -12,10 +12,10 @@ from tests.modeling.golden import nchw
 from tf_maskformer.modeling import parameter_groups
 from tf_maskformer.modeling.conversion import exports
 from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.modeling.pixel_decoders import deformable
 from tf_maskformer.modeling.transformer_decoders import masked
-from tf_maskformer.tasks import initialization
 
 GOLDEN = Golden('m2f_tiny')
 golden, assert_close = GOLDEN.load, GOLDEN.assert_close
@@ -101,7 +101,7 @@ def test_parameter_groups_are_the_official_ones(model):
 def test_the_recorded_file_in_released_spelling(model):
   path = support.shared('golden/m2f_tiny/weights_released_naming.pkl')
   again = build_model(tiny_m2f.config(), seed=1)
-  report = initialization.restore(again, str(path), initialization.MODULES)
+  report = restore.restore(again, str(path), restore.MODULES)
   assert report.kind == 'official MaskFormer' and not report.missing
   for name, value in model(tiny_m2f.batch()).items():
     np.testing.assert_array_equal(again(tiny_m2f.batch())[name], value)
@@ -110,7 +110,7 @@ def test_the_recorded_file_in_released_spelling(model):
 def test_round_trip_is_bit_equal(model, tmp_path):
   again = build_model(tiny_m2f.config(), seed=1)
   exports.write(exports.official_state(model, 0.1), str(tmp_path / 'x.pkl'))
-  initialization.restore(again, str(tmp_path / 'x.pkl'), initialization.MODULES)
+  restore.restore(again, str(tmp_path / 'x.pkl'), restore.MODULES)
   wanted = {n: e.to_official() for n, e in names.entries(model).items()}
   for name, entry in names.entries(again).items():
     assert entry.to_official().tobytes() == wanted[name].tobytes(), name

@@ -19,9 +19,9 @@ from tests import support
 from tests.modeling import tiny
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.conversion import pickles
+from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.conversion import sources
 from tf_maskformer.modeling.factory import build_model
-from tf_maskformer.tasks import initialization
 
 
 def load(data: bytes):
@@ -226,7 +226,7 @@ def test_files_of_pytorch_itself(tmp_path, options):
 def test_the_recorded_file_in_released_spelling():
   path = support.shared('golden/mf_tiny/weights_released_naming.pkl')
   model = build_model(tiny.config(), seed=1)
-  report = initialization.restore(model, str(path), initialization.MODULES)
+  report = restore.restore(model, str(path), restore.MODULES)
   assert report.kind == 'official MaskFormer' and not report.missing
   assert all('empty_weight' in name or 'num_batches' in name for name in report.ignored)
   images, _ = tiny.batch()

@@ -151,7 +151,7 @@ def test_backbone_files(file, name, missing):
   assert found.items() <= wanted.items()
   absent = set(wanted) - set(found)
   assert len(absent) == missing
-  assert all(any(re.fullmatch(p, n) for p in source.lacks) for n in absent)
+  assert all(any(re.fullmatch(p, n) for p in source.absent) for n in absent)
 
 
 @pytest.mark.parametrize('file, name', [
