@@ -116,7 +116,7 @@ class GroundTruth:
               for i in known]
     found = self._segments(example_id)
     return [{'category_id': int(found['class'][i]), 'iscrowd': bool(found['is_crowd'][i]),
-             'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['layer'][i]] == i + 1}
+             'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['plane'][i]] == i + 1}
             for i in range(len(found['class']))]
 
   def _annotated_instances(self, row: dict) -> list[dict]:
