@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.experiments import settings
 from tf_maskformer.configs.task import Experiment
@@ -30,7 +31,7 @@ class Configured:
   """
   name: str
   experiment: Experiment
-  data_set: datasets.DataSet
+  data_set: DataSet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Loaded:
   name: str
   experiment: Experiment
   model: tf_keras.Model
-  data_set: datasets.DataSet
+  data_set: DataSet
   report: restore.Report
 
 
@@ -74,7 +75,7 @@ def configure(
   else:
     name, settled = _of_source(source)
   settings.settle(settled, config_files, overrides, environ)
-  return Configured(name, settled, datasets.get(settled.task.data_set))
+  return Configured(name, settled, catalog.get(settled.task.data_set))
 
 
 def open_checkpoint(

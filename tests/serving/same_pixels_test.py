@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests import support
 from tests.dataloaders import decoder_test
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import reader
@@ -58,6 +58,6 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   model = build_model(task.model, seed=1)
   restore.restore(model, str(tmp_path / 'model_final.pkl'), restore.MODULES)
   step = build_task(task).validation_step(batch, model)
-  found, _ = Predictor(model, task, datasets.get(task.data_set))._logits(resized)
+  found, _ = Predictor(model, task, catalog.get(task.data_set))._logits(resized)
   for name, value in found.items():
     np.testing.assert_allclose(value, step[name][0], rtol=0, atol=1e-5, err_msg=name)
