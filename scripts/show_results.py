@@ -59,6 +59,7 @@ def main(argv: Sequence[str]) -> None:
   from tf_maskformer.evaluation import drawing
   from tf_maskformer.modeling.factory import build_model
   from tf_maskformer.modeling.postprocessing import predictions
+  from tf_maskformer.modeling.postprocessing.sizes import Sizes
   from tf_maskformer.ops import image as image_ops
   from tf_maskformer.tasks import initialization
 
@@ -85,9 +86,10 @@ def main(argv: Sequence[str]) -> None:
   for features, targets in batches.as_numpy_iterator():
     outputs, padded_size = predict(features['image'], features['image_size'])
     example_id = int(targets['example_id'][0])
+    sizes = Sizes.of(padded_size.numpy(), features['image_size'][0], targets['original_size'][0])
+    outputs = {name: logits.numpy() for name, logits in outputs.items()}
     id_map, segments = predictions.answer(
-        {name: logits.numpy() for name, logits in outputs.items()}, padded_size.numpy(), features['image_size'][0],
-        targets['original_size'][0], data_set.thing_classes, task.evaluation)
+        outputs, sizes, data_set.thing_classes, task.evaluation)
     true_map, true_segments = truth[example_id]
     image = truth.image(example_id)
     drawn = drawing.side_by_side(

@@ -8,6 +8,7 @@ from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.ops import image as image_ops
 
 
@@ -50,6 +51,6 @@ class Predictor:
           tf.constant(image.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
       resized, _ = augment.resize((resized, resized[..., :1]), size)
     outputs, padded_size = self._run(resized)
-    return predictions.answer(
-        {name: logits.numpy() for name, logits in outputs.items()}, padded_size.numpy(), resized.shape[:2],
-        image.shape[:2], self._things, self._task.evaluation)
+    sizes = Sizes.of(padded_size.numpy(), resized.shape[:2], image.shape[:2])
+    outputs = {name: logits.numpy() for name, logits in outputs.items()}
+    return predictions.answer(outputs, sizes, self._things, self._task.evaluation)
