@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders import schema
 
@@ -14,7 +14,7 @@ _MAGIC = (b'\xff\xd8\xff', b'\x89PNG')
 
 def _class_of_raw_id(data_set: str) -> tf.Tensor:
   """Table [256] from a raw category id to the contiguous class, -1 where there is none."""
-  known = datasets.get(data_set).contiguous_ids
+  known = catalog.get(data_set).contiguous_ids
   return tf.constant([known.get(i, -1) for i in range(_RAW_IDS)], tf.int32)
 
 
@@ -74,12 +74,12 @@ def decode_segments(parsed: dict[str, tf.Tensor], data_set: str, polygons_replac
 
   Args:
     parsed: what `parse` returned.
-    data_set: row of configs/datasets.py, for records that hold raw category ids.
+    data_set: row of configs/datasets/catalog.py, for records that hold raw category ids.
     polygons_replace_maps: whether id maps that `polygons.redraw` does not look at are left undecoded; one empty
       map stands in their place.
 
   Returns:
-    id_maps uint16 [height, width, layers] (value k: the k-th segment, 0: void); class, layer, area int32 [n] and
+    id_maps uint16 [height, width, layers] (value k: the k-th segment, 0: void); class, plane, area int32 [n] and
     is_crowd bool [n].
   """
   is_own = tf.size(parsed['image/id_maps']) > 0
@@ -88,7 +88,7 @@ def decode_segments(parsed: dict[str, tf.Tensor], data_set: str, polygons_replac
   id_maps, classes, is_crowd, layer, area = tf.cond(
       is_own, lambda: _own_segments(parsed, id_maps_of), lambda: _model_garden_segments(parsed, table))
   id_maps.set_shape([None, None, None])
-  return {'id_maps': id_maps, 'class': classes, 'is_crowd': is_crowd, 'layer': layer, 'area': area}
+  return {'id_maps': id_maps, 'class': classes, 'is_crowd': is_crowd, 'plane': layer, 'area': area}
 
 
 def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import record_facts
 from tf_maskformer.dataloaders import record_files
@@ -34,7 +34,7 @@ class GroundTruth:
 
     Args:
       input_path: the validation records.
-      data_set: row of configs/datasets.py.
+      data_set: row of configs/datasets/catalog.py.
       instance_annotations: instances JSON that `instances` reads instead of the records.
       semantic_labels: folder of label PNGs that `labels` reads.
 
@@ -56,7 +56,7 @@ class GroundTruth:
         raise UserError(f'{input_path}: two records have one source id ({place.path}); every image must be '
                         'there once; does the pattern mix two conversions?')
       self._places[int(example_id)] = place
-    if datasets.get(data_set).instance_rule == 'cityscapes':
+    if catalog.get(data_set).instance_rule == 'cityscapes':
       self._require_void(places[0], input_path)
     self.knows_crowds = all(fact.knows_crowds for fact in facts)
     self.repeats_a_class = any(fact.repeats_a_class for fact in facts)
@@ -116,11 +116,11 @@ class GroundTruth:
               for i in known]
     found = self._segments(example_id)
     return [{'category_id': int(found['class'][i]), 'iscrowd': bool(found['is_crowd'][i]),
-             'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['layer'][i]] == i + 1}
+             'area': int(found['area'][i]), 'mask': found['id_maps'][:, :, found['plane'][i]] == i + 1}
             for i in range(len(found['class']))]
 
   def _annotated_instances(self, row: dict) -> list[dict]:
-    classes, size = datasets.get(self._data_set).contiguous_ids, (row['height'], row['width'])
+    classes, size = catalog.get(self._data_set).contiguous_ids, (row['height'], row['width'])
     try:
       return [{'category_id': classes[i['category_id']], 'iscrowd': bool(i['iscrowd']), 'area': i['area'],
                'mask': coco_instances.rasterize(i, size, self._json)} for i in row['instances']]
@@ -129,7 +129,7 @@ class GroundTruth:
 
   def _require_void(self, place: record_files.Place, input_path: str) -> None:
     """Of things alone what is void cannot be told from what is stuff, unless the records say so."""
-    row = datasets.get(self._data_set)
+    row = catalog.get(self._data_set)
     says = decoder.parse(tf.constant(record_files.read(place)))['image/void'].numpy()
     if len(row.thing_classes) == row.num_classes and not says:
       raise UserError(f"{input_path} does not say which pixels are void, which Cityscapes' AP needs; convert again: "
@@ -163,7 +163,7 @@ class GroundTruth:
     """
     parsed = decoder.parse(tf.constant(record_files.read(self._places[example_id])))
     values, classes = parsed['segments/id'].numpy(), parsed['segments/class'].numpy()
-    class_of = datasets.get(self._data_set).contiguous_ids
+    class_of = catalog.get(self._data_set).contiguous_ids
     own = [class_of.get(int(value) // 1000) == class_id for value, class_id in zip(values, classes)]
     return np.where(own, values, 0)
 

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import polygons
@@ -20,7 +20,7 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
     is_real: bool; False for an example that only fills the last batch.
     seed: int32 [2], of the augmentation.
     config: sizes and augmentation.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
 
   Returns:
     (features, targets) without the batch axis; id_maps and image are padded to `output_size`, if there is one.
@@ -38,9 +38,9 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   size = tf.shape(image)[:2]
   outlined = None
   if redraws:
-    id_maps, example['layer'], outlined = polygons.redraw(example, id_maps, placement)
+    id_maps, example['plane'], outlined = polygons.redraw(example, id_maps, placement)
   labels = targets.build(
-      id_maps, example['class'], example['is_crowd'], example['layer'], example['area'], config, outlined)
+      id_maps, example['class'], example['is_crowd'], example['plane'], example['area'], config, outlined)
   if config.output_size:
     height, width = config.output_size
     check = tf.debugging.assert_less_equal(
@@ -62,7 +62,7 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
 
 
 def _checked_classes(classes: tf.Tensor, source_id: tf.Tensor, data_set: str) -> tf.Tensor:
-  num_classes = datasets.get(data_set).num_classes
+  num_classes = catalog.get(data_set).num_classes
   message = tf.strings.join(['image ', source_id, f' has a class outside 0 to {num_classes - 1}'])
   check = tf.debugging.Assert(tf.reduce_all((classes >= 0) & (classes < num_classes)), [message])
   with tf.control_dependencies([check]):

@@ -23,14 +23,14 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
 
   Args:
     params: records, batch size (of validation 0: one image per replica), augmentation.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
     seed: of order and augmentation.
     start_step: training steps to skip.
     input_context: which of the input pipelines this is; None: the only one.
 
   Returns:
     Pairs (features, targets): image uint8 [batch, height, width, 3], image_size [batch, 2]; id_maps
-    [batch, layers, height, width], classes, layer, valid [batch, segments], example_id, is_real [batch],
+    [batch, layers, height, width], classes, plane, valid [batch, segments], example_id, is_real [batch],
     original_size [batch, 2], dropped_segments [batch]. The last is a replica's batch.
 
   Raises:
@@ -109,7 +109,7 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
 
   Args:
     params: the records.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
     num_classes: the model's.
     field: name of the configuration's field, for the error.
 

@@ -27,7 +27,7 @@ class SemanticLabels:
 
     Args:
       folder: of the PNGs, looked through with all folders below it.
-      data_set: row of configs/datasets.py, which says what the values mean.
+      data_set: row of configs/datasets/catalog.py, which says what the values mean.
       images: (source id, file name) per validation record.
       input_path: the validation records, for messages.
 

@@ -81,7 +81,7 @@ def main() -> None:
   parser.add_argument('--work', nargs='+', default=['train', 'inference', 'matching', 'input'],
                       choices=['train', 'inference', 'matching', 'input', 'parts'])
   parser.add_argument('--records', default='', help='TFRecords for the input pipeline; default: drawn 640x480 images')
-  parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets.py of --records')
+  parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets/catalog.py of --records')
   args = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
     if 'input' in args.work and not args.records:

@@ -14,7 +14,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
 from tf_maskformer import errors
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.errors import UserError
 
 
@@ -75,11 +75,11 @@ class Tally:
 def main(argv: Sequence[str]) -> None:
   parser = cli.Parser(__doc__)
   parser.add_argument('--input', required=True, help='file, glob, or several with commas between')
-  parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets.py')
+  parser.add_argument('--data_set', default='coco_panoptic', help='row of configs/datasets/catalog.py')
   parser.add_argument('--output', help='folder for images with their segments drawn over them')
   parser.add_argument('--num_images', '--num_pictures', type=int, default=8, help='how many of them')
   args = parser.parse(argv)
-  classes = datasets.get(args.data_set).classes
+  classes = catalog.get(args.data_set).classes
 
   import tensorflow as tf
   from PIL import Image

@@ -65,8 +65,8 @@ def main(argv: Sequence[str]) -> int:
   from PIL import ImageOps
   from tqdm import tqdm
 
-  from tf_maskformer.configs import datasets
   from tf_maskformer.configs import overrides
+  from tf_maskformer.configs.datasets import catalog
   from tf_maskformer.configs.experiments import registry
   from tf_maskformer.dataloaders import images
   from tf_maskformer.evaluation import drawing
@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
     overrides.apply(experiment, text)
   model = build_model(experiment.task.model)
   print(initialization.restore(model, args.checkpoint, initialization.MODULES))
-  predictor, classes = Predictor(model, experiment.task), datasets.get(experiment.task.data_set).classes
+  predictor, classes = Predictor(model, experiment.task), catalog.get(experiment.task.data_set).classes
   output.mkdir(parents=True, exist_ok=True)
 
   def save(array, name):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.errors import UserError
 
 
@@ -44,7 +44,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
   parser.add_argument('--label_suffix', default='.png', help="semantic: what stands in its place in the labels' names")
   parser.add_argument('--split', help="first part of the records' names, e.g. train (one split)")
   parser.add_argument(
-      '--data_set', help='row of configs/datasets.py: the classes; default: the panoptic or instance row of '
+      '--data_set', help='row of configs/datasets/catalog.py: the classes; default: the panoptic or instance row of '
       "the layout's own data set")
   parser.add_argument('--shards', type=int, default=0, help='files a split; default: images / 1000, at least 8')
   parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
@@ -103,7 +103,7 @@ def _instances_line(source) -> str:
 def main(argv: Sequence[str]) -> None:
   args = parse(argv)
   if args.data_set:
-    datasets.get(args.data_set)
+    catalog.get(args.data_set)
   if args.shards < 0 or args.workers < 1:
     raise UserError('--shards must be 0 or more and --workers 1 or more')
   from tf_maskformer.dataloaders.preparation import coco_panoptic

@@ -51,14 +51,15 @@ def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
   from PIL import Image
 
-  from tf_maskformer.configs import datasets
   from tf_maskformer.configs import overrides
+  from tf_maskformer.configs.datasets import catalog
   from tf_maskformer.configs.experiments import registry
   from tf_maskformer.dataloaders import ground_truth
   from tf_maskformer.dataloaders import reader
   from tf_maskformer.evaluation import drawing
   from tf_maskformer.modeling.factory import build_model
   from tf_maskformer.modeling.postprocessing import predictions
+  from tf_maskformer.modeling.postprocessing.sizes import Sizes
   from tf_maskformer.ops import image as image_ops
   from tf_maskformer.tasks import initialization
 
@@ -76,7 +77,7 @@ def main(argv: Sequence[str]) -> None:
     outputs = model(images, last_layer_only=True)
     return {name: logits[-1, 0] for name, logits in outputs.items()}, tf.shape(images)[1:3]
 
-  data_set = datasets.get(task.data_set)
+  data_set = catalog.get(task.data_set)
   truth = ground_truth.GroundTruth(task.validation_data.input_path, task.data_set)
   task.validation_data.global_batch_size = 1
   target = folder / 'images'
@@ -85,9 +86,10 @@ def main(argv: Sequence[str]) -> None:
   for features, targets in batches.as_numpy_iterator():
     outputs, padded_size = predict(features['image'], features['image_size'])
     example_id = int(targets['example_id'][0])
+    sizes = Sizes.of(padded_size.numpy(), features['image_size'][0], targets['original_size'][0])
+    outputs = {name: logits.numpy() for name, logits in outputs.items()}
     id_map, segments = predictions.answer(
-        {name: logits.numpy() for name, logits in outputs.items()}, padded_size.numpy(), features['image_size'][0],
-        targets['original_size'][0], data_set.thing_classes, task.evaluation)
+        outputs, sizes, data_set.thing_classes, task.evaluation)
     true_map, true_segments = truth[example_id]
     image = truth.image(example_id)
     drawn = drawing.side_by_side(

@@ -4,10 +4,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.ops import image as image_ops
 
 
@@ -22,7 +23,7 @@ class Predictor:
       task: sizes of validation_data, thresholds and classes are read from it.
     """
     self._model, self._task = model, task
-    self._things = datasets.get(task.data_set).thing_classes
+    self._things = catalog.get(task.data_set).thing_classes
     self._run = tf.function(self._logits, autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
   def _logits(self, image):
@@ -50,6 +51,6 @@ class Predictor:
           tf.constant(image.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
       resized, _ = augment.resize((resized, resized[..., :1]), size)
     outputs, padded_size = self._run(resized)
-    return predictions.answer(
-        {name: logits.numpy() for name, logits in outputs.items()}, padded_size.numpy(), resized.shape[:2],
-        image.shape[:2], self._things, self._task.evaluation)
+    sizes = Sizes.of(padded_size.numpy(), resized.shape[:2], image.shape[:2])
+    outputs = {name: logits.numpy() for name, logits in outputs.items()}
+    return predictions.answer(outputs, sizes, self._things, self._task.evaluation)

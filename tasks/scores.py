@@ -15,6 +15,9 @@ from tf_maskformer.evaluation import mean_iou
 from tf_maskformer.evaluation import panoptic_quality
 from tf_maskformer.evaluation import report
 from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing.instance import instances
+from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.tasks import measured_against
 
 
@@ -36,16 +39,19 @@ class Scores:
 
   def add(self, output: dict[str, np.ndarray]) -> None:
     """Scores one image: its row of what a task's `validation_step` returned."""
-    example_id, sizes = int(output['example_id']), [
-        tuple(output[name]) for name in ('padded_size', 'image_size', 'original_size')]
+    example_id = int(output['example_id'])
+    sizes = Sizes.of(output['padded_size'], output['image_size'], output['original_size'])
     true_map, true_segments = self._truth[example_id]
     drawn = None
     if self._evaluation.panoptic:
-      drawn = id_map, segments = predictions.panoptic_of(output, *sizes, self._data_set.thing_classes, self._evaluation)
+      drawn = id_map, segments = panoptic(
+          output['class_logits'], output['mask_logits'], sizes, self._data_set.thing_classes,
+          self._evaluation.object_mask_threshold, self._evaluation.overlap_threshold,
+          self._evaluation.confident_pixels_only)
       self._quality.update(true_map, true_segments, id_map, segments)
     if self._evaluation.semantic:
       resize_first = self._evaluation.panoptic or self._evaluation.instance
-      labels = predictions.labels_of(output, *sizes, resize_first=resize_first)
+      labels = predictions.labels_of(output, sizes, resize_first=resize_first)
       true_labels = self._true_labels(example_id, true_map, true_segments)
       told_apart = []
       if self._cityscapes_iou:
@@ -54,11 +60,13 @@ class Scores:
       drawn = drawn or predictions.as_segments(labels)
     if self._evaluation.instance:
       things = self._data_set.thing_classes
-      found = predictions.instances_of(output, *sizes, things if self._evaluation.panoptic else None, self._evaluation)
+      found = instances(
+          output['class_logits'], output['mask_logits'], sizes, self._evaluation.instances_per_image,
+          only_classes=things if self._evaluation.panoptic else None)
       true_things = [row for row in self._truth.instances(example_id) if row['category_id'] in things]
       void = [self._truth.void(example_id)] if self._cityscapes else []
       self._precision.update(true_things, found, *void)
-      drawn = drawn or predictions.drawable(found, sizes[-1])
+      drawn = drawn or predictions.drawable(found, sizes.original)
     self._loss += float(output['loss'])
     self._scored.append(example_id)
     if len(self._drawn) < self._evaluation.num_images:

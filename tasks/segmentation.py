@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_task
 
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.task import Runtime
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import ground_truth
@@ -38,7 +38,7 @@ class SegmentationTask(base_task.Task):
     """
     super().__init__(params, logging_dir=logging_dir, name=name)
     self._runtime = runtime or Runtime()
-    self._data_set = datasets.get(params.data_set)
+    self._data_set = catalog.get(params.data_set)
     self._ground_truth: ground_truth.GroundTruth | None = None
 
   # Of the subclass.

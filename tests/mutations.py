@@ -100,8 +100,8 @@ MUTATIONS = (
     # The answers and their scores.
     Mutation('no_object_first', 'modeling/postprocessing/semantic.py', 'softmax(class_logits)[:, :-1]',
              'softmax(class_logits)[:, 1:]', 'tests/modeling/postprocessing'),
-    Mutation('overlap_the_other_way', 'modeling/postprocessing/panoptic.py', 'area / whole < overlap_threshold',
-             'area / whole > overlap_threshold', 'tests/modeling/postprocessing'),
+    Mutation('overlap_the_other_way', 'modeling/postprocessing/panoptic.py', 'area / total >= overlap_threshold',
+             'area / total <= overlap_threshold', 'tests/modeling/postprocessing'),
     Mutation('crowd_is_a_miss', 'evaluation/panoptic_quality.py', "      if segment['iscrowd']:\n        crowds",
              '      if False:\n        crowds', 'tests/evaluation/panoptic_quality_test.py'),
     Mutation('union_counts_twice', 'evaluation/mean_iou.py', '(truth + predicted - hit)[seen]',

@@ -1,12 +1,12 @@
 """Builds the published experiments from their rows in `table`."""
 
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.backbones import ResNet
 from tf_maskformer.configs.backbones import Swin
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.configs.losses import Losses
@@ -28,7 +28,7 @@ from tf_maskformer.configs.task import Trainer
 def build(name: str) -> Experiment:
   """Returns the published experiment of that name, a key of `table.PUBLISHED`."""
   row, recipe = table.PUBLISHED[name], table.recipe(name)
-  data_set = datasets.get(row.data_set)
+  data_set = catalog.get(row.data_set)
   make_task = {'maskformer': MaskClassification, 'mask2former': PointMaskClassification}.get(row.model, PerPixel)
   losses = {'maskformer': Losses, 'mask2former': PointLosses}.get(row.model, PerPixelLosses)
   return Experiment(

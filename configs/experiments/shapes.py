@@ -1,11 +1,11 @@
 """The experiments on the embedded data set: what is different from the base configuration."""
 
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.backbones import ResNet
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.losses import PointLosses
 from tf_maskformer.configs.model import MaskFormer
@@ -22,7 +22,7 @@ from tf_maskformer.configs.task import Trainer
 
 def shapes_panoptic() -> Experiment:
   """The embedded data set with a thin network: minutes on two cores, from scratch."""
-  data_set = datasets.get('shapes_panoptic')
+  data_set = catalog.get('shapes_panoptic')
   width, train_steps = 64, 2000
   model = MaskFormer(
       num_classes=data_set.num_classes,

@@ -141,7 +141,7 @@ class Row:
 
   Attributes:
     model: 'maskformer', 'mask2former', 'per_pixel' or 'per_pixel_plus'.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
     task: 'panoptic', 'semantic' or 'instance'.
     backbone: key of `BACKBONES`, or words for what is none of them.
     schedule: images a step x steps.

@@ -8,7 +8,7 @@ import posixpath
 
 import numpy as np
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import cityscapes_polygons
 from tf_maskformer.dataloaders.preparation import semantic
@@ -36,7 +36,7 @@ class Source(semantic.Source):
       Refused: it cannot be used.
     """
     data, kind, label, remarks = self.read(row)
-    data_set = datasets.get(self.data_set)
+    data_set = catalog.get(self.data_set)
     id_map, segments = np.zeros(label.shape, np.int32), []
     values, areas = np.unique(label, return_counts=True)
     for value, area in zip(values.tolist(), areas.tolist()):
@@ -48,7 +48,7 @@ class Source(semantic.Source):
     if self.trains and len(data_set.thing_classes) == data_set.num_classes and all(s.is_crowd for s in segments):
       raise shards.Refused(shards.NOTHING_TO_TRAIN_ON)
     # Labels that are not evaluated; instances of them (a caravan with a number) are none of these in Cityscapes' AP.
-    class_of = datasets.get('cityscapes').class_of_label
+    class_of = catalog.get('cityscapes').class_of_label
     void = np.isin(label, [value for value in values if class_of.get(int(value)) == -1])
     if not segments:
       remarks.append('nothing but void')
@@ -61,13 +61,13 @@ def splits(root: str, data_set: str, targets: str | None = None) -> dict[str, se
 
   Args:
     root: holds leftImg8bit and gtFine.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
     targets: what is trained on, 'polygons' or 'pixels'; None: as published, polygons of a data set of things alone.
 
   Raises:
     UserError: polygons of a data set that has stuff too.
   """
-  row = datasets.get(data_set)
+  row = catalog.get(data_set)
   things_alone = len(row.thing_classes) == row.num_classes
   if targets == 'polygons' and not things_alone:
     raise UserError(f'--targets polygons holds instances alone, but data set {data_set} has stuff; give --data_set '

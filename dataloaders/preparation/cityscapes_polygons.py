@@ -12,7 +12,7 @@ import posixpath
 import numpy as np
 from cityscapesscripts.helpers import labels
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders.preparation import coco_instances
 from tf_maskformer.dataloaders.preparation import semantic
 from tf_maskformer.dataloaders.preparation import shards
@@ -79,7 +79,7 @@ def visible_instances(objects: list[dict], data_set: str, path: str) -> list[dic
 
   Args:
     objects: of the polygon file, each in front of those before it.
-    data_set: row of configs/datasets.py, things alone.
+    data_set: row of configs/datasets/catalog.py, things alone.
     path: of the file, for messages.
 
   Returns:
@@ -91,7 +91,7 @@ def visible_instances(objects: list[dict], data_set: str, path: str) -> list[dic
   """
   from shapely import geometry
 
-  known = datasets.get(data_set).contiguous_ids
+  known = catalog.get(data_set).contiguous_ids
   instances, in_front = [], geometry.Polygon()
   for position, item in reversed(list(enumerate(objects))):
     if 'deleted' in item:  # whatever its value, as detectron2 has it

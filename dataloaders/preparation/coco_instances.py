@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as mask_tools
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import packing
 from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders import schema
@@ -32,7 +32,7 @@ class Source:
   Attributes:
     images: folder of images.
     annotations: instance JSON.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
     trains: whether images without an instance to train on are left out (detectron2's FILTER_EMPTY_ANNOTATIONS).
   """
   images: str
@@ -61,7 +61,7 @@ class Source:
       raise UserError(f"annotations {self.annotations} are not in COCO's instance form: {e!r} is missing; "
                       'give instances_*.json, not panoptic_*.json') from e
     used = {row['category_id'] for image in rows.values() for row in image['instances']}
-    unknown = used - set(datasets.get(self.data_set).contiguous_ids)
+    unknown = used - set(catalog.get(self.data_set).contiguous_ids)
     if unknown:
       raise UserError(f'annotations {self.annotations} have categories that data set {self.data_set} lacks: '
                       f'{sorted(unknown)[:5]}; choose --data_set')
@@ -94,7 +94,7 @@ def record_of(row: dict, data: bytes, kind: str, data_set: str) -> tuple[bytes, 
     row: 'id', 'file_name', 'height', 'width' and 'instances': annotations in COCO's form.
     data: the encoded image.
     kind: 'jpeg' or 'png'.
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
 
   Raises:
     Refused: an instance has no mask, or there are too many.
@@ -105,7 +105,7 @@ def record_of(row: dict, data: bytes, kind: str, data_set: str) -> tuple[bytes, 
   masks = [rasterize(instance, size, row['file_name']) for instance in instances]
   empty = sum(not mask.any() for mask in masks)
   id_maps, layers = packing.pack(masks, size)
-  classes = datasets.get(data_set).contiguous_ids
+  classes = catalog.get(data_set).contiguous_ids
   segments = [_segment(instance, classes, layer) for instance, layer in zip(instances, layers)]
   record = schema.write(data, kind, size, str(row['id']), row['file_name'], id_maps, segments)
   return record, [f'{empty} instances without pixels'] if empty else []

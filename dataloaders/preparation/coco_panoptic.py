@@ -7,7 +7,7 @@ import posixpath
 import numpy as np
 import tensorflow as tf
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import coco_instances
 from tf_maskformer.dataloaders.preparation import shards
@@ -27,7 +27,7 @@ def _id_map(png: np.ndarray, infos: list[dict], path: str) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """One split of a data set in COCO's panoptic layout: folders, JSON, and the row of configs/datasets.py."""
+  """One split of a data set in COCO's panoptic layout: folders, JSON, and the row of configs/datasets/catalog.py."""
   images: str
   annotations: str
   panoptic: str
@@ -53,7 +53,7 @@ class Source:
     except (KeyError, TypeError) as e:
       raise UserError(f"annotations {self.annotations} are not in COCO's panoptic form: {e!r} is missing; "
                       'give panoptic_*.json, not instances_*.json') from e
-    known = datasets.get(self.data_set).contiguous_ids
+    known = catalog.get(self.data_set).contiguous_ids
     if categories - set(known):
       raise UserError(f'annotations {self.annotations} have categories that data set {self.data_set} lacks: '
                       f'{sorted(categories - set(known))[:5]}; choose --data_set')
@@ -79,7 +79,7 @@ class Source:
       raise shards.Refused(f'{row["file_name"]} has two segments with one id in the JSON')
     if len(infos) > schema.MAX_SEGMENTS:
       raise shards.Refused(f'{row["file_name"]} has more than {schema.MAX_SEGMENTS} segments')
-    classes = datasets.get(self.data_set).contiguous_ids
+    classes = catalog.get(self.data_set).contiguous_ids
     unknown = [info['category_id'] for info in infos if info['category_id'] not in classes]
     if unknown:
       raise shards.Refused(f'{row["file_name"]} has unknown category ids {unknown[:5]}')
@@ -134,7 +134,7 @@ class SourceWithInstances(Source):
     return [{**row, 'instances': instances_of[str(row['id'])]} for row in rows]
 
   def instances_of(self, row: dict) -> list[schema.Instance]:
-    classes, size = datasets.get(self.data_set).contiguous_ids, (row['height'], row['width'])
+    classes, size = catalog.get(self.data_set).contiguous_ids, (row['height'], row['width'])
     return [
         schema.Instance(
             classes[i['category_id']], bool(i['iscrowd']), coco_instances.whole_area(i['area']),

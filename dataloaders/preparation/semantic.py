@@ -6,7 +6,7 @@ import posixpath
 import numpy as np
 import tensorflow as tf
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import shards
 from tf_maskformer.errors import UserError
@@ -39,7 +39,7 @@ def classes_of(label: np.ndarray, data_set: str, path: str) -> np.ndarray:
 
   Args:
     label: whole numbers [height, width].
-    data_set: row of configs/datasets.py.
+    data_set: row of configs/datasets/catalog.py.
     path: of the label, for messages.
 
   Returns:
@@ -48,7 +48,7 @@ def classes_of(label: np.ndarray, data_set: str, path: str) -> np.ndarray:
   Raises:
     Refused: a value is neither a class nor void.
   """
-  class_of = datasets.get(data_set).class_of_label
+  class_of = catalog.get(data_set).class_of_label
   values, inverse = np.unique(label, return_inverse=True)
   strange = [int(v) for v in values if int(v) not in class_of]
   if strange:
@@ -64,7 +64,7 @@ class Source:
   Attributes:
     images: folder of images, looked through with all folders below it.
     labels: folder of label images at the same relative paths.
-    data_set: row of configs/datasets.py; its `label_rule` says what the pixels of a label mean.
+    data_set: row of configs/datasets/catalog.py; its `label_rule` says what the pixels of a label mean.
     image_suffix: end of the images' names.
     label_suffix: what stands in its place in the labels' names.
   """

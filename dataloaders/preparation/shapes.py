@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 
 SUPERSAMPLING = 4
 DISC, SQUARE, TRIANGLE, STAR, SKY, GRASS, SAND = range(7)
@@ -166,7 +166,7 @@ def _save_whole(path: pathlib.Path, save) -> None:
 
 def _write_split(root: pathlib.Path, split: str, count: int, first_id: int, options: Options) -> None:
   """Writes the images, the PNGs and, last, the JSON of one split."""
-  classes = datasets.get('shapes_panoptic').classes
+  classes = catalog.get('shapes_panoptic').classes
   folder_of_images, pngs = root / split, root / 'annotations' / f'panoptic_{split}'
   for folder in (folder_of_images, pngs):
     folder.mkdir(parents=True, exist_ok=True)

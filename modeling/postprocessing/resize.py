@@ -1,11 +1,13 @@
-"""Mask logits from stride 4 to the original image, on the host."""
+"""Mask logits from stride 4 to the original image, on the host (the NumPy twin of ops/resize.py)."""
 
 import numpy as np
 import scipy.special
 
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
+
 
 def interpolation(size: int, target: int) -> np.ndarray:
-  """Matrix float64 [target, size] of bilinear interpolation with half-pixel centers, no antialias."""
+  """Matrix float64 [target, size] of bilinear interpolation, half-pixel centers, no antialiasing."""
   place = np.maximum((np.arange(target) + 0.5) * (size / target) - 0.5, 0)
   below = np.floor(place).astype(int)
   above = np.minimum(below + 1, size - 1)
@@ -16,31 +18,32 @@ def interpolation(size: int, target: int) -> np.ndarray:
   return matrix
 
 
-def _axis(size: int, padded: int, cropped: int, original: int) -> np.ndarray:
-  """The official three steps along one axis as one matrix: to padded size, crop, to original size."""
-  return (interpolation(cropped, original) @ interpolation(size, padded)[:cropped]).astype(np.float32)
-
-
-def to_original(maps: np.ndarray, padded_size, image_size, original_size, band: slice = slice(None)) -> np.ndarray:
-  """Resizes to the padded batch, crops the padding, resizes to the original size (MaskFormer, 3 official steps).
+def to_original(maps: np.ndarray, sizes: Sizes, band: slice = slice(None)) -> np.ndarray:
+  """Resizes to the padded size, crops the padding, resizes to the original size (official steps).
 
   Args:
     maps: float32 [n, h, w], logits of masks or scores.
-    padded_size: (height, width) of the batch that the model saw.
-    image_size: (height, width) of the image in it.
-    original_size: (height, width) of the result.
+    sizes: of the image.
     band: rows of the result that are wanted; default: all.
 
   Returns:
-    float32 [n, *original_size], or only the rows of `band`.
+    float32 [n, *sizes.original], or only the rows of `band`.
   """
-  rows = _axis(maps.shape[1], padded_size[0], image_size[0], original_size[0])[band]
-  columns = _axis(maps.shape[2], padded_size[1], image_size[1], original_size[1])
-  return np.matmul(np.matmul(rows, maps), columns.T)
+  _, height, width = maps.shape
+  down = _axis(height, sizes.padded[0], sizes.image[0], sizes.original[0])[band]
+  across = _axis(width, sizes.padded[1], sizes.image[1], sizes.original[1])
+  return np.matmul(np.matmul(down, maps), across.T)
+
+
+def _axis(size: int, padded: int, cropped: int, original: int) -> np.ndarray:
+  """The three steps along one axis as one matrix float32 [original, size]."""
+  to_padded = interpolation(size, padded)
+  to_result = interpolation(cropped, original)
+  return (to_result @ to_padded[:cropped]).astype(np.float32)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-  """Logistic function in x's precision, small values too: they decide who owns a pixel that no mask is sure of."""
+  """Logistic function in x's precision; small values decide who owns an uncertain pixel."""
   return scipy.special.expit(x)
 
 

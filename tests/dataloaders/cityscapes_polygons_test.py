@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from tests.dataloaders import cityscapes_test
 from tests.dataloaders import official_polygons
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders.preparation import cityscapes
@@ -117,7 +117,7 @@ def test_against_the_pixels_of_cityscapes_own_tools(seed, tmp_path):
 
 def test_the_classes_are_those_that_detectron2_takes():
   wanted = [label.id for label in labels.labels if label.hasInstances and not label.ignoreInEval]
-  assert list(datasets.get('cityscapes_instance').contiguous_ids) == wanted
+  assert list(catalog.get('cityscapes_instance').contiguous_ids) == wanted
 
 
 def test_records_train_on_polygons_and_score_pixels(tmp_path, capsys):

@@ -9,8 +9,8 @@ from pycocotools import mask as mask_tools
 from pycocotools.coco import COCO
 
 from tests import support
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import packing
@@ -60,7 +60,7 @@ def test_panoptic_records_with_the_truth_of_the_instances_json(tmp_path):
   shards.convert(coco_panoptic.coco_splits(str(root), 'coco_panoptic')['val'], str(tmp_path), 'val', 1, 1)
   path = root / 'annotations/instances_val2017.json'
   truth, coco = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(path)), COCO(str(path))
-  class_of, checked = datasets.get('coco_panoptic').contiguous_ids, 0
+  class_of, checked = catalog.get('coco_panoptic').contiguous_ids, 0
   for example_id in truth.example_ids:
     wanted = coco.loadAnns(coco.getAnnIds(int(truth.source_id(example_id))))
     found = truth.instances(example_id)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from pycocotools.coco import COCO
 
 from tests import support
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import coco_instances
@@ -44,7 +44,7 @@ def test_as_the_json_has_them(root, tmp_path):
   convert(root, tmp_path)
   truth = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic')
   assert truth.instance_source == 'instances'
-  coco, class_of = COCO(str(root / INSTANCES)), datasets.get('coco_panoptic').contiguous_ids
+  coco, class_of = COCO(str(root / INSTANCES)), catalog.get('coco_panoptic').contiguous_ids
   counts = {}
   for example_id in truth.example_ids:
     source_id = truth.source_id(example_id)

@@ -50,7 +50,7 @@ def parsed(record: bytes, config: Parser, seed):
 
 
 def mask_of(targets, slot: int, seen) -> np.ndarray:
-  id_map = targets['id_maps'][int(targets['layer'][slot])].numpy()
+  id_map = targets['id_maps'][int(targets['plane'][slot])].numpy()
   assert not id_map[seen[0]:].any() and not id_map[:, seen[1]:].any()
   return id_map[:seen[0], :seen[1]] == slot + 1
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders.preparation import semantic
 from tf_maskformer.dataloaders.preparation import shards
@@ -53,8 +53,8 @@ def test_every_rule(tmp_path, data_set, values, classes):
 
 
 def test_every_class_of_every_data_set_has_a_label():
-  for name in datasets.names():
-    data_set = datasets.get(name)
+  for name in catalog.names():
+    data_set = catalog.get(name)
     assert sorted(c for c in data_set.class_of_label.values() if c >= 0) == list(range(data_set.num_classes))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders.preparation import shapes
 
 
@@ -27,7 +27,7 @@ def test_all_classes_crowds_and_void_occur():
     classes |= {s.class_id for s in segments}
     crowds += sum(s.is_crowd for s in segments)
     void += not np.any([s.mask for s in segments], axis=0).all()
-  assert classes == set(range(datasets.get('shapes_panoptic').num_classes))
+  assert classes == set(range(catalog.get('shapes_panoptic').num_classes))
   assert crowds > 3 and void > 10
 
 

@@ -8,7 +8,7 @@ from cityscapesscripts.evaluation import evalInstanceLevelSemanticLabeling as of
 from cityscapesscripts.helpers import labels
 from PIL import Image
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders.preparation import cityscapes
 from tf_maskformer.dataloaders.preparation import shards
@@ -78,7 +78,7 @@ def test_equal_to_the_official_script(tmp_path, monkeypatch, data_set):
   wanted = official_result(tmp_path, predictions)
 
   shards.convert(cityscapes.splits(str(tmp_path), data_set)['val'], str(tmp_path / 'records'), 'val', 1, 1)
-  truth, rows = ground_truth.GroundTruth(f'{tmp_path}/records/val*', data_set), datasets.get(data_set)
+  truth, rows = ground_truth.GroundTruth(f'{tmp_path}/records/val*', data_set), catalog.get(data_set)
   class_of = {c.name: i for i, c in enumerate(rows.classes)}
   whole, parts = CityscapesAP(rows.num_classes), [CityscapesAP(rows.num_classes) for _ in range(2)]
   for i, example_id in enumerate(truth.example_ids):

@@ -8,7 +8,7 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as offic
 from cityscapesscripts.helpers import labels
 from PIL import Image
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders.preparation import cityscapes
 from tf_maskformer.dataloaders.preparation import shards
@@ -18,7 +18,7 @@ from tf_maskformer.evaluation.mean_iou import MeanIoU
 ROAD, SKY, EGO_VEHICLE, CAR, CARAVAN, TRAIN = 7, 23, 1, 26, 29, 31
 THINGS = (24, 25, CAR, 33)
 NAMES = [f'ulm_{i:06d}_000019' for i in range(6)]
-CLASSES = datasets.get('cityscapes').classes
+CLASSES = catalog.get('cityscapes').classes
 
 
 def draw_instances(rng):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests import support
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 
 CLASSES = 4
@@ -103,7 +103,7 @@ def test_by_hand():
 def test_real_annotations_against_themselves():
   root = support.shared('data/coco_panoptic_mini/annotations')
   content = json.loads((root / 'panoptic_val2017.json').read_text())
-  data_set = datasets.get('coco_panoptic')
+  data_set = catalog.get('coco_panoptic')
   quality = PanopticQuality(data_set.num_classes, data_set.thing_classes)
   for row in content['annotations']:
     png = np.asarray(Image.open(root / 'panoptic_val2017' / row['file_name']).convert('RGB')).astype(np.int64)

@@ -102,7 +102,7 @@ def test_no_targets_at_all():
   arrays = golden('loss_only_all_empty')
   section, outputs = 'loss only, no targets at all', outputs_of(arrays, 1, 'input/')
   targets = {'id_maps': tf.zeros([2, 1, 48, 64], tf.uint8), 'classes': tf.zeros([2, 4], tf.int32),
-             'layer': tf.zeros([2, 4], tf.int32), 'valid': tf.zeros([2, 4], tf.bool)}
+             'plane': tf.zeros([2, 4], tf.int32), 'valid': tf.zeros([2, 4], tf.bool)}
   for in_graph in (False, True):
     loss = PointSetLoss(CONFIG, 7, in_graph)
     with tf.GradientTape() as tape:

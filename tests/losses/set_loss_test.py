@@ -28,7 +28,7 @@ def toy(seed=0, segments=5, queries=6, layers=1):
              'mask_logits': tf.constant(rng.normal(size=[2, 2, queries, 5, 7]).astype(np.float32) * 3)}
   targets = {'id_maps': tf.constant(rng.integers(0, segments + 1, [2, layers, 20, 27]).astype(np.uint8)),
              'classes': tf.constant(rng.integers(0, 7, [2, segments]), tf.int32),
-             'layer': tf.constant(rng.integers(0, layers, [2, segments]), tf.int32),
+             'plane': tf.constant(rng.integers(0, layers, [2, segments]), tf.int32),
              'valid': tf.constant(np.arange(segments)[None] < np.array([[segments], [2]]))}
   return outputs, targets
 
@@ -156,7 +156,7 @@ def test_both_modes_layers_and_permutations_agree(in_graph, queries):
 def test_empty_slots_change_nothing(in_graph):
   outputs, targets = toy()
   set_loss = SetLoss(Losses(), 7, in_graph)
-  more = {k: tf.pad(targets[k], [[0, 0], [0, 4]]) for k in ('classes', 'layer', 'valid')}
+  more = {k: tf.pad(targets[k], [[0, 0], [0, 4]]) for k in ('classes', 'plane', 'valid')}
   np.testing.assert_allclose(evaluate(set_loss, outputs, {**targets, **more})[2],
                              evaluate(set_loss, outputs, targets)[2], rtol=1e-6)
 

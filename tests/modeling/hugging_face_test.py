@@ -14,6 +14,7 @@ from tf_maskformer.losses.set_loss import SetLoss
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
 from tf_maskformer.modeling.postprocessing.semantic import semantic
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.tasks import initialization
 
 pytestmark = pytest.mark.slow
@@ -117,19 +118,21 @@ def confident_logits(queries=20, classes=12, height=40, width=56):
 def test_postprocessing():
   torch, transformers = pytest.importorskip('torch'), pytest.importorskip('transformers')
   class_logits, mask_logits = confident_logits()
-  things, size = set(range(12)), mask_logits.shape[1:]
+  things = set(range(12))
+  size = mask_logits.shape[1:]
+  sizes = Sizes(size, size, size)
   outputs = transformers.models.maskformer.modeling_maskformer.MaskFormerForInstanceSegmentationOutput(
       class_queries_logits=torch.tensor(class_logits)[None], masks_queries_logits=torch.tensor(mask_logits)[None])
   processor = transformers.MaskFormerImageProcessor()
   wanted = processor.post_process_semantic_segmentation(outputs, target_sizes=[size])[0].numpy()
   for first in (True, False):
-    found = semantic(class_logits, mask_logits, size, size, size, resize_first=first).argmax(axis=0)
+    found = semantic(class_logits, mask_logits, sizes, resize_first=first).argmax(axis=0)
     np.testing.assert_array_equal(found, wanted)
   answer = processor.post_process_panoptic_segmentation(
       outputs, threshold=0.8, mask_threshold=0.5, overlap_mask_area_threshold=0.8,
       label_ids_to_fuse=set(), target_sizes=[size])[0]  # where stuff is merged, their ids collide
   wanted = answer['segmentation'].numpy()
-  id_map, segments = panoptic(class_logits, mask_logits, size, size, size, things, 0.8, 0.8)
+  id_map, segments = panoptic(class_logits, mask_logits, sizes, things, 0.8, 0.8)
   assert len(segments) > 5
   np.testing.assert_array_equal(id_map, np.maximum(wanted, 0))
   assert [(s['id'], s['category_id']) for s in segments] == [(s['id'], s['label_id']) for s in answer['segments_info']]

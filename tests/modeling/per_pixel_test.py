@@ -10,6 +10,7 @@ from tf_maskformer.modeling.postprocessing import predictions
 from tf_maskformer.modeling.postprocessing.resize import to_original
 from tf_maskformer.modeling.postprocessing.semantic import semantic
 from tf_maskformer.modeling.postprocessing.semantic import semantic_labels
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.ops import resize
 
 
@@ -42,20 +43,23 @@ def test_labels_follow_the_official_steps():
   logits = np.random.default_rng(0).normal(size=[5, 7, 9]).astype(np.float32)
   enlarged = resize.bilinear(tf.constant(logits), (28, 36))[:, :25, :31]
   wanted = resize.bilinear(enlarged, (40, 17)).numpy().argmax(axis=0)
-  found = predictions.labels_of({'mask_logits': logits}, (25, 31), (25, 31), (40, 17), resize_first=False)
+  sizes = Sizes((25, 31), (25, 31), (40, 17))
+  found = predictions.labels_of({'mask_logits': logits}, sizes, resize_first=False)
   np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize('resize_first', [True, False])
 def test_bands_make_the_same_labels(resize_first, monkeypatch):
   rng = np.random.default_rng(0)
-  arguments = (rng.normal(size=[6, 5]).astype(np.float32), rng.normal(size=[6, 8, 10]).astype(np.float32) * 3,
-               (32, 40), (29, 40), (71, 33))
-  wanted = semantic(*arguments, resize_first=resize_first).argmax(axis=0)
+  class_logits = rng.normal(size=[6, 5]).astype(np.float32)
+  mask_logits = rng.normal(size=[6, 8, 10]).astype(np.float32) * 3
+  sizes = Sizes((32, 40), (29, 40), (71, 33))
+  wanted = semantic(class_logits, mask_logits, sizes, resize_first=resize_first).argmax(axis=0)
   monkeypatch.setattr('tf_maskformer.modeling.postprocessing.semantic._BAND_ELEMENTS', 4 * 33 * 6)
-  np.testing.assert_array_equal(semantic_labels(*arguments, resize_first=resize_first), wanted)
-  np.testing.assert_allclose(to_original(arguments[1], *arguments[2:], slice(5, 9)),
-                             to_original(arguments[1], *arguments[2:])[:, 5:9], atol=1e-5)
+  found = semantic_labels(class_logits, mask_logits, sizes, resize_first=resize_first)
+  np.testing.assert_array_equal(found, wanted)
+  np.testing.assert_allclose(to_original(mask_logits, sizes, slice(5, 9)),
+                             to_original(mask_logits, sizes)[:, 5:9], atol=1e-5)
 
 
 def test_segments_of_labels():

@@ -8,8 +8,8 @@ import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as mask_tools
 
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs import overrides
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.factory import build_model
@@ -61,7 +61,7 @@ def test_folder(checkpoint, tmp_path):
   predict.main(flags(checkpoint, images, output))
   rows = {r['image_id']: r for r in json.loads((output / 'predictions.json').read_text())['annotations']}
   assert sorted(rows) == ['alpha', 'color', 'gray']
-  known = {c.id for c in datasets.get('shapes_panoptic').classes}
+  known = {c.id for c in catalog.get('shapes_panoptic').classes}
   for name, size in (('color', (71, 50)), ('gray', (40, 64)), ('alpha', (33, 33))):
     png = Image.open(output / rows[name]['file_name'])
     assert png.size == size
@@ -126,7 +126,7 @@ def test_semantic_answer(checkpoint, folders):
   semantic = 'task.evaluation.panoptic=False,task.evaluation.semantic=True'
   predict.main([*flags(checkpoint, images, output), f'--params_override={semantic}'])
   rows = json.loads((output / 'predictions.json').read_text())['annotations']
-  classes = datasets.get('shapes_panoptic').classes
+  classes = catalog.get('shapes_panoptic').classes
   assert len(rows) == 3
   for row in rows:
     labels = np.asarray(Image.open(output / row['file_name']))

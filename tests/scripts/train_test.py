@@ -10,7 +10,7 @@ import pytest
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import train
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEED = (
     'runtime.distribution_strategy=one_device,runtime.num_gpus={gpus},'
     'runtime.mixed_precision_dtype=float32,task.validation_data.global_batch_size=8,'

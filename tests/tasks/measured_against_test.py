@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import schema
@@ -38,7 +38,7 @@ def write(folder, classes, regions, ids=None, instances=None):
 
 def score(truth, data_set, classes, regions, **evaluation):
   """Scores logits that say exactly these masks."""
-  row = datasets.get(data_set)
+  row = catalog.get(data_set)
   class_logits = 20.0 * np.eye(row.num_classes + 1)[classes]
   mask_logits = 40.0 * np.stack(regions)[:, ::4, ::4] - 20
   scores = Scores(Evaluation(**{'panoptic': False, **evaluation}), row, truth)
@@ -51,7 +51,7 @@ def score(truth, data_set, classes, regions, **evaluation):
 
 @pytest.mark.parametrize('data_set', ['ade20k', 'mapillary', 'coco_panoptic'])
 def test_miou_against_segments_or_labels(tmp_path, data_set):
-  row = datasets.get(data_set)
+  row = catalog.get(data_set)
   thing = min(row.thing_classes)
   stuff = next(c for c in range(row.num_classes) if c not in row.thing_classes)
   # Stripes, whose edges survive the resizing of masks to the pixel.

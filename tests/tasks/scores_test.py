@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_maskformer.configs import datasets
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.experiments import published
 from tf_maskformer.dataloaders import ground_truth
@@ -31,7 +31,7 @@ def draw_city(tmp_path_factory):
 @pytest.mark.parametrize('data_set', ['cityscapes', 'cityscapes_instance'])
 def test_cityscapes_has_its_own_precision(root, tmp_path, data_set):
   shards.convert(cityscapes.splits(str(root), data_set)['val'], str(tmp_path), 'val', 1, 1)
-  truth, row = ground_truth.GroundTruth(f'{tmp_path}/val*', data_set), datasets.get(data_set)
+  truth, row = ground_truth.GroundTruth(f'{tmp_path}/val*', data_set), catalog.get(data_set)
   example_id, = truth.example_ids
   segments = truth.instances(example_id)
   class_logits = 20 * np.eye(row.num_classes + 1)[[s['category_id'] for s in segments]]

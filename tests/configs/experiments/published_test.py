@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests import support
-from tf_maskformer.configs import datasets
 from tf_maskformer.configs import overrides
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import published
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.configs.task import PerPixel
@@ -39,7 +39,7 @@ def fields(name):
   decoder_only = lambda value: value if decodes else None
   return {
       'model': model.which_predictor, 'task': scored[0],
-      'train_images': datasets.get(task.data_set).train_examples, 'num_classes': model.num_classes,
+      'train_images': catalog.get(task.data_set).train_examples, 'num_classes': model.num_classes,
       'backbone_family': model.backbone.type, 'resnet_depth': resnet_only(resnet.depth),
       'resnet_stem': resnet_only(STEMS[resnet.stem_type]),
       'resnet_norm': resnet_only({'frozen': 'FrozenBN', 'sync': 'SyncBN'}[resnet.norm]),

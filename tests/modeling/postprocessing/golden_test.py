@@ -7,6 +7,7 @@ from tests import support
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
 from tf_maskformer.modeling.postprocessing.resize import to_original
 from tf_maskformer.modeling.postprocessing.semantic import semantic
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.ops import resize as tensor_resize
 
 
@@ -16,8 +17,9 @@ def load_golden():
 
 
 def arguments(golden, i):
-  return (golden['input/pred_logits'][i], golden['input/pred_masks'][i], golden['input/padded_size'],
-          golden['input/image_sizes'][i], golden['input/output_sizes'][i])
+  sizes = Sizes.of(
+      golden['input/padded_size'], golden['input/image_sizes'][i], golden['input/output_sizes'][i])
+  return golden['input/pred_logits'][i], golden['input/pred_masks'][i], sizes
 
 
 @pytest.mark.parametrize('image', [0, 1])
@@ -45,12 +47,13 @@ def test_semantic(golden, image, order):
 def test_no_query_left_gives_void():
   logits = np.zeros([3, 4], np.float32)
   logits[:, -1] = 9
-  id_map, segments = panoptic(logits, np.ones([3, 4, 4], np.float32), (16, 16), (16, 16), (10, 12), {0}, 0.5, 0.8)
+  masks = np.ones([3, 4, 4], np.float32)
+  id_map, segments = panoptic(logits, masks, Sizes((16, 16), (16, 16), (10, 12)), {0}, 0.5, 0.8)
   assert not id_map.any() and id_map.shape == (10, 12) and not segments
 
 
 def test_composed_resize_equals_the_three_steps():
   maps = np.random.default_rng(0).normal(size=[3, 7, 9]).astype(np.float32)
   padded = tensor_resize.bilinear(maps, (28, 36))[:, :25, :31]
-  np.testing.assert_allclose(to_original(maps, (28, 36), (25, 31), (40, 17)),
+  np.testing.assert_allclose(to_original(maps, Sizes((28, 36), (25, 31), (40, 17))),
                              tensor_resize.bilinear(padded, (40, 17)), atol=2e-6)

@@ -9,6 +9,7 @@ from tests import support
 from tf_maskformer.modeling.postprocessing.instance import instances
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
 from tf_maskformer.modeling.postprocessing.semantic import semantic
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
 
 
 @pytest.fixture(name='golden')
@@ -22,8 +23,9 @@ def noise(group):
 
 
 def arguments(golden, i):
-  return (golden['input/pred_logits'][i], golden['input/pred_masks'][i], golden['input/padded_size'],
-          golden['input/image_sizes'][i], golden['input/output_sizes'][i])
+  sizes = Sizes.of(
+      golden['input/padded_size'], golden['input/image_sizes'][i], golden['input/output_sizes'][i])
+  return golden['input/pred_logits'][i], golden['input/pred_masks'][i], sizes
 
 
 @pytest.mark.parametrize('image', [0, 1])
