@@ -5,7 +5,7 @@ from tf_maskformer.configs.backbones import ResNet
 from tf_maskformer.configs.backbones import Swin
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
-from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.experiments import table
@@ -43,7 +43,7 @@ def build(name: str) -> Experiment:
               parser=_train_parser(row, recipe)),
           validation_data=DataConfig(
               is_training=False, drop_remainder=False,
-              parser=Parser(
+              parser=ParserConfig(
                   max_layers=_layers(row), merge_classes=row.task == 'semantic', augmentation=Augmentation(
                       flip_probability=0.0, short_edges=[recipe.test_edges[0]],
                       long_edge_limit=recipe.test_edges[1]))),
@@ -85,10 +85,10 @@ def _model(row: table.Row, recipe: table.Recipe, num_classes: int) -> MaskFormer
       size_divisibility=recipe.size_divisibility if row.model == 'maskformer' else 0, **common)
 
 
-def _train_parser(row: table.Row, recipe: table.Recipe) -> Parser:
+def _train_parser(row: table.Row, recipe: table.Recipe) -> ParserConfig:
   short_edges = list(recipe.short_edges)
   if not recipe.crop:
-    return Parser(max_segments=recipe.max_segments, augmentation=Augmentation(
+    return ParserConfig(max_segments=recipe.max_segments, augmentation=Augmentation(
         crop_probability=0.5, crop_pre_short_edges=[400, 500, 600], crop_side_range=[384, 600],
         short_edges=short_edges, long_edge_limit=recipe.long_edge_limit))
   window = dict(
@@ -98,8 +98,8 @@ def _train_parser(row: table.Row, recipe: table.Recipe) -> Parser:
       # A segment that the crop removed stays as an empty mask, but for semantic labels and COCO's instances.
       drop_vanished_segments=row.task == 'semantic' or row.data_set == 'coco_instance')
   if recipe.jitter:
-    return Parser(augmentation=Augmentation(scale_jitter=list(recipe.jitter), crop_to_output=True), **window)
-  return Parser(
+    return ParserConfig(augmentation=Augmentation(scale_jitter=list(recipe.jitter), crop_to_output=True), **window)
+  return ParserConfig(
       augmentation=Augmentation(
           short_edges=short_edges, long_edge_limit=recipe.long_edge_limit, crop_to_output=True, color_jitter=True,
           legacy_nearest=row.task == 'semantic'), **window)
