@@ -1,8 +1,7 @@
 """Segments drawn over images, for people to look at."""
 
 import colorsys
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
