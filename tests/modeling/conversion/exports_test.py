@@ -1,6 +1,5 @@
 """From TensorFlow to the official names and back, bit by bit."""
 
-import json
 import pickle
 
 import numpy as np
@@ -9,6 +8,7 @@ import safetensors.numpy
 import tensorflow as tf
 
 from tests import support
+from tests.modeling import golden
 from tests.modeling import tiny
 from tests.modeling import tiny_swin
 from tf_maskformer.errors import UserError
@@ -38,12 +38,12 @@ def test_round_trip_is_bit_equal(tmp_path, ending, config):
   assert [p.name for p in tmp_path.iterdir()] == [f'model{ending}']
 
 
-def test_back_and_forth_from_the_recorded_files(tmp_path):
-  with open(support.shared('golden/mf_tiny/weights_released_naming.pkl'), 'rb') as file:
+def test_back_and_forth_from_a_released_file(tmp_path):
+  path = golden.released_file('mf_tiny', tmp_path / 'model_final.pkl')
+  with open(path, 'rb') as file:
     recorded = pickles.load('f', file)['model']
   model = build_model(tiny.config(), seed=1)
-  restore.restore(
-      model, str(support.shared('golden/mf_tiny/weights_released_naming.pkl')), restore.MODULES)
+  restore.restore(model, path, restore.MODULES)
   exports.write(exports.official_state(model, 0.1), str(tmp_path / 'x.pkl'))
   with open(tmp_path / 'x.pkl', 'rb') as file:
     written = pickle.load(file)  # plain pickle, as detectron2 reads it
@@ -54,7 +54,7 @@ def test_back_and_forth_from_the_recorded_files(tmp_path):
 
 
 def test_swin_constants_are_the_official_ones():
-  recorded = np.load(support.shared('golden/mf_swin_tiny/weights.npz'))
+  recorded = np.load(support.golden('mf_swin_tiny/weights.npz'))
   state = exports.official_state(tiny_swin.model(), 0.1)
   assert set(state) - {'criterion.empty_weight'} == set(recorded) - {'criterion.empty_weight'}
   for name in recorded:
@@ -123,13 +123,9 @@ def write(path, tensors):
 
 
 def test_swin_in_released_spelling(tmp_path):
-  released = json.loads(support.shared('golden/mf_swin_tiny/released_names.json').read_text())['map']
-  back = {ours: theirs for theirs, ours in released.items()}
-  weights = dict(np.load(support.shared('golden/mf_swin_tiny/weights.npz')))
-  file = {'model': {back.get(name, name): value for name, value in weights.items()}, '__author__': 'x'}
-  (tmp_path / 'x.pkl').write_bytes(pickle.dumps(file))
+  path = golden.released_file('mf_swin_tiny', tmp_path / 'model_final.pkl')
   model = build_model(tiny_swin.config(), seed=3)
-  assert not restore.restore(model, str(tmp_path / 'x.pkl'), restore.MODULES).missing
+  assert not restore.restore(model, path, restore.MODULES).missing
   for name, value in tiny_swin.model()(tiny_swin.batch()).items():
     np.testing.assert_array_equal(model(tiny_swin.batch())[name], value)
 
