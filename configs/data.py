@@ -5,17 +5,21 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
+from tf_maskformer.configs.fields import anything
+from tf_maskformer.configs.fields import at_least
+from tf_maskformer.configs.fields import share
+
 
 @dataclasses.dataclass
 class Augmentation(hyperparams.Config):
   """Flip, DETR's crop, shortest-edge resize, crop, color; sizes in pixels."""
-  flip_probability: float = 0.5
+  flip_probability: float = share(0.5)
   # DETR crop: with crop_probability the short side is resized to one of crop_pre_short_edges and a
   # rectangle with sides drawn from crop_side_range is cut out, before the last resize.
-  crop_probability: float = 0.0
-  crop_pre_short_edges: list[int] = dataclasses.field(default_factory=list)
-  crop_side_range: list[int] = dataclasses.field(default_factory=list)
-  short_edges: list[int] = dataclasses.field(default_factory=list)  # one is drawn; empty: no resize
+  crop_probability: float = share(0.0)
+  crop_pre_short_edges: list[int] = at_least(1, [])
+  crop_side_range: list[int] = at_least(1, [])
+  short_edges: list[int] = at_least(1, [])  # one is drawn; empty: no resize
   long_edge_limit: int = 0  # 0: none
   # Large-scale jitter instead of short_edges: the image is fitted into a share of output_size, drawn from this range.
   scale_jitter: list[float] = dataclasses.field(default_factory=list)
@@ -29,12 +33,13 @@ class Augmentation(hyperparams.Config):
 @dataclasses.dataclass
 class Parser(hyperparams.Config):
   """From a record to a padded example."""
-  output_size: list[int] = dataclasses.field(default_factory=list)  # [height, width]; empty: largest of the batch
+  output_size: list[int] = at_least(1, [])  # [height, width]; empty: largest of the batch
   # What fills an image up to output_size: a byte (0 .. 255, before normalization), or -1: zeros after it.
-  padding_byte: int = -1
-  max_segments: int = 128  # slots for target segments; the smallest that do not fit are dropped and counted
+  padding_byte: int = anything(-1)
+  # Slots for target segments; the smallest that do not fit are dropped and counted.
+  max_segments: int = at_least(1, 128)
   # Id maps of an image, 1 where segments never overlap; the segments of further ones are dropped and counted.
-  max_layers: int = 1
+  max_layers: int = at_least(1, 1)
   merge_classes: bool = False  # all segments of a class are one, crowds too: what a semantic task learns
   # Where max_layers has room for overlaps: masks of segments whose polygons the records hold are drawn at the final
   # size, officially so too; false: id maps are resized, for an input pipeline without Python (a remote TPU worker).
@@ -49,5 +54,5 @@ class DataConfig(cfg.DataConfig):
   input_path: str = ''  # file, glob, or several with commas between
   global_batch_size: int = 0  # images of all replicas; of validation 0: one per replica, so that nothing is padded
   drop_remainder: bool = True  # training only; validation never drops an image
-  shuffle_buffer_size: int = 1000  # records
+  shuffle_buffer_size: int = at_least(1, 1000)  # records
   parser: Parser = dataclasses.field(default_factory=Parser)

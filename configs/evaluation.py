@@ -4,6 +4,8 @@ import dataclasses
 
 from official.modeling import hyperparams
 
+from tf_maskformer.configs.fields import share
+
 
 @dataclasses.dataclass
 class Evaluation(hyperparams.Config):
@@ -19,7 +21,7 @@ class Evaluation(hyperparams.Config):
   instance_annotations: str = ''
   confident_pixels_only: bool = False  # panoptic pixels whose own mask is below 0.5 stay void (Mask2Former)
   instances_per_image: int = 100  # best pairs of query and class
-  object_mask_threshold: float = 0.8  # queries with a lower class score are dropped
-  overlap_threshold: float = 0.8  # a mask that keeps a smaller share of itself is dropped
+  object_mask_threshold: float = share(0.8)  # queries with a lower class score are dropped
+  overlap_threshold: float = share(0.8)  # a mask that keeps a smaller share of itself is dropped
   report_per_class: bool = True
   num_images: int = 4  # images of predictions a validation run writes to TensorBoard

@@ -4,6 +4,10 @@ import dataclasses
 
 from official.modeling import hyperparams
 
+from tf_maskformer.configs.fields import at_least
+from tf_maskformer.configs.fields import choice
+from tf_maskformer.configs.fields import share
+
 
 @dataclasses.dataclass
 class Losses(hyperparams.Config):
@@ -12,13 +16,13 @@ class Losses(hyperparams.Config):
   mask_weight: float = 20.0  # of the sigmoid focal loss
   dice_weight: float = 1.0
   no_object_weight: float = 0.1  # of the no-object class inside the class loss
-  focal_alpha: float = 0.25
+  focal_alpha: float = share(0.25)
   focal_gamma: float = 2.0
   cost_class: float = 1.0  # the matching's own weights
   cost_mask: float = 20.0
   cost_dice: float = 1.0
   # 'auto' (in the graph on TPU and under XLA, else on the host), 'host' (scipy) or 'graph'.
-  matcher: str = 'auto'
+  matcher: str = choice('auto', ('auto', 'host', 'graph'))
   # The class loss is a weighted mean over groups of so many images, whatever the number of replicas, and the groups
   # are averaged: the images per GPU of the official training. 0: one mean over the whole batch.
   images_per_normalizer: int = 0
@@ -33,9 +37,9 @@ class PointLosses(Losses):
   cost_class: float = 2.0
   cost_mask: float = 5.0
   cost_dice: float = 5.0
-  points: int = 12544  # of each mask, in the matching and in the losses (TRAIN_NUM_POINTS)
-  oversample_ratio: float = 3.0  # candidates a point of the losses, of which the uncertain ones are chosen
-  importance_ratio: float = 0.75  # share of the points that are chosen so; the others are fresh
+  points: int = at_least(1, 12544)  # of each mask, in the matching and in the losses (TRAIN_NUM_POINTS)
+  oversample_ratio: float = at_least(1, 3.0)  # candidates a point of the losses, of which the uncertain ones are chosen
+  importance_ratio: float = share(0.75)  # share of the points that are chosen so; the others are fresh
 
 
 @dataclasses.dataclass

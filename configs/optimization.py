@@ -4,12 +4,17 @@ import dataclasses
 
 from official.modeling import hyperparams
 
+from tf_maskformer.configs.fields import at_least
+from tf_maskformer.configs.fields import choice
+from tf_maskformer.configs.fields import share
+from tf_maskformer.configs.fields import share_below_one
+
 
 @dataclasses.dataclass
 class AdamW(hyperparams.Config):
   """PyTorch's AdamW: epsilon beside the bias-corrected root, decoupled decay."""
-  beta_1: float = 0.9
-  beta_2: float = 0.999
+  beta_1: float = share_below_one(0.9)
+  beta_2: float = share_below_one(0.999)
   epsilon: float = 1e-8
   weight_decay: float = 1e-4  # not on norms and embeddings
   backbone_multiplier: float = 0.1  # of the learning rate, for the backbone's variables
@@ -20,12 +25,13 @@ class AdamW(hyperparams.Config):
 class LearningRate(hyperparams.Config):
   """Factor(step) * base, times a linear warm-up."""
   base: float = 1e-4
-  schedule: str = 'multi_step'  # 'multi_step', 'poly' (to 0 at train_steps) or 'constant'
-  boundaries: list[int] = dataclasses.field(default_factory=list)  # multi_step: first step with the new rate
+  # 'poly' falls to 0 at train_steps.
+  schedule: str = choice('multi_step', ('multi_step', 'poly', 'constant'))
+  boundaries: list[int] = at_least(1, [])  # multi_step: first step with the new rate
   factor: float = 0.1  # multi_step: applied at each boundary
   power: float = 0.9  # poly
   warmup_steps: int = 0
-  warmup_factor: float = 1.0  # share of the rate at step 0
+  warmup_factor: float = share(1.0)  # share of the rate at step 0
 
 
 @dataclasses.dataclass

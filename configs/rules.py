@@ -2,46 +2,17 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Iterable
+
+from official.modeling import hyperparams
 
 from tf_maskformer import errors
+from tf_maskformer.configs import fields
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PointLosses
 from tf_maskformer.configs.model import PixelDecoder
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import PerPixel
-
-# Fields that hold one of a few values.
-_CHOICES = {
-    'task.data_set': catalog.names(),
-    'task.model.which_pixel_decoder': ['transformer_fpn', 'fpn', 'deformable'],
-    'task.model.which_predictor': ['maskformer', 'mask2former', 'per_pixel', 'per_pixel_plus'],
-    'task.model.backbone.resnet.stem_type': ['basic', 'deeplab'],
-    'task.model.backbone.resnet.norm': ['frozen', 'batch', 'sync', 'group'],
-    'task.model.backbone.resnet.depth': [14, 26, 50, 101, 152],
-    'task.model.backbone.resnet.res5_dilation': [1, 2],
-    'task.model.pixel_decoder.norm': ['group', ''],
-    'task.losses.matcher': ['auto', 'host', 'graph'],
-    'trainer.optimizer_config.learning_rate.schedule': ['multi_step', 'poly', 'constant'],
-    'trainer.best_checkpoint_metric_comp': ['higher', 'lower'],
-    'runtime.distribution_strategy': ['one_device', 'mirrored', 'multi_worker_mirrored', 'tpu'],
-    'runtime.mixed_precision_dtype': [
-        'float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'],
-}
-# Last parts of keys (fnmatch patterns) whose number lies in 0 .. 1, is at least 1, may be below 0; others
-# are at least 0. Some shares must be below 1: what remains is divided by.
-_SHARES = (
-    'flip_probability', 'crop_probability', '*dropout', '*_threshold', 'focal_alpha', 'warmup_factor',
-    'beta_1', 'beta_2', 'drop_path', 'importance_ratio')
-_BELOW_ONE = ('*dropout', 'drop_path', 'beta_1', 'beta_2')
-_AT_LEAST_ONE = (
-    'num_queries', 'num_classes', '*layers', '*heads', '*feedforward', 'hidden', '*width', '*_channels', '*points',
-    'oversample_ratio', 'embed_dim', 'window',
-    'steps_per_loop', 'train_steps', '*_interval', 'max_to_keep', 'max_segments',
-    'shuffle_buffer_size', 'num_packs', 'num_cores_per_replica')
-_MAY_BE_NEGATIVE = (
-    'validation_steps', 'task_index', 'default_shard_dim', 'recovery_max_trials', 'padding_byte')
 
 # Keys (fnmatch patterns) of the Model Garden's fields that the loop and the reader of this project do not read.
 _DATA = 'task.*_data.'
@@ -61,12 +32,7 @@ _WITHOUT_EFFECT = (
 
 def is_without_effect(key: str) -> bool:
   """Whether nothing reads the field `key`, so that setting it would be a silent mistake."""
-  return _matches(key, _WITHOUT_EFFECT)
-
-
-def choices() -> dict[str, list]:
-  """Returns the keys that hold one of a few values, with these values."""
-  return {key: list(known) for key, known in _CHOICES.items()}
+  return any(fnmatch.fnmatchcase(key, pattern) for pattern in _WITHOUT_EFFECT)
 
 
 def check_value(key: str, value: object, config: object, where: str) -> None:
@@ -79,17 +45,16 @@ def check_value(key: str, value: object, config: object, where: str) -> None:
     where: source and key, for the message.
 
   Raises:
-    UserError: the value is no known name or out of its range, or the field has no effect.
+    UserError: the value is not one that the field takes, or the field has no effect.
   """
-  if is_without_effect(key) and value != getattr(config, key.rpartition('.')[2]):
-    raise errors.UserError(f'{where} has no effect in this project; remove it')
-  if key in _CHOICES:
-    _check_choice(value, _CHOICES[key], where)
-  if key.endswith('.type'):
-    _check_choice(value, [f.name for f in dataclasses.fields(config) if f.name != 'type'], where)
-  for number in value if isinstance(value, list) else [value]:
-    if isinstance(number, (int, float)) and not isinstance(number, bool):
-      _check_range(key.rpartition('.')[2], number, isinstance(value, list), where)
+  name = key.rpartition('.')[2]
+  if is_without_effect(key):
+    if value != getattr(config, name):
+      raise errors.UserError(f'{where} has no effect in this project; remove it')
+  elif isinstance(config, hyperparams.OneOfConfig) and name == 'type':
+    fields.OneOf(tuple(f.name for f in dataclasses.fields(config) if f.name != name)).check(value, where)
+  else:
+    fields.rule(config, name).check(value, where)
 
 
 def validate(experiment: Experiment) -> None:
@@ -110,36 +75,6 @@ def validate(experiment: Experiment) -> None:
   _validate_compilation(experiment)
   seed = experiment.runtime.seed
   _require(seed < 2**31, f'runtime.seed is {seed}; it must be below {2**31}')
-
-
-def _check_choice(value: object, known: Iterable[object], where: str) -> None:
-  known = list(known)
-  if value in known:
-    return
-  if all(isinstance(k, str) for k in known):
-    close = errors.nearest(str(value), known)
-    if close:
-      raise errors.UserError(f'{where} cannot be {value!r}; did you mean {" or ".join(close)}?')
-  raise errors.UserError(f'{where} cannot be {value!r}; known: {", ".join(repr(k) for k in known)}')
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-  return any(fnmatch.fnmatchcase(name, p) for p in patterns)
-
-
-def _check_range(name: str, number: float, in_list: bool, where: str) -> None:
-  if _matches(name, _MAY_BE_NEGATIVE):
-    return
-  if _matches(name, _SHARES):
-    if not 0 <= number <= 1:
-      raise errors.UserError(f'{where} must lie in 0 .. 1, not {number}')
-    if number == 1 and _matches(name, _BELOW_ONE):
-      raise errors.UserError(f'{where} must be below 1; 1 would leave nothing')
-  elif name != 'scale_jitter' and (in_list or _matches(name, _AT_LEAST_ONE)):
-    if number < 1:
-      raise errors.UserError(f'{where} must be at least 1, not {number}')
-  elif number < 0:
-    raise errors.UserError(f'{where} must not be below 0, not {number}')
 
 
 def _require(holds: bool, message: str) -> None:

@@ -5,7 +5,10 @@ import dataclasses
 from official.core import config_definitions as cfg
 
 from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.configs.fields import at_least
+from tf_maskformer.configs.fields import choice
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PerPixelLosses
 from tf_maskformer.configs.losses import PointLosses
@@ -16,7 +19,8 @@ from tf_maskformer.configs.optimization import Optimization
 @dataclasses.dataclass
 class Segmentation(cfg.TaskConfig):
   """What every task has: a model, records, what is scored, what it starts from."""
-  data_set: str = 'coco_panoptic'  # a row of configs/datasets/catalog.py: classes, names, things, colors
+  # A row of configs/datasets/catalog.py: classes, names, things, colors.
+  data_set: str = choice('coco_panoptic', catalog.names())
   model: MaskFormer = dataclasses.field(default_factory=MaskFormer)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
   validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))
@@ -51,8 +55,12 @@ class PerPixel(Segmentation):
 @dataclasses.dataclass
 class Runtime(cfg.RuntimeConfig):
   """Hardware, precision, seed."""
-  distribution_strategy: str = 'one_device'
-  mixed_precision_dtype: str = 'float32'  # 'float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'
+  distribution_strategy: str = choice(
+      'one_device', ('one_device', 'mirrored', 'tpu'), refused={
+          'multi_worker_mirrored':
+              "training on several machines is not supported yet; use 'mirrored' on one machine"})
+  mixed_precision_dtype: str = choice(
+      'float32', ('float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'))
   seed: int = 0  # of weights, order and augmentation
   jit_compile: bool = False  # compile the whole training step with XLA (implies the in-graph matcher)
 
@@ -62,11 +70,14 @@ class Trainer(cfg.TrainerConfig):
   """Steps, intervals, guards. Intervals are in steps."""
   optimizer_config: Optimization = dataclasses.field(default_factory=Optimization)
   train_tf_while_loop: bool = False  # one call a step, so that a signal is heard after each
-  steps_per_loop: int = 20  # steps between two lines on the console
+  steps_per_loop: int = at_least(1, 20)  # steps between two lines on the console
   summary_interval: int = 100
-  checkpoint_interval: int = 1000
-  validation_interval: int = 1000
+  checkpoint_interval: int = at_least(1, 1000)
+  max_to_keep: int = at_least(1, 5)  # checkpoints
+  train_steps: int = at_least(1, 0)  # must be set
+  validation_interval: int = at_least(1, 1000)
   best_checkpoint_eval_metric: str = 'pq_all'
+  best_checkpoint_metric_comp: str = choice('higher', ('higher', 'lower'))
   max_skipped_updates: int = 20  # non-finite updates in a row after which training stops
 
 

@@ -79,7 +79,7 @@ def decode_segments(parsed: dict[str, tf.Tensor], data_set: str, polygons_replac
       map stands in their place.
 
   Returns:
-    id_maps uint16 [height, width, layers] (value k: the k-th segment, 0: void); class, layer, area int32 [n] and
+    id_maps uint16 [height, width, layers] (value k: the k-th segment, 0: void); class, plane, area int32 [n] and
     is_crowd bool [n].
   """
   is_own = tf.size(parsed['image/id_maps']) > 0
@@ -88,7 +88,7 @@ def decode_segments(parsed: dict[str, tf.Tensor], data_set: str, polygons_replac
   id_maps, classes, is_crowd, layer, area = tf.cond(
       is_own, lambda: _own_segments(parsed, id_maps_of), lambda: _model_garden_segments(parsed, table))
   id_maps.set_shape([None, None, None])
-  return {'id_maps': id_maps, 'class': classes, 'is_crowd': is_crowd, 'layer': layer, 'area': area}
+  return {'id_maps': id_maps, 'class': classes, 'is_crowd': is_crowd, 'plane': layer, 'area': area}
 
 
 def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -38,9 +38,9 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   size = tf.shape(image)[:2]
   outlined = None
   if redraws:
-    id_maps, example['layer'], outlined = polygons.redraw(example, id_maps, placement)
+    id_maps, example['plane'], outlined = polygons.redraw(example, id_maps, placement)
   labels = targets.build(
-      id_maps, example['class'], example['is_crowd'], example['layer'], example['area'], config, outlined)
+      id_maps, example['class'], example['is_crowd'], example['plane'], example['area'], config, outlined)
   if config.output_size:
     height, width = config.output_size
     check = tf.debugging.assert_less_equal(

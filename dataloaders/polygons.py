@@ -149,7 +149,7 @@ def redraw(example: dict[str, tf.Tensor], id_maps: tf.Tensor, placement: tf.Tens
     id_maps uint16 [height, width, layers], layer int32 [n], outlined bool [n], as of `draw`; without
     polygons `outlined` is False throughout.
   """
-  layer, is_crowd, polygons = example['layer'], example['is_crowd'], example['polygons']
+  layer, is_crowd, polygons = example['plane'], example['is_crowd'], example['polygons']
 
   def drawn():
     by_x_y = tf.reverse(placement, [0])

@@ -30,7 +30,7 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
 
   Returns:
     Pairs (features, targets): image uint8 [batch, height, width, 3], image_size [batch, 2]; id_maps
-    [batch, layers, height, width], classes, layer, valid [batch, segments], example_id, is_real [batch],
+    [batch, layers, height, width], classes, plane, valid [batch, segments], example_id, is_real [batch],
     original_size [batch, 2], dropped_segments [batch]. The last is a replica's batch.
 
   Raises:

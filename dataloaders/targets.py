@@ -14,7 +14,7 @@ def merge_classes(id_maps: tf.Tensor, classes: tf.Tensor, area: tf.Tensor) -> di
     area: int32 [n].
 
   Returns:
-    id_maps [height, width, 1] and class, is_crowd, layer and area [m], classes in rising order.
+    id_maps [height, width, 1] and class, is_crowd, plane and area [m], classes in rising order.
   """
   found = tf.sort(tf.unique(classes)[0])
   index = tf.searchsorted(found, classes)
@@ -22,7 +22,7 @@ def merge_classes(id_maps: tf.Tensor, classes: tf.Tensor, area: tf.Tensor) -> di
   flat = tf.reduce_max(tf.cast(id_maps, tf.int32), axis=2, keepdims=True)
   return {
       'id_maps': tf.gather(table, flat), 'class': found, 'is_crowd': tf.zeros_like(found, tf.bool),
-      'layer': tf.zeros_like(found), 'area': tf.math.unsorted_segment_sum(area, index, tf.size(found))}
+      'plane': tf.zeros_like(found), 'area': tf.math.unsorted_segment_sum(area, index, tf.size(found))}
 
 
 def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf.Tensor, area: tf.Tensor,
@@ -43,7 +43,7 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
     outlined: bool [n], segments that have not vanished although they may have no pixel; None: those with pixels.
 
   Returns:
-    id_maps [max_layers, height, width], value slot + 1 (uint8 where that suffices, else uint16); classes, layer int32
+    id_maps [max_layers, height, width], value slot + 1 (uint8 where that suffices, else uint16); classes, plane int32
     and valid bool [max_segments]; dropped_segments int32, those that found no slot or id map.
   """
   slots = config.max_segments
@@ -72,7 +72,7 @@ def build(id_maps: tf.Tensor, classes: tf.Tensor, is_crowd: tf.Tensor, layer: tf
   return {
       'id_maps': tf.ensure_shape(layers, [config.max_layers, None, None]),
       'classes': padded(classes),
-      'layer': padded(layer),
+      'plane': padded(layer),
       'valid': tf.range(slots) < count,
       'dropped_segments': wanted - count,
   }

@@ -71,7 +71,7 @@ class PointSetLoss(SetLoss):
         mask_logits = tf.stop_gradient(logits_of(own)[0])
         points = _in_images(draw(i, 'match', [shape_ops.batch_size(mask_logits), c.points]), targets)
         logits = tf.transpose(point_ops.sample_shared(mask_logits, points), [0, 2, 1])
-        masks = point_ops.sample_segments(targets['id_maps'], targets['layer'], points)
+        masks = point_ops.sample_segments(targets['id_maps'], targets['plane'], points)
         entropy, dice = pairwise.point_costs(logits, masks)
         costs.append(c.cost_class * pairwise.class_cost(tf.stop_gradient(own['class_logits'][0]), targets['classes'])
                      + c.cost_mask * entropy + c.cost_dice * dice)
@@ -88,7 +88,7 @@ class PointSetLoss(SetLoss):
     chosen = self._least(certainty, num_chosen)
     fresh = _in_images(draw(prediction, 'fresh', [n, c.points - num_chosen]), targets, image)
     points = tf.concat([tf.gather(candidates, chosen, batch_dims=1), fresh], axis=1)
-    layer = tf.gather_nd(targets['layer'], tf.stack([image, slot], axis=1))
+    layer = tf.gather_nd(targets['plane'], tf.stack([image, slot], axis=1))
     masks = point_ops.sample_masks_of(targets['id_maps'], image, layer, slot, points)
 
     def losses(x, points, masks):

@@ -62,7 +62,7 @@ class SetLoss:
     mask_logits = tf.stop_gradient(outputs['mask_logits'])
     dynamic = tf.shape(mask_logits)
     size = [dynamic[i] if mask_logits.shape[i] is None else mask_logits.shape[i] for i in (3, 4)]
-    masks = mask_ops.segment_masks(targets['id_maps'], targets['layer'], size)
+    masks = mask_ops.segment_masks(targets['id_maps'], targets['plane'], size)
     inside = None
     if 'image_size' in targets:
       inside = mask_ops.inside(-(-targets['image_size'] // per_pixel.STRIDE), size)
@@ -81,7 +81,7 @@ class SetLoss:
     segments = tf.shape(targets['valid'])[1]
     if not self._in_graph:
       used = _used_slots(targets)  # the empty ones need no costs
-      targets = {**targets, **{k: targets[k][:, :used] for k in ('classes', 'layer', 'valid')}}
+      targets = {**targets, **{k: targets[k][:, :used] for k in ('classes', 'plane', 'valid')}}
     query_index = assignment.assign(self.cost(outputs, targets, seed), targets['valid'], self._in_graph)
     if not self._in_graph:
       query_index = tf.pad(query_index, [[0, 0], [0, 0], [0, segments - used]], constant_values=-1)
@@ -160,7 +160,7 @@ class SetLoss:
     del seed
     layers = query_index.shape[0]
     logits, weight, (prediction, image, slot) = self._matched(outputs, targets, query_index)
-    layer = tf.gather_nd(targets['layer'], tf.stack([image, slot], axis=1))
+    layer = tf.gather_nd(targets['plane'], tf.stack([image, slot], axis=1))
     losses = mask_losses.focal_and_dice(
         logits, targets['id_maps'], image, layer, slot, self._config.focal_alpha, self._config.focal_gamma,
         targets.get('image_size'))

@@ -81,7 +81,7 @@ class Ours:
     self.targets = {
         'id_maps': tf.constant(ids[:, None].astype(np.uint8)),
         'classes': tf.constant(padded),
-        'layer': tf.zeros([args.batch, slots], tf.int32),
+        'plane': tf.zeros([args.batch, slots], tf.int32),
         'valid': tf.constant(np.arange(slots)[None].repeat(args.batch, 0) < args.segments),
         'dropped_segments': tf.zeros([args.batch], tf.int32),
         'is_real': tf.ones([args.batch], tf.bool),

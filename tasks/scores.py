@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_maskformer.configs.datasets import DataSet
+from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import cityscapes_ap

@@ -17,6 +17,7 @@ from tf_maskformer.dataloaders import reader
 from tf_maskformer.errors import UserError
 from tf_maskformer.evaluation import report
 from tf_maskformer.modeling import factory
+from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.ops import image as image_ops
 from tf_maskformer.tasks import initialization
 from tf_maskformer.tasks import micro_batches
@@ -71,7 +72,7 @@ class SegmentationTask(base_task.Task):
   def build_model(self) -> tf_keras.Model:
     return factory.build_model(self.task_config.model, seed=self._runtime.seed)
 
-  def initialize(self, model: tf_keras.Model) -> initialization.Report | None:
+  def initialize(self, model: tf_keras.Model) -> restore.Report | None:
     """Restores `init_checkpoint`, if one is given, prints what was and was not restored, and returns that report."""
     return initialization.initialize(model, self.task_config)
 

@@ -70,7 +70,7 @@ class DataSet:
 
   @property
   def has_things_alone(self) -> bool:
-    """Whether there is not a single stuff class."""
+    """Whether every class is a thing."""
     return len(self.thing_classes) == self.num_classes
 
   @functools.cached_property

@@ -34,14 +34,14 @@ class NameTable:
     marks: patterns of names by which a file is recognized; each must match one.
     rules: the table.
     ignored: patterns of names that are no weights, beside those that never are.
-    lacks: patterns of official names that such files do not hold, so that they keep their initial values.
+    absent: patterns of official names that such files do not have, so that they keep their initial values.
     finish: changes the arrays, by official name, once all are renamed.
   """
   kind: str
   marks: tuple[str, ...]
   rules: _Rules
   ignored: tuple[str, ...] = ()
-  lacks: tuple[str, ...] = ()
+  absent: tuple[str, ...] = ()
   finish: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = lambda arrays: arrays
 
 
@@ -195,7 +195,7 @@ NAME_TABLES = (
     NameTable('official backbone', (r'backbone\..*',), _OFFICIAL[:1]),
     NameTable('Swin release', (r'patch_embed\.proj\.weight', r'layers\.0\.blocks\.0\..*'),
              [(r'((?:patch_embed|layers)\..*)', 'backbone.{0}')], ignored=(r'norm\..*', r'head\..*'),
-             lacks=(r'backbone\.norm[0-3]\..*',)),  # a classifier has no norm after its stages
+             absent=(r'backbone\.norm[0-3]\..*',)),  # a classifier has no norm after its stages
     NameTable('detectron2 ResNet', (r'stem\.conv1\.weight', r'res2\..*'),
              [(r'((?:stem\.conv|res[2-5]\.).*)', 'backbone.{0}')], ignored=(r'stem\.fc\..*', r'fc\..*', r'linear\..*')),
     NameTable('torchvision ResNet', (r'conv1\.weight', r'layer1\.0\.conv1\.weight'), _TORCHVISION,

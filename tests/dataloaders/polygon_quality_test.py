@@ -64,7 +64,7 @@ def test_overlap_with_the_official_target(tmp_path, radii):
       seen = targets['id_maps'].shape[1:]
       placement = np.array([[seen[0] / SIZE[0], 0], [seen[1] / SIZE[1], 0]])
       wanted = official_polygons.masks(instances, SIZE, placement, seen)
-      maps, layer = targets['id_maps'].numpy(), targets['layer'].numpy()
+      maps, layer = targets['id_maps'].numpy(), targets['plane'].numpy()
       found[way, scale] = np.mean([
           overlap(maps[layer[k]] == k + 1, mask) for k, mask in enumerate(wanted) if mask.any()])
   print(f'\nradius {radii[0]} to {radii[1]} px, scales {SCALES}')

@@ -23,7 +23,7 @@ def batch():
   ids = rng.integers(0, SLOTS + 1, [2, 1, *FULL]).astype(np.uint8)
   ids[1][ids[1] == SLOTS] = 0
   targets = {'id_maps': ids, 'classes': rng.integers(0, CLASSES, [2, SLOTS]).astype(np.int32),
-             'layer': np.zeros([2, SLOTS], np.int32),
+             'plane': np.zeros([2, SLOTS], np.int32),
              'valid': np.array([[True] * 3, [True, True, False]])}
   return outputs, targets
 

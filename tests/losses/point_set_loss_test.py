@@ -20,12 +20,12 @@ CONFIG = PointLosses(points=112)
 
 
 def golden(file):
-  return np.load(support.shared(f'golden/m2f_tiny/{file}.npz'))
+  return np.load(support.golden(f'm2f_tiny/{file}.npz'))
 
 
 def floor(section, group):
   """Ten times the recorded noise of a group, relative to the largest value of each array."""
-  noise = json.loads(support.shared('golden/m2f_tiny/noise_floor.json').read_text())
+  noise = json.loads(support.golden('m2f_tiny/noise_floor.json').read_text())
   return max(NOISE_FACTOR * noise[section][group]['max_rel_to_largest'], 2.4e-7)  # two units in the last place
 
 
@@ -102,7 +102,7 @@ def test_no_targets_at_all():
   arrays = golden('loss_only_all_empty')
   section, outputs = 'loss only, no targets at all', outputs_of(arrays, 1, 'input/')
   targets = {'id_maps': tf.zeros([2, 1, 48, 64], tf.uint8), 'classes': tf.zeros([2, 4], tf.int32),
-             'layer': tf.zeros([2, 4], tf.int32), 'valid': tf.zeros([2, 4], tf.bool)}
+             'plane': tf.zeros([2, 4], tf.int32), 'valid': tf.zeros([2, 4], tf.bool)}
   for in_graph in (False, True):
     loss = PointSetLoss(CONFIG, 7, in_graph)
     with tf.GradientTape() as tape:

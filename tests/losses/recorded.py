@@ -19,12 +19,12 @@ def from_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, t
       id_maps[b, 0][one > 0] = k + 1
     classes[b, :len(label)], valid[b, :len(label)] = label, True
   return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes), 'valid': tf.constant(valid),
-          'layer': tf.zeros([len(masks), SLOTS], tf.int32)}
+          'plane': tf.zeros([len(masks), SLOTS], tf.int32)}
 
 
 def targets(run: str = 'mf_tiny') -> dict[str, tf.Tensor]:
   """Returns the targets of that run's `inputs.npz`."""
-  arrays = np.load(support.shared(f'golden/{run}/inputs.npz'))
+  arrays = np.load(support.golden(f'{run}/inputs.npz'))
   return from_masks([arrays[f'padded_masks_{i}'] for i in range(2)], [arrays[f'labels_{i}'] for i in range(2)])
 
 
@@ -38,7 +38,7 @@ def from_overlapping_masks(masks: list[np.ndarray], labels: list[np.ndarray]) ->
       id_maps[b, k][one > 0] = k + 1
     classes[b, :len(label)], valid[b, :len(label)] = label, True
   return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes), 'valid': tf.constant(valid),
-          'layer': tf.repeat(tf.range(SLOTS)[None], len(masks), axis=0)}
+          'plane': tf.repeat(tf.range(SLOTS)[None], len(masks), axis=0)}
 
 
 def draw(matcher, points, prefix: str = '', matches: np.ndarray | None = None):

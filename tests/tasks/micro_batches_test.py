@@ -45,7 +45,7 @@ def image(seed, height, width):
   features = {'image': rng.integers(0, 256, [height, width, 3]).astype(np.uint8), 'image_size': [height, width]}
   targets = {
       'id_maps': id_map[None], 'classes': rng.integers(0, CLASSES, [SEGMENTS]).astype(np.int32),
-      'layer': np.zeros([SEGMENTS], np.int32), 'valid': np.ones([SEGMENTS], bool), 'example_id': seed,
+      'plane': np.zeros([SEGMENTS], np.int32), 'valid': np.ones([SEGMENTS], bool), 'example_id': seed,
       'dropped_segments': 0, 'is_real': True, 'original_size': [height, width]}
   return features, targets
 
