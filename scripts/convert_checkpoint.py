@@ -38,15 +38,15 @@ def main(argv: Sequence[str]) -> None:
   from tf_maskformer.configs.experiments import registry
   from tf_maskformer.configs.task import MaskClassification
   from tf_maskformer.modeling.conversion import exports
+  from tf_maskformer.modeling.conversion import restore
   from tf_maskformer.modeling.factory import build_model
-  from tf_maskformer.tasks import initialization
 
   experiment = registry.get(args.experiment)
   for text in args.params_override:
     overrides.apply(experiment, text)
   task = experiment.task
   model = build_model(task.model, seed=0)
-  print(initialization.restore(model, args.checkpoint, initialization.wanted_modules(args.modules)))
+  print(restore.restore(model, args.checkpoint, restore.wanted_modules(args.modules)))
   output.parent.mkdir(parents=True, exist_ok=True)
   if output.suffix in exports.ENDINGS:
     has_criterion = isinstance(task, MaskClassification)

@@ -1,6 +1,6 @@
 """Lines below the tables: what a score was measured against, where the published one differs."""
 
-from tf_maskformer.configs.datasets import DataSet
+from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 
 

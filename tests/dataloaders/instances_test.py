@@ -8,7 +8,7 @@ import tensorflow as tf
 from pycocotools import mask as mask_tools
 from pycocotools.coco import COCO
 
-from tests import support
+from tests.dataloaders import small_coco
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import annotations
@@ -37,11 +37,18 @@ def test_packing_loses_nothing_and_needs_few_maps():
   assert len(packing.pack([], (5, 6))[0]) == 1
 
 
-def test_coco_annotations_there_and_back(tmp_path):
-  root = support.shared('data/coco_panoptic_mini')
+@pytest.fixture(name='root')
+def draw(tmp_path):
+  return small_coco.write(tmp_path / 'coco')
+
+
+@pytest.mark.parametrize('kind', ['drawn', 'real'])
+def test_coco_annotations_there_and_back(kind, tmp_path):
+  root = small_coco.folder(kind, tmp_path / 'coco')
   source = coco_instances.coco_splits(str(root), 'coco_instance')['val']
   report = shards.convert(source, str(tmp_path), 'val', 2, 1)
-  assert report.written == 7 and not report.refused
+  assert report.written == {'drawn': len(small_coco.IMAGE_IDS), 'real': 7}[kind]
+  assert not report.refused
   truth = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_instance')
   coco = COCO(str(root / 'annotations/instances_val2017.json'))
   checked = 0
@@ -56,8 +63,9 @@ def test_coco_annotations_there_and_back(tmp_path):
   assert checked == len(coco.anns)
 
 
-def test_panoptic_records_with_the_truth_of_the_instances_json(tmp_path):
-  root = support.shared('data/coco_panoptic_mini')
+@pytest.mark.parametrize('kind', ['drawn', 'real'])
+def test_panoptic_records_with_the_truth_of_the_instances_json(kind, tmp_path):
+  root = small_coco.folder(kind, tmp_path / 'coco')
   shards.convert(coco_panoptic.coco_splits(str(root), 'coco_panoptic')['val'], str(tmp_path), 'val', 1, 1)
   path = root / 'annotations/instances_val2017.json'
   truth, coco = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(path)), COCO(str(path))
@@ -79,8 +87,7 @@ def test_panoptic_records_with_the_truth_of_the_instances_json(tmp_path):
     ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(tmp_path / 'x.json'))
 
 
-def test_what_is_refused(tmp_path):
-  root = support.shared('data/coco_panoptic_mini')
+def test_what_is_refused(root, tmp_path):
   for name, words in (('panoptic_val2017.json', 'not panoptic_'), ('none.json', 'do not exist')):
     with pytest.raises(UserError, match=words):
       coco_instances.CocoInstances(str(root / 'val2017'), str(root / 'annotations' / name)).rows()
@@ -94,7 +101,8 @@ def test_what_is_refused(tmp_path):
   (tmp_path / 'x.json').write_text(json.dumps(content))
   source = coco_instances.CocoInstances(str(root / 'val2017'), str(tmp_path / 'x.json'))
   report = shards.convert(source, str(tmp_path / 'records'), 'val', 1, 1)
-  assert report.written == 6 and 'no polygons or run lengths' in str(report.refused)
+  assert report.written == len(small_coco.IMAGE_IDS) - 1
+  assert 'no polygons or run lengths' in str(report.refused)
   assert mask_tools  # the oracle of the masks above
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from pycocotools.coco import COCO
 
 from tests import support
+from tests.dataloaders import small_coco
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import ground_truth
@@ -22,17 +23,20 @@ PANOPTIC, INSTANCES = 'annotations/panoptic_val2017.json', 'annotations/instance
 
 
 @pytest.fixture(name='root')
-def link_mini(tmp_path):
-  """COCO's layout with an instances JSON of its own, in which one image has no instance."""
-  mini, root = support.shared('data/coco_panoptic_mini'), tmp_path / 'coco'
-  (root / 'annotations').mkdir(parents=True)
-  for name in ('train2017', 'val2017', 'annotations/panoptic_train2017.json',
-               'annotations/panoptic_train2017', PANOPTIC, 'annotations/panoptic_val2017'):
-    (root / name).symlink_to(mini / name)
+def draw(tmp_path):
+  return small_coco.write(tmp_path / 'coco')
+
+
+def real(folder):
+  """COCO's images with an instances JSON of its own, in which one image has no instance."""
+  mini = support.shared('data/coco_panoptic_mini')
+  (folder / 'annotations').mkdir(parents=True)
+  for name in ('val2017', PANOPTIC, 'annotations/panoptic_val2017'):
+    (folder / name).symlink_to(mini / name)
   content = json.loads((mini / INSTANCES).read_text())
   content['annotations'] = [a for a in content['annotations'] if a['image_id'] != 46804]
-  (root / INSTANCES).write_text(json.dumps(content))
-  return root
+  (folder / INSTANCES).write_text(json.dumps(content))
+  return folder
 
 
 def convert(root, output):
@@ -40,7 +44,13 @@ def convert(root, output):
   return shards.convert(source, str(output), 'val', 1, 1)
 
 
-def test_as_the_json_has_them(root, tmp_path):
+# What to convert; the image in which one thing is annotated twice, as couch and as bed, and the pixels that these
+# share at least; and the image without instances.
+@pytest.mark.parametrize('write, double, shared, without', [
+    (small_coco.write, small_coco.WITH_DOUBLE, 1500, small_coco.WITHOUT_INSTANCES),
+    (real, 39769, 10000, 46804)], ids=['drawn', 'real'])
+def test_as_the_json_has_them(write, double, shared, without, tmp_path):
+  root = write(tmp_path / 'coco')
   convert(root, tmp_path)
   truth = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic')
   assert truth.instance_source == 'instances'
@@ -57,11 +67,11 @@ def test_as_the_json_has_them(root, tmp_path):
       np.testing.assert_array_equal(row['mask'], coco.annToMask(annotation).astype(bool))
     counts[source_id] = len(found)
   assert sum(counts.values()) == len(coco.anns)
-  assert counts['46804'] == 0  # known to have none: its sheep, a segment, is not taken instead
-  # The sofa that COCO labels twice, as couch and as bed: overlapping, so in no panoptic map.
-  cats = next(e for e in truth.example_ids if truth.source_id(e) == '39769')
-  masks = [r['mask'] for r in truth.instances(cats)]
-  assert max((a & b).sum() for i, a in enumerate(masks) for b in masks[:i]) > 10000
+  assert counts[str(without)] == 0  # known to have none: its things, segments, are not taken instead
+  # Instances that overlap, so that no panoptic map has them.
+  overlapping = next(e for e in truth.example_ids if truth.source_id(e) == str(double))
+  masks = [r['mask'] for r in truth.instances(overlapping)]
+  assert max((a & b).sum() for i, a in enumerate(masks) for b in masks[:i]) > shared
 
 
 def test_a_json_given_goes_before(root, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import support
+from tests.dataloaders import small_coco
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 
@@ -100,8 +100,9 @@ def test_by_hand():
   assert result['all']['rq'] == 100 and result['things']['num_classes'] == 1
 
 
-def test_real_annotations_against_themselves():
-  root = support.shared('data/coco_panoptic_mini/annotations')
+@pytest.mark.parametrize('kind, things, stuff', [('drawn', 4, 3), ('real', 14, 17)])
+def test_annotations_against_themselves(kind, things, stuff, tmp_path):
+  root = small_coco.folder(kind, tmp_path / 'coco') / 'annotations'
   content = json.loads((root / 'panoptic_val2017.json').read_text())
   data_set = catalog.get('coco_panoptic')
   quality = PanopticQuality(data_set.num_classes, data_set.thing_classes)
@@ -111,8 +112,8 @@ def test_real_annotations_against_themselves():
     truth = [{**s, 'category_id': data_set.contiguous_ids[s['category_id']]} for s in row['segments_info']]
     quality.update(ids, truth, ids, truth)
   result = quality.result()
-  assert result['all'] == {'pq': 100.0, 'sq': 100.0, 'rq': 100.0, 'num_classes': 31}
-  assert (result['things']['num_classes'], result['stuff']['num_classes']) == (14, 17)
+  assert result['all'] == {'pq': 100.0, 'sq': 100.0, 'rq': 100.0, 'num_classes': things + stuff}
+  assert (result['things']['num_classes'], result['stuff']['num_classes']) == (things, stuff)
 
 
 def test_nothing_seen_is_zero():

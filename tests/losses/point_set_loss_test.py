@@ -20,12 +20,12 @@ CONFIG = PointLosses(points=112)
 
 
 def golden(file):
-  return np.load(support.shared(f'golden/m2f_tiny/{file}.npz'))
+  return np.load(support.golden(f'm2f_tiny/{file}.npz'))
 
 
 def floor(section, group):
   """Ten times the recorded noise of a group, relative to the largest value of each array."""
-  noise = json.loads(support.shared('golden/m2f_tiny/noise_floor.json').read_text())
+  noise = json.loads(support.golden('m2f_tiny/noise_floor.json').read_text())
   return max(NOISE_FACTOR * noise[section][group]['max_rel_to_largest'], 2.4e-7)  # two units in the last place
 
 

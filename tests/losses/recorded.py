@@ -24,7 +24,7 @@ def from_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, t
 
 def targets(run: str = 'mf_tiny') -> dict[str, tf.Tensor]:
   """Returns the targets of that run's `inputs.npz`."""
-  arrays = np.load(support.shared(f'golden/{run}/inputs.npz'))
+  arrays = np.load(support.golden(f'{run}/inputs.npz'))
   return from_masks([arrays[f'padded_masks_{i}'] for i in range(2)], [arrays[f'labels_{i}'] for i in range(2)])
 
 

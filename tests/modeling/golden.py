@@ -4,6 +4,8 @@ The bound is ten times the recorded difference between the official float32 and 
 """
 
 import json
+import pathlib
+import pickle
 
 import numpy as np
 
@@ -17,22 +19,22 @@ class Golden:
   """One recorded run: its arrays, and how exact a comparison with them can be."""
 
   def __init__(self, run: str):
-    self._folder = f'golden/{run}'
+    self._run = run
 
   def load(self, file: str):
     """Returns the arrays of `file`.npz."""
-    return np.load(support.shared(f'{self._folder}/{file}.npz'))
+    return np.load(support.golden(f'{self._run}/{file}.npz'))
 
   def json(self, file: str):
     """Returns the content of `file`.json."""
-    return json.loads(support.shared(f'{self._folder}/{file}.json').read_text())
+    return json.loads(support.golden(f'{self._run}/{file}.json').read_text())
 
   def bound(self, section: str, group: str) -> float:
     """Returns how far a group of arrays may be off, relative to the largest value of each."""
     return NOISE_FACTOR * self.json('noise_floor')[section][group]['max_rel_to_largest']
 
   def rms_bound(self, section: str, group: str) -> float:
-    """Returns the same for the root mean square of an array's error, relative to that of the array."""
+    """Returns the same for the root mean square of an error, relative to that of the array."""
     return NOISE_FACTOR * self.json('noise_floor')[section][group]['rms_rel']
 
   def check_gradients(self, found: dict[str, np.ndarray], wanted, section: str) -> int:
@@ -88,6 +90,23 @@ def official(model, arrays) -> dict[str, np.ndarray]:
   by_ref = {e.variable.ref(): n for n, e in names.entries(model).items()}
   return {by_ref[v.ref()]: names.to_official_layout(by_ref[v.ref()], np.asarray(a))
           for v, a in zip(model.trainable_variables, arrays)}
+
+
+def released_file(run: str, path: pathlib.Path) -> str:
+  """Writes a run's weights as the published checkpoints are, and returns the path.
+
+  Those are plain pickles of NumPy 1 in which the pixel decoder has no level of its own in the
+  names, and Mask2Former's query features have an older name.
+  """
+  def released(name):
+    return name.replace('head.pixel_decoder.', 'head.').replace('.query_feat.', '.static_query.')
+
+  recorded = np.load(support.golden(f'{run}/weights.npz'))
+  weights = {released(name): value for name, value in recorded.items()}
+  content = {'model': weights, '__author__': 'third_party', 'matching_heuristics': True}
+  written = pickle.dumps(content, protocol=3)
+  path.write_bytes(written.replace(b'cnumpy._core.multiarray\n', b'cnumpy.core.multiarray\n'))
+  return str(path)
 
 
 def assign(model, weights: dict[str, np.ndarray]) -> None:

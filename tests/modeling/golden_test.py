@@ -3,35 +3,19 @@
 The bound is ten times the recorded difference between the official float32 and float64 runs.
 """
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import support
 from tests.modeling import tiny
-from tf_maskformer.modeling import parameter_groups
+from tests.modeling.golden import Golden
+from tests.modeling.golden import nchw
+from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.factory import build_model
 
-NOISE_FACTOR = 10
-
-
-def floor(section: str, group: str) -> float:
-  """Returns the recorded noise of a group relative to the largest value of its array."""
-  noise = json.loads(support.shared('golden/mf_tiny/noise_floor.json').read_text())
-  return noise[section][group]['max_rel_to_largest']
-
-
-def assert_close(actual, expected, section, group):
-  expected = np.asarray(expected)
-  bound = NOISE_FACTOR * floor(section, group) * np.abs(expected).max()
-  np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=bound)
-
-
-def nchw(x):
-  return np.transpose(x, [0, 3, 1, 2])
+GOLDEN = Golden('mf_tiny')
+assert_close = GOLDEN.assert_close
 
 
 @pytest.fixture(scope='module')
@@ -43,9 +27,9 @@ def model():
 def test_every_recorded_feature(model, compiled):
   section = 'training step'
   images, _ = tiny.batch()
-  golden = np.load(support.shared('golden/mf_tiny/forward.npz'))
+  golden = GOLDEN.load('forward')
   np.testing.assert_allclose(
-      nchw(images), np.load(support.shared('golden/mf_tiny/inputs.npz'))['images_normalized_padded'], atol=1e-6)
+      nchw(images), GOLDEN.load('inputs')['images_normalized_padded'], atol=1e-6)
   wrap = tf.function if compiled else (lambda f: f)
   features = wrap(model.backbone)(images)
   for level in '2345':
@@ -53,7 +37,8 @@ def test_every_recorded_feature(model, compiled):
   pixel = wrap(model.pixel_decoder)(features)
   mask_features, memory = pixel['mask_features'], pixel['memory']
   assert_close(nchw(memory), golden['pixel_decoder/transformer_encoder_features'], section, 'pixel decoder inner')
-  assert_close(nchw(mask_features), golden['pixel_decoder/mask_features'], section, 'pixel decoder mask_features')
+  assert_close(nchw(mask_features)[:, ::2], golden['pixel_decoder/mask_features/every_2'], section,
+               'pixel decoder mask_features')
   embeddings = wrap(model.predictor.transformer)(memory, model.predictor.query_embed.table())
   assert_close(embeddings, golden['predictor/hs'], section, 'transformer decoder inner')
   assert_close(model.predictor.mask_embed(embeddings), golden['predictor/mask_embed'], section,
@@ -69,7 +54,7 @@ def test_every_recorded_feature(model, compiled):
 def test_plain_fpn():
   model = tiny.model(plain_fpn=True)
   images, _ = tiny.batch()
-  golden = np.load(support.shared('golden/mf_tiny/plainfpn/forward.npz'))
+  golden = GOLDEN.load('plainfpn/forward')
   outputs = model(images)
   for layer in range(3):
     for ours, theirs in (('class_logits', 'pred_logits'), ('mask_logits', 'pred_masks')):
@@ -82,7 +67,7 @@ def test_plain_fpn():
     ('odd_size_divisibility_32', 'odd size forward, SIZE_DIVISIBILITY 32', 32)])
 def test_odd_sizes(model, file, section, divisor):
   images, _ = tiny.batch('odd_size', 'input/', divisor)
-  golden = np.load(support.shared(f'golden/mf_tiny/{file}.npz'))
+  golden = GOLDEN.load(file)
   outputs = model(images)
   for ours, theirs in (('class_logits', 'pred_logits'), ('mask_logits', 'pred_masks')):
     assert_close(outputs[ours][-1], golden[f'predictor/layer2/{theirs}'], section, f'predictor {theirs}')
@@ -102,10 +87,11 @@ def test_jit_compiled_equals_graph(model):
 
 
 def test_parameter_groups_are_the_official_ones(model):
-  groups = json.loads(support.shared('golden/mf_tiny/optimizer_groups.json').read_text())
+  groups = GOLDEN.json('optimizer_groups')
   official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
-  backbone = {official_names[v.ref()] for v in parameter_groups.backbone_variables(model)}
-  undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
+  multipliers = model.rate_multipliers(AdamW(backbone_multiplier=0.1))
+  backbone = {official_names[v] for v, multiplier in multipliers.items() if multiplier == 0.1}
+  undecayed = {official_names[v.ref()] for v in model.undecayed_variables()}
   trainable = {official_names[v.ref()] for v in model.trainable_variables}
   assert trainable == set(groups)
   assert backbone == {n for n, row in groups.items() if row['lr'] == pytest.approx(1e-5)}

@@ -32,10 +32,10 @@ def config(plain_fpn: bool = False, dropout: float = 0.0) -> MaskFormer:
 
 def official_weights(plain_fpn: bool = False) -> dict[str, np.ndarray]:
   """Returns the recorded weights by official name."""
-  weights = dict(np.load(support.shared('golden/mf_tiny/weights.npz')))
+  weights = dict(np.load(support.golden('mf_tiny/weights.npz')))
   if plain_fpn:
-    known = json.loads(support.shared('golden/mf_tiny/plainfpn/weight_names.json').read_text())
-    weights.update(np.load(support.shared('golden/mf_tiny/plainfpn/extra_weights.npz')))
+    known = json.loads(support.golden('mf_tiny/plainfpn/weight_names.json').read_text())
+    weights.update(np.load(support.golden('mf_tiny/plainfpn/extra_weights.npz')))
     weights = {name: weights[name] for name in known['all_names']}
   weights.pop('criterion.empty_weight', None)
   return weights
@@ -54,7 +54,7 @@ def model(plain_fpn: bool = False):
 
 def batch(file: str = 'inputs', prefix: str = '', divisor: int = 1) -> tuple[tf.Tensor, np.ndarray]:
   """Returns recorded images as (normalized images [batch, height, width, 3], image sizes [batch, 2])."""
-  arrays = np.load(support.shared(f'golden/mf_tiny/{file}.npz'))
+  arrays = np.load(support.golden(f'mf_tiny/{file}.npz'))
   images = [arrays[f'{prefix}image_{i}'].transpose(1, 2, 0) for i in range(2)]
   sizes = np.array([p.shape[:2] for p in images])
   height, width = -(-sizes.max(0) // divisor) * divisor

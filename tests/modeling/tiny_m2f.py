@@ -29,20 +29,20 @@ def config() -> MaskFormer:
 def model():
   """Returns the model with the recorded weights; every name on both sides is used once."""
   result = build_model(config())
-  weights = dict(np.load(support.shared('golden/m2f_tiny/weights.npz')))
+  weights = dict(np.load(support.golden('m2f_tiny/weights.npz')))
   golden.assign(result, weights)
   return result
 
 
 def batch() -> tf.Tensor:
   """Returns the recorded images, normalized and padded, [batch, height, width, 3]."""
-  arrays = np.load(support.shared('golden/m2f_tiny/inputs.npz'))
+  arrays = np.load(support.golden('m2f_tiny/inputs.npz'))
   return tf.constant(arrays['images_normalized_padded'].transpose(0, 2, 3, 1))
 
 
 def odd_batch() -> tf.Tensor:
   """Returns the two images of `odd_size`, normalized and padded to the larger."""
-  arrays = np.load(support.shared('golden/m2f_tiny/odd_size.npz'))
+  arrays = np.load(support.golden('m2f_tiny/odd_size.npz'))
   images = [arrays[f'input/image_{i}'].transpose(1, 2, 0) for i in range(2)]
   sizes = np.array([p.shape[:2] for p in images])
   padded = np.zeros([2, *sizes.max(0), 3], np.uint8)

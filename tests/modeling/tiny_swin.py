@@ -29,20 +29,20 @@ def config(window: int = 7, drop_path: float = 0.0) -> MaskFormer:
 def model(window: int = 7):
   """Returns the model with the recorded weights; every name on both sides is used once."""
   result = build_model(config(window))
-  weights = dict(np.load(support.shared('golden/mf_swin_tiny/weights.npz')))
+  weights = dict(np.load(support.golden('mf_swin_tiny/weights.npz')))
   if window == 4:
-    weights.update(np.load(support.shared('golden/mf_swin_tiny/window4_extra_weights.npz')))
+    weights.update(np.load(support.golden('mf_swin_tiny/window4_extra_weights.npz')))
   golden.assign(result, weights)
   return result
 
 
 def batch() -> tf.Tensor:
   """Returns the recorded images, normalized and padded, [batch, height, width, 3]."""
-  arrays = np.load(support.shared('golden/mf_swin_tiny/inputs.npz'))
+  arrays = np.load(support.golden('mf_swin_tiny/inputs.npz'))
   return tf.constant(arrays['images_normalized_padded'].transpose(0, 2, 3, 1))
 
 
 def image(file: str) -> tf.Tensor:
   """Returns the one image of `window7_67x93` or `window4`, normalized."""
-  image = np.load(support.shared(f'golden/mf_swin_tiny/{file}.npz'))['input/image_0'].transpose(1, 2, 0)[None]
+  image = np.load(support.golden(f'mf_swin_tiny/{file}.npz'))['input/image_0'].transpose(1, 2, 0)[None]
   return image_ops.normalize(tf.constant(image), tf.constant([image.shape[1:3]]))

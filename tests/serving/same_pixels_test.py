@@ -9,14 +9,15 @@ from PIL import Image
 
 from tests import support
 from tests.dataloaders import decoder_test
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import reader
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.modeling.conversion import exports
+from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.serving.predictor import Predictor
-from tf_maskformer.tasks import initialization
 from tf_maskformer.tasks.factory import build_task
 
 
@@ -55,8 +56,8 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   # The weights go through a file of the official form on both roads.
   exports.write(exports.official_state(build_model(task.model, seed=0), 0.1), str(tmp_path / 'model_final.pkl'))
   model = build_model(task.model, seed=1)
-  initialization.restore(model, str(tmp_path / 'model_final.pkl'), initialization.MODULES)
+  restore.restore(model, str(tmp_path / 'model_final.pkl'), restore.MODULES)
   step = build_task(task).validation_step(batch, model)
-  found, _ = Predictor(model, task)._logits(resized)
+  found, _ = Predictor(model, task, catalog.get(task.data_set))._logits(resized)
   for name, value in found.items():
     np.testing.assert_allclose(value, step[name][0], rtol=0, atol=1e-5, err_msg=name)

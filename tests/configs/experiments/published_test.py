@@ -4,19 +4,15 @@ import json
 
 import pytest
 
-from tests import support
+from tests.configs.experiments import recipes
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import published
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.configs.task import PerPixel
 
+RESULTS = {'PQ': 'pq_all', 'mIoU': 'miou', 'AP': 'ap'}  # what evaluations call a score
 STEMS = {'basic': 'one_7x7_convolution', 'deeplab': 'three_3x3_convolutions'}
-
-
-def recipe(name):
-  rows = json.loads(support.shared('reference/recipes.json').read_text())
-  return {row['experiment_name']: row for row in rows}[name]
 
 
 def fields(name):
@@ -83,7 +79,7 @@ def fields(name):
       'train_pad_to': train.output_size if train.padding_byte >= 0 else None,
       'image_pad_value': train.padding_byte if train.padding_byte >= 0 else None,
       'test_short_edge': test.short_edges[0], 'test_long_edge_limit': test.long_edge_limit,
-      'published_pictures_per_gpu': losses.images_per_normalizer,
+      'published_images_per_gpu': losses.images_per_normalizer,
       'batch_size': e.task.train_data.global_batch_size, 'max_iterations': e.trainer.train_steps,
       'schedule': rate.schedule, 'poly_power': rate.power if poly else None,
       'step_milestones': None if poly else rate.boundaries, 'step_factor': None if poly else rate.factor,
@@ -102,7 +98,8 @@ def fields(name):
 
 @pytest.mark.parametrize('name', table.PUBLISHED)
 def test_every_field(name):
-  wanted, found = recipe(name), fields(name)
+  wanted = recipes.published()[name]
+  found = fields(name)
   if name.startswith('mask2former_ade20k_instance'):  # these leave all answers on, and only AP is scored
     wanted = {**wanted, 'object_mask_threshold': None, 'overlap_threshold': None}
   differences = {key: (value, wanted[key]) for key, value in found.items() if value != wanted[key]}
@@ -112,9 +109,15 @@ def test_every_field(name):
 
 @pytest.mark.parametrize('name', table.PUBLISHED)
 def test_what_is_not_a_plain_field(name):
-  wanted, e = recipe(name), published.build(name)
-  assert table.PUBLISHED[name].source == wanted['id']
-  assert float(table.PUBLISHED[name].expected.split()[1]) == wanted['published_scores'][0]['value']
+  wanted = recipes.published()[name]
+  e = published.build(name)
+  row = table.PUBLISHED[name]
+  assert row.source == wanted['id']
+  published_score = wanted['published_scores'][0]
+  assert row.score == published_score['value']
+  assert row.expected == f"{published_score['metric']} {published_score['value']}"
+  assert row.metric == RESULTS[published_score['metric']]
+  assert e.trainer.best_checkpoint_eval_metric == row.metric
   rate, evaluation = e.trainer.optimizer_config.learning_rate, e.task.evaluation
   if wanted['warmup_has_effect']:
     assert (rate.warmup_steps, rate.warmup_factor) == (wanted['warmup_iterations'], wanted['warmup_start_factor'])
@@ -129,7 +132,7 @@ def test_what_is_not_a_plain_field(name):
   assert e.task.train_data.parser.augmentation.legacy_nearest == (wanted['mapper'] == 'mask_former_semantic')
   # No GPU padded an image to another; windows of one size need no parts.
   window = e.task.train_data.parser.output_size
-  assert e.task.micro_batch_size == (0 if window else wanted['published_pictures_per_gpu'])
+  assert e.task.micro_batch_size == (0 if window else wanted['published_images_per_gpu'])
   assert (table.PUBLISHED[name].precision == 'float16 AMP') == wanted['mixed_precision_float16']
   # The official recipes have no limit; 255 is what bytes can count.
   many = wanted['dataset'].startswith(('mapillary', 'ade20k')) and wanted['task'] != 'semantic'
@@ -141,8 +144,7 @@ def test_what_is_not_a_plain_field(name):
 
 
 def test_no_published_row_is_missing():
-  rows = json.loads(support.shared('reference/recipes.json').read_text())
-  assert set(table.PUBLISHED) == {r['experiment_name'] for r in rows}
+  assert set(table.PUBLISHED) == set(recipes.published())
 
 
 @pytest.mark.parametrize('name', ['maskformer_ade20k_semantic_swin_large', 'per_pixel_plus_coco_stuff10k_semantic'])

@@ -1,7 +1,9 @@
 """Names and shapes of the published models: every tensor of every list has its place, and every place its tensor."""
 
+import functools
 import gc
 import json
+import lzma
 import math
 import re
 
@@ -11,13 +13,13 @@ import tensorflow as tf
 import tf_keras
 
 from tests import support
+from tests.configs.experiments import recipes
 from tf_maskformer.configs.experiments import published
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import sources
 from tf_maskformer.modeling.factory import build_model
 
-FOLDER = 'reference/checkpoint_names'
 DATA = {'coco_panoptic': 'coco', 'ade20k': 'ade20k150', 'ade20k_full': 'ade20kfull847', 'cityscapes': 'cityscapes19',
         'coco_stuff10k': 'cocostuff10k171', 'mapillary': 'mapillary65'}
 BACKBONES = {'swin_base': 'swin_base_in21k_384', 'swin_large': 'swin_large_in21k_384'}
@@ -33,9 +35,16 @@ def list_of(name):
   return f'maskformer_{DATA[row.data_set]}_{row.task}_{backbone}'.replace('coco_panoptic_panoptic', 'coco_panoptic')
 
 
+@functools.cache
+def checkpoint_names():
+  """Returns the lists of published files: file -> tensor's name -> [shape, dtype]."""
+  with lzma.open(support.data('checkpoint_names.json.xz')) as file:
+    return json.load(file)
+
+
 def read(file):
-  rows = [line.split('\t') for line in support.shared(f'{FOLDER}/{file}.txt').read_text().splitlines()]
-  return {n: (() if shape == 'scalar' else tuple(map(int, shape.split('x'))), dtype) for n, shape, dtype in rows}
+  """Returns a list: name -> (shape, dtype)."""
+  return {n: (tuple(shape), dtype) for n, (shape, dtype) in checkpoint_names()[file].items()}
 
 
 def filled(entries):
@@ -98,8 +107,7 @@ def test_every_name_and_shape(name):
 
 @pytest.mark.parametrize('name', some_slow(table.PUBLISHED))
 def test_number_of_trained_parameters(name):
-  rows = json.loads(support.shared('reference/recipes.json').read_text())
-  wanted = {row['experiment_name']: row['trainable_parameters'] for row in rows}[name]
+  wanted = recipes.published()[name]['trainable_parameters']
   assert sum(math.prod(shape) for shape, trained in variables_of(name).values() if trained) == wanted
 
 
@@ -116,15 +124,14 @@ def thin(listed):
     'mask2former_coco_panoptic_swin_large_in21k_384_q200'])
 def test_both_spellings_and_the_doubled_one_are_the_same(older):
   current = thin(read(older))
-  respelled = sources._respelled  # pylint: disable=protected-access
-  wanted = respelled('file', current)
+  wanted = sources.renamed('file', current)
   released = 'released_spelling' if older.startswith('mask2former') else 'older_spelling'
   by_older = dict(zip(read(f'{older}.{released}'), current.values()))
   doubled = {re.sub(r'^sem_seg_head\.pixel_decoder', 'sem_seg_head.pixel_decoder.pixel_decoder', n): a
              for n, a in current.items()}
   wrapped = {f'module.{n}': a for n, a in current.items()}
   for other in (by_older, doubled, wrapped):
-    found = respelled('file', other)
+    found = sources.renamed('file', other)
     assert set(found.arrays) == set(wanted.arrays)
     for name, array in wanted.arrays.items():
       np.testing.assert_array_equal(found.arrays[name], array)
@@ -145,13 +152,13 @@ def test_both_spellings_and_the_doubled_one_are_the_same(older):
     slow('backbone_swin_official_swin_large_patch4_window12_384_22k', 'maskformer_coco_panoptic_swin_large', 8)])
 def test_backbone_files(file, name, missing):
   listed = read(file)
-  source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
+  source = sources.renamed('file', filled(listed))
   wanted = {n: shape for n, (shape, _) in variables_of(name).items() if n.startswith('backbone.')}
   found = {n: a.shape for n, a in source.arrays.items()}
   assert found.items() <= wanted.items()
   absent = set(wanted) - set(found)
   assert len(absent) == missing
-  assert all(any(re.fullmatch(p, n) for p in source.lacks) for n in absent)
+  assert all(any(re.fullmatch(p, n) for p in source.absent) for n in absent)
 
 
 @pytest.mark.parametrize('file, name', [
@@ -164,7 +171,7 @@ def test_backbone_files(file, name, missing):
     slow('hf_mask2former_swin_large_coco_panoptic_q200', 'mask2former_coco_panoptic_swin_large')])
 def test_hugging_face_files(file, name):
   listed = read(file)
-  source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
+  source = sources.renamed('file', filled(listed))
   assert {n: a.shape for n, a in source.arrays.items()} == {n: shape for n, (shape, _) in variables_of(name).items()}
   merged = 2 * len([n for n in listed if re.search(r'(\.key|k_proj)\.', n)])
   assert len(source.arrays) + merged + len(source.ignored) == len(listed)

@@ -13,7 +13,7 @@ from tf_maskformer.ops import resize as tensor_resize
 
 @pytest.fixture(name='golden')
 def load_golden():
-  return np.load(support.shared('golden/mf_tiny/inference.npz'))
+  return np.load(support.golden('mf_tiny/inference.npz'))
 
 
 def arguments(golden, i):
@@ -41,7 +41,8 @@ def test_semantic(golden, image, order):
   key = f'semantic/{order}/image{image}'
   whole = key in golden
   wanted = golden[key if whole else f'{key}/every_3']
-  np.testing.assert_allclose(scores if whole else scores[:, ::3, ::3], wanted, atol=10 * 9.2e-7)
+  # Ten times the recorded noise of 9.23e-7, rounded down.
+  np.testing.assert_allclose(scores if whole else scores[:, ::3, ::3], wanted, atol=9.2e-6)
 
 
 def test_no_query_left_gives_void():

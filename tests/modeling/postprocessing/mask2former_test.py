@@ -14,11 +14,11 @@ from tf_maskformer.modeling.postprocessing.sizes import Sizes
 
 @pytest.fixture(name='golden')
 def load_golden():
-  return np.load(support.shared('golden/m2f_tiny/inference.npz'))
+  return np.load(support.golden('m2f_tiny/inference.npz'))
 
 
 def noise(group):
-  floors = json.loads(support.shared('golden/m2f_tiny/noise_floor.json').read_text())
+  floors = json.loads(support.golden('m2f_tiny/noise_floor.json').read_text())
   return 10 * floors['inference on given logits'][group]['max_abs']
 
 

@@ -1,0 +1,89 @@
+"""Settles what an experiment is: where it starts from, and what changes it, in the order of strength.
+
+The stronger first: `--params_override`, `--config_file`, environment variables (programs that document
+them), and the registered experiment or, of a run, its params.yaml.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from tf_maskformer.configs import environment
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs import rules
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.configs.task import Experiment
+from tf_maskformer.errors import UserError
+
+PARAMS = 'params.yaml'
+
+
+def settle(
+    experiment: Experiment, config_files: Sequence[str] = (), changes: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None, tpu: str = '') -> None:
+  """Changes an experiment in place by everything that a user may set, and validates it.
+
+  Args:
+    experiment: as registered, or as a run's folder has it.
+    config_files: names of YAML or JSON files; a later one is stronger.
+    changes: texts of --params_override; a later one is stronger.
+    environ: environment variables; what they change is printed. None: they are not looked at.
+    tpu: address of a TPU, which sets the strategy; empty: none.
+
+  Raises:
+    UserError: a setting is wrong, or settings contradict each other.
+  """
+  if environ is not None:
+    environment.apply(experiment, environ)
+  if tpu:
+    environment.use_tpu(experiment, tpu)
+  for path in config_files:
+    overrides.apply_file(experiment, path)
+  for text in changes:
+    overrides.apply(experiment, text)
+  rules.validate(experiment)
+
+
+def has_params(folder: str) -> bool:
+  """Whether a folder holds the params.yaml of a run."""
+  return tf.io.gfile.exists(os.path.join(folder, PARAMS))
+
+
+def of_run(folder: str) -> tuple[str, Experiment]:
+  """Returns the name and the experiment of a run, as the params.yaml in its folder has it.
+
+  Fields that are no longer known are left out and named; fields that are new have their defaults.
+
+  Raises:
+    UserError: the file is missing or damaged, or its experiment or a value is unknown.
+  """
+  path = os.path.join(folder, PARAMS)
+  values = dict(overrides.read_file(path))
+  name = values.pop('experiment', None)
+  if not isinstance(name, str):
+    raise UserError(f'{path} does not name its experiment; give --experiment')
+  experiment = registry.get(name)
+  removed = []
+  known = _known(values, experiment, '', removed)
+  if removed:
+    print(f'{path}: not used, since this version has no such fields: {", ".join(removed)}', flush=True)
+  overrides.apply_values(experiment, known, path)
+  return name, experiment
+
+
+def _known(values: Mapping, config, prefix: str, removed: list[str]) -> dict:
+  """Returns the values whose fields exist; appends the dotted names of the others to `removed`.
+
+  Of the model every value is kept: without one of them it would be another model.
+  """
+  known = {}
+  for name, value in values.items():
+    key = f'{prefix}{name}'
+    if not hasattr(config, name) and not key.startswith('task.model.'):
+      removed.append(key)
+      continue
+    field = getattr(config, name, None)
+    is_group = isinstance(value, Mapping) and hasattr(field, 'as_dict')
+    known[name] = _known(value, field, f'{key}.', removed) if is_group else value
+  return known
