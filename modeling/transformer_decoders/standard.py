@@ -10,8 +10,8 @@ from tf_maskformer.modeling.layers.linear import Embedding
 from tf_maskformer.modeling.layers.linear import Linear
 from tf_maskformer.modeling.layers.norms import LayerNorm
 from tf_maskformer.modeling.layers.transformer import DecoderLayer
+from tf_maskformer.ops import masks as mask_ops
 from tf_maskformer.ops import position
-from tf_maskformer.ops import products
 from tf_maskformer.ops import shape as shape_ops
 
 
@@ -120,5 +120,5 @@ def mask_outputs(mask_embeddings: tf.Tensor, mask_features: tf.Tensor, training:
     mask_features: [batch, height, width, channels].
     training: whether a loss will be taken.
   """
-  outputs = {'mask_logits': products.mask_logits(mask_embeddings, mask_features)}
+  outputs = {'mask_logits': mask_ops.mask_logits(mask_embeddings, mask_features)}
   return {**outputs, 'mask_embeddings': mask_embeddings, 'mask_features': mask_features} if training else outputs
