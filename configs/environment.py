@@ -1,11 +1,13 @@
-"""The environment variables that change a registered experiment; read nowhere else.
+"""The environment variables that change an experiment; read nowhere else.
 
-They are applied when an experiment is looked up, below `--config_file` and `--params_override`. An empty
-variable counts as one that is not set.
+Programs that document them apply them (`experiments.settings`), below `--config_file` and
+`--params_override`; code that uses the library as a module never does. An empty variable counts as one
+that is not set.
 """
 
 import math
 import os
+import pathlib
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -22,7 +24,7 @@ def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> li
   """Changes `experiment` in place as the environment says, and prints what it changed.
 
   Args:
-    experiment: as registered.
+    experiment: as registered, or as a run's folder has it.
     environ: the variables; TFRECORDS_DIR, RESNET_CKPT, MASKFORMER_CKPT, TRAIN_BATCH_SIZE, EVAL_BATCH_SIZE,
       BASE_LR, IMG_SIZE, NO_OBJ_CLS_WEIGHT, DEEP_SUPERVISION, ON_TPU and TPU_NAME are looked at.
 
@@ -43,9 +45,11 @@ def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> li
 
 
 def model_dir(experiment_name: str, environ: Mapping[str, str] = os.environ) -> str:
-  """Returns the folder of a run: MODEL_DIR, else runs/<experiment> in the project."""
-  root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-  return environ.get('MODEL_DIR', '').strip() or os.path.join(root, 'runs', experiment_name)
+  """Returns the folder of a run: MODEL_DIR, else runs/<experiment> in the checkout or, of an
+  installation, in the working directory."""
+  checkout = pathlib.Path(__file__).resolve().parent.parent
+  root = checkout if (checkout / 'pyproject.toml').is_file() else pathlib.Path.cwd()
+  return environ.get('MODEL_DIR', '').strip() or str(root / 'runs' / experiment_name)
 
 
 def use_tpu(experiment: Experiment, address: str) -> None:

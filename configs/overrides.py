@@ -54,9 +54,23 @@ def apply_file(experiment: Experiment, path: str) -> None:
   Raises:
     UserError: the file is missing, empty or no YAML; else as `apply`.
   """
+  apply_values(experiment, read_file(path), path)
+
+
+def apply_values(experiment: Experiment, values: Mapping, source: str) -> None:
+  """Changes `experiment` in place as `values` say; groups are nested or dotted.
+
+  Args:
+    experiment: a registered experiment.
+    values: from key to value, as a YAML file has them.
+    source: what the error messages call them.
+
+  Raises:
+    UserError: as `apply`.
+  """
   changes = []
-  for key, value in _read_file(path).items():
-    changes.extend(_resolve(experiment, str(key), value, f'{path}: {key}'))
+  for key, value in values.items():
+    changes.extend(_resolve(experiment, str(key), value, f'{source}: {key}'))
   _set(changes)
 
 
@@ -232,7 +246,12 @@ def _set(changes: Sequence[tuple]) -> None:
     setattr(config, name, value)
 
 
-def _read_file(path: str) -> Mapping:
+def read_file(path: str) -> Mapping:
+  """Returns what a YAML or JSON file of settings holds, not yet checked.
+
+  Raises:
+    UserError: the file is missing, empty, or neither YAML nor JSON with keys and values.
+  """
   if not path.endswith(FILE_ENDINGS):
     raise errors.UserError(f'configuration file {path} has another ending than {", ".join(FILE_ENDINGS)}')
   try:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from tf_maskformer.dataloaders.preparation import semantic
-from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.dataloaders import label_images
+from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.errors import UserError
 
-_FIELD, _SUFFIX = 'task.evaluation.semantic_labels', '.png'
+_FIELD = 'task.evaluation.semantic_labels'
+_SUFFIX = '.png'
 
 
 class SemanticLabels:
@@ -26,8 +27,8 @@ class SemanticLabels:
     """Finds the label of each image.
 
     Args:
-      folder: of the PNGs, looked through with all folders below it.
-      data_set: row of configs/datasets/catalog.py, which says what the values mean.
+      folder: of the PNGs, searched with all folders below it.
+      data_set: name in configs/datasets/catalog.py; says what the values mean.
       images: (source id, file name) per validation record.
       input_path: the validation records, for messages.
 
@@ -36,46 +37,49 @@ class SemanticLabels:
     """
     self._data_set = data_set
     if not tf.io.gfile.isdir(folder):
-      raise UserError(
-          f'{_FIELD}={folder} is no folder; give the folder of the label PNGs or unset it')
-    there = _labels_below(folder)
-    self._paths, missing = {}, []
+      raise UserError(f'{_FIELD}={folder} is not a directory; give the folder of the label PNGs '
+                      'or unset it')
+    path_of = _labels_below(folder)
+    self._paths = {}
+    missing = []
     for source_id, file_name in images:
-      name = next((n for n in (source_id, os.path.splitext(file_name)[0]) if n in there), None)
-      if name is None:
+      stems = (source_id, os.path.splitext(file_name)[0])
+      stem = next((stem for stem in stems if stem in path_of), None)
+      if stem is None:
         missing.append(source_id)
       else:
-        self._paths[source_id] = there[name]
+        self._paths[source_id] = path_of[stem]
     if missing:
       raise UserError(
-          f'{_FIELD}={folder} lacks the labels of {len(missing)} images of {input_path}, '
+          f'{_FIELD}={folder} does not have the labels of {len(missing)} images of {input_path}, '
           f'{min(missing)}{_SUFFIX} for one; give the folder of the same split')
 
   def read(self, source_id: str, size: tuple[int, int]) -> np.ndarray:
-    """Returns the classes of an image, whole numbers [height, width], -1 where void.
+    """Returns the classes of an image, integers [height, width], -1 where void.
 
     Args:
       source_id: of the image's record.
       size: (height, width) of the image.
 
     Raises:
-      UserError: the label cannot be decoded, has another size, or a value that means nothing.
+      UserError: the label cannot be decoded, has another size, or a value without a meaning.
     """
     path = self._paths[source_id]
     try:
-      return semantic.classes_of(semantic.read_label(path, size), self._data_set, path)
-    except shards.Refused as e:
-      raise UserError(
-          f'{_FIELD} cannot be used: {e}; give the labels that belong to data set {self._data_set}'
-      ) from e
+      label = label_images.read(path, size)
+      return label_images.classes_of(label, self._data_set, path)
+    except UnusableImage as e:
+      raise UserError(f'{_FIELD} cannot be used: {e}; give the labels that belong to data set '
+                      f'{self._data_set}') from e
 
 
 def _labels_below(folder: str) -> dict[str, str]:
   """Returns the path of each PNG by its path relative to the folder, without the suffix."""
-  found = {}
-  for place, _, names in tf.io.gfile.walk(folder):
-    below = place[len(folder):].strip('/')
+  path_of = {}
+  for current, _, names in tf.io.gfile.walk(folder):
+    below = current[len(folder):].strip('/')
     for name in names:
       if name.endswith(_SUFFIX):
-        found[posixpath.join(below, name.removesuffix(_SUFFIX))] = posixpath.join(place, name)
-  return found
+        stem = posixpath.join(below, name.removesuffix(_SUFFIX))
+        path_of[stem] = posixpath.join(current, name)
+  return path_of

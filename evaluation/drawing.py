@@ -1,69 +1,131 @@
-"""Panoptic maps drawn over images, for people to look at."""
+"""Segments drawn over images, for people to look at."""
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-_SMALLEST = 256  # pixels; smaller images are enlarged so that contours and names can be read
+from tf_maskformer.evaluation import captions
+from tf_maskformer.evaluation import legend
+
+_SMALLEST = 384  # pixels; smaller images are enlarged so that contours and names can be read
+_OPACITY = 0.55  # of the colors
+_OUTLINE = 1 / 700  # width by the shorter side
+# Of the instances of a class, one after the other: shift of the hue (turns), share of white (above 0)
+# or black (below 0) that is mixed in.
+_SHADES = (
+    (0.0, 0.0), (0.04, 0.2), (-0.05, -0.2), (0.08, -0.1), (-0.08, 0.25), (0.03, -0.35), (-0.03, 0.4))
 
 
-def _enlarge(array: np.ndarray, nearest: bool) -> np.ndarray:
-  factor = -(-_SMALLEST // max(array.shape[:2]))
-  size = (array.shape[1] * factor, array.shape[0] * factor)
-  how = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
-  return array if factor < 2 else np.asarray(Image.fromarray(array).resize(size, how))
+def shade(color: Sequence[int], number: int) -> captions.Color:
+  """Returns the color of the `number`-th instance of a class: near the class's, told apart by eye."""
+  turn, mixed_in = _SHADES[number % len(_SHADES)]
+  hue, lightness, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in color))
+  turned = np.array(colorsys.hls_to_rgb((hue + turn) % 1, lightness, saturation))
+  target = 1.0 if mixed_in > 0 else 0.0
+  mixed = turned + abs(mixed_in) * (target - turned)
+  red, green, blue = (round(255 * float(channel)) for channel in mixed)
+  return red, green, blue
 
 
-def draw_panoptic(image: np.ndarray, id_map: np.ndarray, segments: list[dict], classes) -> np.ndarray:
-  """Colors every segment by its class, shades apart within a class, with contours and names; void stays as it is.
+def draw_panoptic(image: np.ndarray, id_map: np.ndarray, segments: Sequence[Mapping[str, Any]],
+                  classes: Sequence[Any], with_legend: bool = False) -> np.ndarray:
+  """Colors every segment by its class, shades apart within a class, with outlines and captions.
+
+  A caption is the class's name and, where there is one, the score. Void stays as it is.
 
   Args:
     image: uint8 [height, width, 3].
     id_map: whole numbers [height, width], 0 = void.
-    segments: dicts of id and category_id (class).
+    segments: dicts of id and category_id (class), and score if known.
     classes: with name and color each, by class.
+    with_legend: adds a legend of the classes in the image, those of the largest area first.
 
   Returns:
-    uint8, the image's size or, for small images, a whole multiple of it.
+    uint8, the image's size or, for small images, a whole multiple of it; with a legend wider or higher.
   """
-  image, id_map = _enlarge(image, False), _enlarge(id_map.astype(np.int32), True)
-  drawn = image.astype(np.float32)
-  seen = {}
-  for segment in segments:
-    category = segment['category_id']
-    shade = 1 - 0.18 * (seen.get(category, 0) % 4)
-    seen[category] = seen.get(category, 0) + 1
-    mask = id_map == segment['id']
-    drawn[mask] = 0.4 * drawn[mask] + 0.6 * shade * np.array(classes[category].color, np.float32)
-  edge = np.zeros(id_map.shape, bool)
-  edge[:, 1:] |= id_map[:, 1:] != id_map[:, :-1]
-  edge[1:] |= id_map[1:] != id_map[:-1]
-  drawn[edge] = 255
+  image = _enlarge(image, Image.Resampling.BILINEAR)
+  values = _enlarge(_numbered(id_map, segments), Image.Resampling.NEAREST)
+  colors = _colors(segments, classes)
+  table = np.array([(0, 0, 0), *colors], np.float32)
+  drawn = np.where(values[..., None] > 0, (1 - _OPACITY) * image + _OPACITY * table[values], image)
+  drawn[_outlines(values)] = 255
   canvas = Image.fromarray(drawn.astype(np.uint8))
-  pen = ImageDraw.Draw(canvas)
-  for segment in segments:
-    rows, columns = np.nonzero(id_map == segment['id'])
-    if len(rows) < 600:
-      continue
-    middle = np.argmin((rows - rows.mean())**2 + (columns - columns.mean())**2)  # a pixel of the segment
-    text = classes[segment['category_id']].name
-    if 'score' in segment:
-      text += f' {segment["score"]:.2f}'
-    box = pen.textbbox((columns[middle], rows[middle]), text, anchor='mm')
-    pen.rectangle(box, fill=(0, 0, 0))
-    pen.text((columns[middle], rows[middle]), text, fill=(255, 255, 255), anchor='mm')
+  captions.draw(canvas, values, [
+      captions.Caption(number + 1, _text(segment, classes), color)
+      for number, (segment, color) in enumerate(zip(segments, colors))])
+  if with_legend:
+    canvas = legend.add(canvas, _entries(values, segments, classes))
   return np.asarray(canvas)
 
 
-def side_by_side(images: list[np.ndarray], titles: list[str]) -> np.ndarray:
+def side_by_side(images: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
   """Returns images in a row, each with its title above, uint8; small ones are enlarged to fit the largest."""
-  height = max(p.shape[0] for p in images)
-  scaled = [Image.fromarray(p).resize((round(p.shape[1] * height / p.shape[0]), height)) for p in images]
-  gap, head = 6, 16
-  canvas = Image.new('RGB', (sum(s.width + gap for s in scaled) - gap, height + head), (255, 255, 255))
-  pen, left = ImageDraw.Draw(canvas), 0
+  height = max(image.shape[0] for image in images)
+  scaled = [Image.fromarray(image).resize((max(round(image.shape[1] * height / image.shape[0]), 1), height))
+            for image in images]
+  size = captions.text_size((height, max(image.width for image in scaled)))
+  gap, head = size, 2 * size
+  canvas = Image.new('RGB', (sum(image.width + gap for image in scaled) - gap, height + head), 'white')
+  pen = ImageDraw.Draw(canvas)
+  left = 0
   for image, title in zip(scaled, titles):
     canvas.paste(image, (left, head))
-    pen.text((left + 3, 2), title, fill=(0, 0, 0))
+    pen.text((left + size // 4, head // 2), title, fill='black', font=captions.font(size), anchor='lm')
     left += image.width + gap
   return np.asarray(canvas)
+
+
+def _enlarge(array: np.ndarray, how: Image.Resampling) -> np.ndarray:
+  """Returns [height, width, …] a whole number of times as large, so that the longer side is at least 384."""
+  factor = -(-_SMALLEST // max(array.shape[:2]))
+  size = (array.shape[1] * factor, array.shape[0] * factor)
+  return array if factor < 2 else np.asarray(Image.fromarray(array).resize(size, how))
+
+
+def _numbered(id_map: np.ndarray, segments: Sequence[Mapping[str, Any]]) -> np.ndarray:
+  """Returns the map with each id replaced by the number of its segment, from 1; 0 where there is none."""
+  largest = max(int(id_map.max(initial=0)), *(s['id'] for s in segments), 0)
+  table = np.zeros(largest + 1, np.int32)
+  for number, segment in enumerate(segments):
+    table[segment['id']] = number + 1
+  return table[id_map]
+
+
+def _colors(segments, classes) -> list[captions.Color]:
+  seen: dict[int, int] = {}
+  colors = []
+  for segment in segments:
+    category = segment['category_id']
+    colors.append(shade(classes[category].color, seen.get(category, 0)))
+    seen[category] = seen.get(category, 0) + 1
+  return colors
+
+
+def _outlines(values: np.ndarray) -> np.ndarray:
+  """Returns bool [height, width]: the first pixels right of or below a border between two segments."""
+  width = max(round(_OUTLINE * min(values.shape)), 1)
+  outline = np.zeros(values.shape, bool)
+  for step in range(1, width + 1):
+    outline[:, step:] |= values[:, step:] != values[:, :-step]
+    outline[step:] |= values[step:] != values[:-step]
+  return outline
+
+
+def _text(segment: Mapping[str, Any], classes) -> str:
+  name = classes[segment['category_id']].name
+  return f'{name} {segment["score"]:.2f}' if segment.get('score') is not None else name
+
+
+def _entries(values: np.ndarray, segments, classes) -> list[legend.Entry]:
+  """Returns name and color of every class in the map, the largest area first."""
+  areas = np.bincount(values.ravel(), minlength=len(segments) + 1)[1:]
+  of_class: dict[int, int] = {}
+  for segment, area in zip(segments, areas):
+    if area:
+      of_class[segment['category_id']] = of_class.get(segment['category_id'], 0) + int(area)
+  order = sorted(of_class, key=lambda category: -of_class[category])
+  return [(classes[category].name, tuple(classes[category].color)) for category in order]

@@ -11,16 +11,19 @@ from tf_maskformer.dataloaders.preparation import shapes
 
 def main(argv: Sequence[str]) -> None:
   parser = cli.Parser(__doc__)
-  parser.add_argument('--output', required=True, help='folder for train2017, val2017 and annotations')
+  parser.add_argument(
+      '--output', required=True, help='folder for train2017, val2017 and annotations')
   defaults = shapes.Options()
   parser.add_argument('--train', type=int, default=defaults.train, help='images to train on')
-  parser.add_argument('--validation', type=int, default=defaults.validation, help='held-out images')
+  parser.add_argument(
+      '--validation', type=int, default=defaults.validation, help='held-out images')
   parser.add_argument('--size', type=int, default=defaults.size, help='longest side in pixels')
-  parser.add_argument('--seed', type=int, default=defaults.seed)
+  parser.add_argument('--seed', type=int, default=defaults.seed, help='of everything random')
   args = parser.parse(argv)
-  drawn = shapes.write(args.output, shapes.Options(args.train, args.validation, args.size, args.seed))
+  options = shapes.Options(args.train, args.validation, args.size, args.seed)
+  was_drawn = shapes.write(args.output, options)
   print(f'{args.output}: {args.train} training and {args.validation} held-out images '
-        f'{"drawn" if drawn else "are there already"}')
+        f'{"drawn" if was_drawn else "exist already"}')
 
 
 if __name__ == '__main__':

@@ -71,16 +71,17 @@ def main(argv: Sequence[str]) -> int:
   from tf_maskformer.dataloaders import images
   from tf_maskformer.evaluation import drawing
   from tf_maskformer.evaluation import instance_ap
+  from tf_maskformer.modeling.conversion import restore
   from tf_maskformer.modeling.factory import build_model
   from tf_maskformer.serving.predictor import Predictor
-  from tf_maskformer.tasks import initialization
 
   experiment = registry.get(args.experiment)
   for text in args.params_override:
     overrides.apply(experiment, text)
   model = build_model(experiment.task.model)
-  print(initialization.restore(model, args.checkpoint, initialization.MODULES))
-  predictor, classes = Predictor(model, experiment.task), catalog.get(experiment.task.data_set).classes
+  print(restore.restore(model, args.checkpoint, restore.MODULES))
+  data_set = catalog.get(experiment.task.data_set)
+  predictor, classes = Predictor(model, experiment.task, data_set), data_set.classes
   output.mkdir(parents=True, exist_ok=True)
 
   def save(array, name):

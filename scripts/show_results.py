@@ -57,18 +57,18 @@ def main(argv: Sequence[str]) -> None:
   from tf_maskformer.dataloaders import ground_truth
   from tf_maskformer.dataloaders import reader
   from tf_maskformer.evaluation import drawing
+  from tf_maskformer.modeling.conversion import restore
   from tf_maskformer.modeling.factory import build_model
   from tf_maskformer.modeling.postprocessing import predictions
   from tf_maskformer.modeling.postprocessing.sizes import Sizes
   from tf_maskformer.ops import image as image_ops
-  from tf_maskformer.tasks import initialization
 
   experiment = registry.get(args.experiment)
   for text in args.params_override:
     overrides.apply(experiment, text)
   task = experiment.task
   model = build_model(task.model)
-  initialization.restore(model, str(folder), initialization.MODULES)
+  restore.restore(model, str(folder), restore.MODULES)
 
 
   @tf.function(autograph=False)

@@ -1,9 +1,13 @@
 """Trains and evaluates a registered experiment.
 
-  python3 train.py --experiment maskformer_coco_panoptic --mode train_and_eval --model_dir runs/coco
+  tf-maskformer train --experiment maskformer_coco_panoptic --mode train_and_eval --model_dir runs/coco
+  tf-maskformer train --mode eval --model_dir runs/coco
+
+In a checkout that is not installed: python train.py, with the same flags. Without --experiment the run in
+--model_dir is taken up as the params.yaml in it says.
 
 Settings, the stronger first: --params_override, --config_file, environment variables
-(configs/environment.py), the registered experiment (python3 scripts/list_experiments.py).
+(configs/environment.py), the registered experiment (tf-maskformer experiments) or the params.yaml.
 """
 
 import argparse
@@ -21,59 +25,83 @@ MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 def flags() -> cli.Parser:
   """Returns the flags of this program."""
   parser = cli.Parser(__doc__)
-  parser.add_argument('--experiment', help='a name of scripts/list_experiments.py')
+  parser.add_argument(
+      '--experiment', help='a name that tf-maskformer experiments prints; default: that of the run')
   parser.add_argument('--mode', default='train_and_eval', help=', '.join(MODES))
-  parser.add_argument('--model_dir', help="the run's folder; default: MODEL_DIR or runs/<experiment>")
-  parser.add_argument('--config_file', action='append', default=[], help='YAML or JSON; may be repeated')
+  parser.add_argument(
+      '--model_dir', help="the run's folder; default: MODEL_DIR or runs/<experiment>")
+  parser.add_argument(
+      '--config_file', action='append', default=[], help='YAML or JSON; may be repeated')
   parser.add_argument(
       '--params_override', action='append', default=[],
       help="a.b=1,c=[1,2],d='x,y' or the name of a file; may be repeated")
-  parser.add_argument('--tpu', nargs='?', const='local', default='', help='TPU address; sets the strategy')
   parser.add_argument(
-      '--allow_random_weights', action='store_true', help='let eval score a model without a checkpoint')
+      '--tpu', nargs='?', const='local', default='', help='TPU address; sets the strategy')
+  parser.add_argument(
+      '--allow_random_weights', action='store_true',
+      help='let eval score a model without a checkpoint')
   return parser
 
 
 def settle(arguments: argparse.Namespace):
-  """Returns the experiment that the flags mean, a `configs.task.Experiment`, and the model folder."""
+  """Returns what the flags mean: name, `configs.task.Experiment` and folder of the run."""
   from tf_maskformer.configs import environment
-  from tf_maskformer.configs import overrides
-  from tf_maskformer.configs import rules
   from tf_maskformer.configs.experiments import registry
-  experiment = registry.get(arguments.experiment)
-  if arguments.tpu:
-    environment.use_tpu(experiment, arguments.tpu)
-  for path in arguments.config_file:
-    overrides.apply_file(experiment, path)
+  from tf_maskformer.configs.experiments import settings
+  if arguments.experiment:
+    name = arguments.experiment
+    experiment = registry.get(name)
+  else:
+    name, experiment = settings.of_run(arguments.model_dir)
+  settings.settle(
+      experiment, arguments.config_file, arguments.params_override, os.environ, arguments.tpu)
+  return name, experiment, arguments.model_dir or environment.model_dir(name)
+
+
+def check(arguments: argparse.Namespace) -> None:
+  """Checks what can be checked without TensorFlow.
+
+  Raises:
+    UserError: a name is unknown or missing.
+  """
+  if arguments.model_dir == '':
+    raise errors.UserError('--model_dir is empty; give a folder (is MODEL_DIR set?)')
+  if not arguments.experiment:
+    _check_run(arguments.model_dir)
+  elif arguments.experiment not in table.ROWS:
+    raise errors.unknown('experiment', arguments.experiment, table.ROWS)
+  if arguments.mode not in MODES:
+    raise errors.unknown('mode', arguments.mode, MODES)
   for text in arguments.params_override:
-    overrides.apply(experiment, text)
-  rules.validate(experiment)
-  return experiment, arguments.model_dir or environment.model_dir(arguments.experiment)
+    override_syntax.check(text)
+
+
+def _check_run(folder: str | None) -> None:
+  """Raises UserError where a folder does not say what its experiment is; a remote one is seen later."""
+  if folder is None:
+    raise errors.UserError(
+        '--experiment is missing; tf-maskformer experiments prints the names, and --model_dir of a '
+        'run would do, too')
+  if '://' not in folder and not os.path.isfile(os.path.join(folder, 'params.yaml')):
+    raise errors.UserError(
+        f'--experiment is missing, and {folder} has no params.yaml that says it; '
+        'tf-maskformer experiments prints the names')
 
 
 def main(argv: Sequence[str]) -> int | None:
   arguments = flags().parse(argv)
-  if not arguments.experiment:
-    raise errors.UserError('--experiment is missing; python3 scripts/list_experiments.py prints the names')
-  if arguments.experiment not in table.ROWS:
-    raise errors.unknown('experiment', arguments.experiment, table.ROWS)
-  if arguments.mode not in MODES:
-    raise errors.unknown('mode', arguments.mode, MODES)
-  if arguments.model_dir == '':
-    raise errors.UserError('--model_dir is empty; give a folder (is MODEL_DIR set?)')
-  for text in arguments.params_override:
-    override_syntax.check(text)
+  check(arguments)
 
   # TensorFlow comes in only here, where the names are known to be right.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  experiment, model_dir = settle(arguments)
+  name, experiment, model_dir = settle(arguments)
   from tf_maskformer.dataloaders import reader
   from tf_maskformer.training import preflight
   preflight.check(experiment, arguments.mode, model_dir, reader.preflight)
   from tf_maskformer.tasks.factory import build_task
   from tf_maskformer.training import runner
   return runner.run(
-      experiment, arguments.experiment, arguments.mode, model_dir, make_task=build_task,
+      experiment, name, arguments.mode, model_dir, make_task=build_task,
       allow_random_weights=arguments.allow_random_weights)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.modeling.postprocessing import predictions
@@ -15,15 +15,16 @@ from tf_maskformer.ops import image as image_ops
 class Predictor:
   """Resizes as in validation, runs the model, and gives every pixel to a segment or class."""
 
-  def __init__(self, model: tf_keras.Model, task: Segmentation):
+  def __init__(self, model: tf_keras.Model, task: Segmentation, data_set: DataSet):
     """Makes the predictor.
 
     Args:
       model: with its weights.
-      task: sizes of validation_data, thresholds and classes are read from it.
+      task: sizes of validation_data and thresholds are read from it.
+      data_set: the classes.
     """
     self._model, self._task = model, task
-    self._things = catalog.get(task.data_set).thing_classes
+    self._things = data_set.thing_classes
     self._run = tf.function(self._logits, autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
 
   def _logits(self, image):
@@ -49,7 +50,7 @@ class Predictor:
     if settings.short_edges:
       size = augment.shortest_edge_size(
           tf.constant(image.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
-      resized, _ = augment.resize((resized, resized[..., :1]), size)
+      resized = augment.resize_image(resized, size)
     outputs, padded_size = self._run(resized)
     sizes = Sizes.of(padded_size.numpy(), resized.shape[:2], image.shape[:2])
     outputs = {name: logits.numpy() for name, logits in outputs.items()}

@@ -1,28 +1,31 @@
 """Cityscapes' instances as detectron2 trains on them: the outlines of `*_gtFine_polygons.json`.
 
-They are not the pixels of `*_gtFine_instanceIds.png`: each outline is grown by half a pixel, and what
-stands in front of an object cuts it off but leaves no hole in it. Source: detectron2,
+They are not the pixels of `*_gtFine_instanceIds.png`: each outline is grown by half a pixel, and
+what stands in front of an object cuts it off but leaves no hole in it. Source: detectron2,
 data/datasets/cityscapes.py, `_cityscapes_files_to_dict` with polygons from the JSON.
 """
 
 import dataclasses
 import json
-import posixpath
+from typing import Any
 
 import numpy as np
 from cityscapesscripts.helpers import labels
 
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.dataloaders import images
+from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.preparation import coco_instances
-from tf_maskformer.dataloaders.preparation import semantic
-from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.dataloaders.preparation import image_files
+from tf_maskformer.dataloaders.preparation import source
+from tf_maskformer.dataloaders.preparation.labeled_folders import LabeledFolders
 from tf_maskformer.errors import UserError
 
 _GROUP = 'group'  # end of the label of instances that were not told apart
-# Pixels. Cityscapes' own tools draw every pixel that an outline touches, which is this much more than
-# the outline encloses; the corners are the centers of pixels.
+# Pixels. Cityscapes' own tools draw every pixel that an outline touches, which is this much more
+# than the outline encloses; the corners are the centers of pixels.
 _GROWTH = 0.5
-_SEGMENTS_A_QUARTER = 4  # of the rounded corners of a grown outline
+_SEGMENTS_PER_QUARTER = 4  # of the rounded corners of a grown outline
 
 
 def _require_shapely() -> None:
@@ -34,52 +37,47 @@ def _require_shapely() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source(semantic.Source):
+class CityscapesPolygons(LabeledFolders):
   """One split to train on; the labels are `*_gtFine_polygons.json`."""
 
-  def rows(self) -> list[dict]:
-    """As of semantic.Source; UserError also where shapely is not installed."""
+  def rows(self) -> list[dict[str, Any]]:
+    """As of LabeledFolders; UserError also where shapely is not installed."""
     _require_shapely()
     return super().rows()
 
-  def convert_image(self, row: dict) -> tuple[bytes, str]:
-    """Checks one image against its outlines and returns (record, remark or '').
-
-    Raises:
-      Refused: it cannot be used, or has no instance but groups.
-    """
-    image_path = posixpath.join(self.images, row['file_name'])
-    label_path = posixpath.join(self.labels, row['label'])
-    image, data, kind, remarks = shards.image(image_path)
+  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+    """See `Source.convert_image`. An image that has no instance except groups is not used."""
+    image_path = self.image_path(row)
+    label_path = self.label_path(row)
+    file = image_files.read(image_path)
     height, width, objects = _read(label_path)
-    if image.size != (width, height):
-      raise shards.Refused(
-          f'{image_path} is {image.height}x{image.width}, {label_path} says {height}x{width}')
+    image_files.require_size(file, (height, width), image_path, label_path)
     instances = visible_instances(objects, self.data_set, label_path)
     if all(instance['iscrowd'] for instance in instances):
-      raise shards.Refused(shards.NOTHING_TO_TRAIN_ON)
-    record, more = coco_instances.record_of(
-        {**row, 'height': height, 'width': width, 'instances': instances}, data, kind, self.data_set)
-    return record, '; '.join(remarks + more)
+      raise UnusableImage(source.NOTHING_TO_TRAIN_ON)
+    record, remarks = coco_instances.record_of(
+        {**row, 'instances': instances}, file, self.data_set)
+    return record, '; '.join(remarks)
 
 
-def _read(path: str) -> tuple[int, int, list[dict]]:
-  """Returns height, width and the objects of a polygon file, raises Refused."""
+def _read(path: str) -> tuple[int, int, list[dict[str, Any]]]:
+  """Returns height, width and the objects of a polygon file; raises UnusableImage."""
   try:
-    content = json.loads(shards.load(path))
+    content = json.loads(images.load(path))
     return content['imgHeight'], content['imgWidth'], content['objects']
   except (UnicodeDecodeError, json.JSONDecodeError) as e:
-    raise shards.Refused(f'{path} is no JSON ({e})') from e
+    raise UnusableImage(f'{path} is not JSON ({e})') from e
   except (KeyError, TypeError) as e:
-    raise shards.Refused(f"{path} is not in the form of Cityscapes' polygons: {e!r}") from e
+    raise UnusableImage(f"{path} is not in the form of Cityscapes' polygons: {e!r}") from e
 
 
-def visible_instances(objects: list[dict], data_set: str, path: str) -> list[dict]:
-  """Returns what is to be seen of each instance, in COCO's form, the foremost first.
+def visible_instances(objects: list[dict[str, Any]], data_set: str, path: str
+                      ) -> list[dict[str, Any]]:
+  """Returns what is visible of each instance, in COCO's form, the foremost first.
 
   Args:
     objects: of the polygon file, each in front of those before it.
-    data_set: row of configs/datasets/catalog.py, things alone.
+    data_set: name in configs/datasets/catalog.py, of things alone.
     path: of the file, for messages.
 
   Returns:
@@ -87,50 +85,62 @@ def visible_instances(objects: list[dict], data_set: str, path: str) -> list[dic
     and segmentation (lists x1, y1, x2, y2, ... of exteriors).
 
   Raises:
-    Refused: a label is unknown, or an outline is none.
+    UnusableImage: a label is unknown, or an object has no outline.
   """
   from shapely import geometry
 
   known = catalog.get(data_set).contiguous_ids
-  instances, in_front = [], geometry.Polygon()
+  instances = []
+  in_front = geometry.Polygon()
   for position, item in reversed(list(enumerate(objects))):
     if 'deleted' in item:  # whatever its value, as detectron2 has it
       continue
     label, is_group = _label(item, path)
     if label.id < 0:  # license plates
       continue
-    try:
-      corners = np.asarray(item['polygon'], np.float64) + 0.5
-      outline = geometry.Polygon(corners).buffer(_GROWTH, quad_segs=_SEGMENTS_A_QUARTER)
-    except (KeyError, TypeError, ValueError) as e:
-      raise shards.Refused(f'{path}: object {position} has no outline ({e})') from e
+    outline = _outline(item, f'{path}: object {position}')
     if label.id in known:
       visible = outline.difference(in_front)
       exteriors = _exteriors(visible)
       if exteriors:
         instances.append({
-            'id': position, 'category_id': label.id, 'iscrowd': int(is_group),
-            'area': visible.area, 'segmentation': exteriors})
+            'id': position,
+            'category_id': label.id,
+            'iscrowd': int(is_group),
+            'area': visible.area,
+            'segmentation': exteriors,
+        })
     in_front = in_front.union(outline)
   return instances
 
 
-def _label(item: dict, path: str):
+def _label(item: dict[str, Any], path: str) -> tuple[Any, bool]:
   """Returns Cityscapes' label of an object, and whether it is a group of instances."""
   name = item.get('label', '')
   if name in labels.name2label:
     return labels.name2label[name], False
   single = name.removesuffix(_GROUP)
   if single == name or single not in labels.name2label:
-    raise shards.Refused(f'{path} has the label {name!r}, which Cityscapes does not know')
+    raise UnusableImage(f'{path} has the label {name!r}, which Cityscapes does not have')
   return labels.name2label[single], True
+
+
+def _outline(item: dict[str, Any], name: str):
+  """Returns the grown outline of an object as a shapely geometry; raises UnusableImage."""
+  from shapely import geometry
+
+  try:
+    corners = np.asarray(item['polygon'], np.float64) + 0.5
+    return geometry.Polygon(corners).buffer(_GROWTH, quad_segs=_SEGMENTS_PER_QUARTER)
+  except (KeyError, TypeError, ValueError) as e:
+    raise UnusableImage(f'{name} has no outline ({e})') from e
 
 
 def _exteriors(shape) -> list[list[float]]:
   """Returns the outer rings of a shapely geometry as COCO writes polygons: x1, y1, x2, y2, ...
 
-  Holes are filled, as COCO's polygons have none. Points and lines, which two outlines that just touch
-  may leave, enclose nothing.
+  Holes are filled, since COCO's polygons have none. Points and lines, which two outlines that just
+  touch may leave, enclose nothing.
   """
   parts = [part for part in getattr(shape, 'geoms', [shape]) if part.geom_type == 'Polygon']
   # A ring repeats its first corner at the end.

@@ -1,113 +1,77 @@
 """COCO's panoptic layout: images, PNGs with ids as colors, one JSON."""
 
 import dataclasses
-import json
 import posixpath
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.dataloaders import annotations
+from tf_maskformer.dataloaders import images
 from tf_maskformer.dataloaders import schema
-from tf_maskformer.dataloaders.preparation import coco_instances
-from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.dataloaders.images import UnusableImage
+from tf_maskformer.dataloaders.preparation import image_files
+from tf_maskformer.dataloaders.preparation import source
 from tf_maskformer.errors import UserError
 
-
-def _id_map(png: np.ndarray, infos: list[dict], path: str) -> np.ndarray:
-  """Turns the PNG's colors into positions in `infos`, from 1; every id must be known."""
-  ids = png.astype(np.int64) @ np.array([1, 256, 65536])
-  found, inverse = np.unique(ids, return_inverse=True)
-  order = {info['id']: k + 1 for k, info in enumerate(infos)}
-  strange = [int(i) for i in found if i and int(i) not in order]
-  if strange:
-    raise shards.Refused(f'{path} has ids that are not in the JSON: {strange[:5]}')
-  return np.array([order.get(int(i), 0) for i in found])[inverse].reshape(ids.shape)
+_ID_OF_COLOR = np.array([1, 256, 256**2])  # what red, green and blue contribute to an id
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-  """One split of a data set in COCO's panoptic layout: folders, JSON, and the row of configs/datasets/catalog.py."""
+class CocoPanoptic(source.Source):
+  """One split in COCO's panoptic layout.
+
+  Attributes:
+    images: folder of images.
+    annotations: panoptic JSON.
+    panoptic: folder of the PNGs.
+    data_set: name in configs/datasets/catalog.py.
+  """
   images: str
   annotations: str
   panoptic: str
   data_set: str = 'coco_panoptic'
 
-  def rows(self) -> list[dict]:
-    """Reads the JSON into one dict an image: the image's fields, 'png' and 'segments_info'; sorted by id.
+  def rows(self) -> list[dict[str, Any]]:
+    """See `annotations.read_panoptic`."""
+    return annotations.read_panoptic(self.annotations, self.data_set)
 
-    Raises:
-      UserError: the file is missing, no JSON, not panoptic, or names categories that the data set lacks.
-    """
-    if not tf.io.gfile.exists(self.annotations):
-      raise UserError(f'annotations {self.annotations} do not exist; give the panoptic JSON')
-    try:
-      with tf.io.gfile.GFile(self.annotations) as file:
-        content = json.load(file)
-      images = {image['id']: image for image in content['images']}
-      categories = {category['id'] for category in content['categories']}
-      rows = [{**images[a['image_id']], 'png': a['file_name'], 'segments_info': a['segments_info']}
-              for a in content['annotations']]
-    except json.JSONDecodeError as e:
-      raise UserError(f'annotations {self.annotations} are no JSON ({e})') from e
-    except (KeyError, TypeError) as e:
-      raise UserError(f"annotations {self.annotations} are not in COCO's panoptic form: {e!r} is missing; "
-                      'give panoptic_*.json, not instances_*.json') from e
-    known = catalog.get(self.data_set).contiguous_ids
-    if categories - set(known):
-      raise UserError(f'annotations {self.annotations} have categories that data set {self.data_set} lacks: '
-                      f'{sorted(categories - set(known))[:5]}; choose --data_set')
-    return sorted(rows, key=lambda row: str(row['id']))
-
-  def convert_image(self, row: dict) -> tuple[bytes, str]:
-    """Checks one image against its annotation and returns (record, remark or '').
-
-    Raises:
-      Refused: it cannot be used.
-    """
-    image_path = posixpath.join(self.images, row['file_name'])
-    png_path = posixpath.join(self.panoptic, row['png'])
-    image, data, kind, remarks = shards.image(image_path)
-    size = (row['height'], row['width'])
-    if image.size[::-1] != size:
-      raise shards.Refused(f'{image_path} is {image.height}x{image.width}, the JSON says {size[0]}x{size[1]}')
-    png = np.asarray(shards.decode(shards.load(png_path), png_path).convert('RGB'))
-    if png.shape[:2] != size:
-      raise shards.Refused(f'{png_path} is {png.shape[0]}x{png.shape[1]}, the JSON says {size[0]}x{size[1]}')
+  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+    """See `Source.convert_image`."""
+    path = posixpath.join(self.images, row['file_name'])
+    file = image_files.read(path)
+    image_files.require_size(file, (row['height'], row['width']), path)
     infos = row['segments_info']
-    if len({info['id'] for info in infos}) != len(infos):
-      raise shards.Refused(f'{row["file_name"]} has two segments with one id in the JSON')
-    if len(infos) > schema.MAX_SEGMENTS:
-      raise shards.Refused(f'{row["file_name"]} has more than {schema.MAX_SEGMENTS} segments')
-    classes = catalog.get(self.data_set).contiguous_ids
-    unknown = [info['category_id'] for info in infos if info['category_id'] not in classes]
-    if unknown:
-      raise shards.Refused(f'{row["file_name"]} has unknown category ids {unknown[:5]}')
-    id_map = _id_map(png, infos, png_path)
+    classes = _classes(infos, self.data_set, row['file_name'])
+    id_map = _read_id_map(posixpath.join(self.panoptic, row['png']), infos, file.size)
     pixels = np.bincount(id_map.ravel(), minlength=len(infos) + 1)[1:]
-    if (pixels == 0).any():
-      remarks.append(f'{int((pixels == 0).sum())} segments without pixels')
-    wrong = sum(int(info.get('area', n)) != n for info, n in zip(infos, pixels))
-    if wrong:
-      remarks.append(f'{wrong} areas differ from the PNG')
-    segments = [schema.Segment(classes[info['category_id']], bool(info.get('iscrowd', 0)), 0,
-                               int(info.get('area', n)), info['id']) for info, n in zip(infos, pixels)]
-    record = schema.write(data, kind, size, str(row['id']), row['file_name'], [id_map], segments,
-                          instances=self.instances_of(row))
-    return record, '; '.join(remarks)
+    segments = [
+        schema.Segment(
+            class_id=class_id,
+            is_crowd=bool(info.get('iscrowd', 0)),
+            plane=0,
+            area=int(info.get('area', count)),
+            id=info['id'])
+        for info, class_id, count in zip(infos, classes, pixels)]
+    record = schema.write(
+        file.data, file.format, file.size, str(row['id']), row['file_name'], [id_map], segments,
+        instances=self.instances_of(row))
+    return record, '; '.join(file.remarks + _remarks(infos, pixels))
 
-  def instances_of(self, row: dict) -> list[schema.Instance] | None:
+  def instances_of(self, row: dict[str, Any]) -> list[schema.Instance] | None:
     """Returns the instances for the record of a row, None where they are not known."""
     del row
     return None
 
-  def annotations_state(self) -> list:
-    stat = tf.io.gfile.stat(self.annotations)
-    return [stat.length, stat.mtime_nsec, *shards.folder_state(self.panoptic)]
+  def annotations_state(self) -> list[int]:
+    """See `Source.annotations_state`."""
+    return source.file_state(self.annotations) + source.folder_state(self.panoptic)
 
 
 @dataclasses.dataclass(frozen=True)
-class SourceWithInstances(Source):
+class CocoPanopticWithInstances(CocoPanoptic):
   """A split whose records also hold the instances, which the published AP is measured against.
 
   A class of its own, so that a conversion with them and one without never count as the same.
@@ -117,48 +81,118 @@ class SourceWithInstances(Source):
   """
   instances: str = ''
 
-  def rows(self) -> list[dict]:
-    """Returns the rows of `Source.rows` with 'instances' of `coco_instances.Source.rows`.
+  def rows(self) -> list[dict[str, Any]]:
+    """Returns the rows of `CocoPanoptic.rows` with 'instances' of `annotations.read_instances`.
 
     Raises:
-      UserError: of either JSON, or the instances JSON lacks images of the panoptic one.
+      UserError: of either JSON, or the instances JSON is missing images of the panoptic one.
     """
     rows = super().rows()
-    found = coco_instances.Source('', self.instances, self.data_set).rows()
-    instances_of = {str(row['id']): row['instances'] for row in found}
+    annotated = annotations.read_instances(self.instances, self.data_set)
+    instances_of = {str(row['id']): row['instances'] for row in annotated}
     missing = {str(row['id']) for row in rows} - set(instances_of)
     if missing:
       raise UserError(
-          f'instances {self.instances} lack {len(missing)} images of {self.annotations}, '
+          f'instances {self.instances} do not have {len(missing)} images of {self.annotations}, '
           f'{min(missing)} for one; give the instances JSON of the same split')
     return [{**row, 'instances': instances_of[str(row['id'])]} for row in rows]
 
-  def instances_of(self, row: dict) -> list[schema.Instance]:
-    classes, size = catalog.get(self.data_set).contiguous_ids, (row['height'], row['width'])
+  def instances_of(self, row: dict[str, Any]) -> list[schema.Instance]:
+    """Returns the instances for the record of a row.
+
+    Raises:
+      UnusableImage: an instance has no mask.
+    """
+    classes = catalog.get(self.data_set).contiguous_ids
+    size = (row['height'], row['width'])
     return [
         schema.Instance(
-            classes[i['category_id']], bool(i['iscrowd']), coco_instances.whole_area(i['area']),
-            i['id'], coco_instances.rasterize(i, size, self.instances))
-        for i in row['instances']]
+            class_id=classes[instance['category_id']],
+            is_crowd=bool(instance['iscrowd']),
+            area=annotations.whole_area(instance['area']),
+            id=instance['id'],
+            mask=annotations.rasterize(instance, size, self.instances))
+        for instance in row['instances']]
 
-  def annotations_state(self) -> list:
-    stat = tf.io.gfile.stat(self.instances)
-    return [*super().annotations_state(), stat.length, stat.mtime_nsec]
+  def annotations_state(self) -> list[int]:
+    """See `Source.annotations_state`."""
+    return super().annotations_state() + source.file_state(self.instances)
 
 
-def coco_splits(root: str, data_set: str) -> dict[str, Source]:
-  """Returns the sources of 'train' and 'val' in COCO's official folder layout below `root`.
+def _classes(infos: list[dict[str, Any]], data_set: str, file_name: str) -> list[int]:
+  """Returns the class of each segment; raises UnusableImage where the JSON contradicts itself."""
+  if len({info['id'] for info in infos}) != len(infos):
+    raise UnusableImage(f'{file_name} has two segments with one id in the JSON')
+  if len(infos) > schema.MAX_SEGMENTS:
+    raise UnusableImage(f'{file_name} has more than {schema.MAX_SEGMENTS} segments')
+  class_of = catalog.get(data_set).contiguous_ids
+  category_ids = [info['category_id'] for info in infos]
+  unknown = [category_id for category_id in category_ids if category_id not in class_of]
+  if unknown:
+    raise UnusableImage(f'{file_name} has unknown category ids {unknown[:5]}')
+  return [class_of[category_id] for category_id in category_ids]
 
-  'val' is with instances where annotations/instances_val2017.json is there; nothing reads those of
+
+def _read_id_map(path: str, infos: list[dict[str, Any]], size: tuple[int, int]) -> np.ndarray:
+  """Turns a PNG's colors into positions in `infos`, counted from 1; 0 is void.
+
+  Args:
+    path: of the PNG.
+    infos: the image's segments in the JSON.
+    size: (height, width) that the PNG must have.
+
+  Returns:
+    int64 [height, width].
+
+  Raises:
+    UnusableImage: the PNG cannot be read, has another size, or ids that are not in the JSON.
+  """
+  colors = np.asarray(images.decode(images.load(path), path).convert('RGB'))
+  height, width = colors.shape[:2]
+  if (height, width) != size:
+    raise UnusableImage(f'{path} is {height}x{width}, the JSON says {size[0]}x{size[1]}')
+  ids = colors.astype(np.int64) @ _ID_OF_COLOR
+  found, inverse = np.unique(ids, return_inverse=True)
+  position_of = {info['id']: k + 1 for k, info in enumerate(infos)}
+  unknown = [int(i) for i in found if i and int(i) not in position_of]
+  if unknown:
+    raise UnusableImage(f'{path} has ids that are not in the JSON: {unknown[:5]}')
+  positions = np.array([position_of.get(int(i), 0) for i in found])
+  return positions[inverse].reshape(ids.shape)
+
+
+def _remarks(infos: list[dict[str, Any]], pixels: np.ndarray) -> list[str]:
+  """Returns what is odd about segments, whose pixels in the PNG were counted."""
+  remarks = []
+  num_empty = int((pixels == 0).sum())
+  if num_empty:
+    remarks.append(f'{num_empty} segments without pixels')
+  num_wrong = sum(int(info.get('area', count)) != count for info, count in zip(infos, pixels))
+  if num_wrong:
+    remarks.append(f'{num_wrong} areas differ from the PNG')
+  return remarks
+
+
+def coco_splits(root: str, data_set: str) -> dict[str, CocoPanoptic]:
+  """Returns the sources of 'train' and 'val' in COCO's official folder layout.
+
+  'val' is with instances where annotations/instances_val2017.json exists; nothing reads those of
   'train'.
+
+  Args:
+    root: holds train2017, val2017 and annotations.
+    data_set: name in configs/datasets/catalog.py.
   """
   folder = posixpath.join(root, 'annotations')
-  sources = {split: Source(
-      images=posixpath.join(root, f'{split}2017'),
-      annotations=posixpath.join(folder, f'panoptic_{split}2017.json'),
-      panoptic=posixpath.join(folder, f'panoptic_{split}2017'),
-      data_set=data_set) for split in ('train', 'val')}
+  sources = {
+      split: CocoPanoptic(
+          images=posixpath.join(root, f'{split}2017'),
+          annotations=posixpath.join(folder, f'panoptic_{split}2017.json'),
+          panoptic=posixpath.join(folder, f'panoptic_{split}2017'),
+          data_set=data_set)
+      for split in ('train', 'val')}
   instances = posixpath.join(folder, 'instances_val2017.json')
   if tf.io.gfile.exists(instances):
-    sources['val'] = SourceWithInstances(**vars(sources['val']), instances=instances)
+    fields = dataclasses.asdict(sources['val'])
+    sources['val'] = CocoPanopticWithInstances(**fields, instances=instances)
   return sources

@@ -11,11 +11,11 @@ import tensorflow as tf
 from tests.losses import recorded
 from tf_maskformer.configs.experiments import published
 from tf_maskformer.losses.set_loss import SetLoss
+from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
 from tf_maskformer.modeling.postprocessing.semantic import semantic
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
-from tf_maskformer.tasks import initialization
 
 pytestmark = pytest.mark.slow
 HEIGHT, WIDTH = 224, 288
@@ -80,7 +80,7 @@ def test_logits_and_losses(experiment, tmp_path):
   task = published.build(experiment).task
   task.model.deep_supervision = False
   ours = build_model(task.model)
-  report = initialization.restore(ours, str(tmp_path / 'model.safetensors'), initialization.MODULES)
+  report = restore.restore(ours, str(tmp_path / 'model.safetensors'), restore.MODULES)
   assert not report.missing and report.kind == 'Hugging Face MaskFormer'
 
   images = np.random.default_rng(0).normal(size=[2, HEIGHT, WIDTH, 3]).astype(np.float32)
@@ -150,7 +150,7 @@ def test_mask2former(backbone, tmp_path):
   suffix = '' if backbone == 'r50' else f'_{backbone}'
   task = published.build(f'mask2former_coco_panoptic{suffix}').task
   ours = build_model(task.model)
-  report = initialization.restore(ours, str(tmp_path / 'model.safetensors'), initialization.MODULES)
+  report = restore.restore(ours, str(tmp_path / 'model.safetensors'), restore.MODULES)
   assert not report.missing and report.kind == 'Hugging Face Mask2Former'
   images = np.random.default_rng(0).normal(size=[2, HEIGHT, WIDTH, 3]).astype(np.float32)
   with torch.no_grad():

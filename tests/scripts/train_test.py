@@ -42,7 +42,7 @@ COCO = '--experiment=maskformer_coco_panoptic'
 
 
 @pytest.mark.parametrize('argv, parts', [
-    ([], ['--experiment is missing', 'list_experiments']),
+    ([], ['--experiment is missing', 'tf-maskformer experiments']),
     (['--experiment=maskformer_coco_panoptc'], ['is unknown', 'did you mean maskformer_coco_panoptic']),
     ([COCO, '--mode=trian'], ["mode 'trian'", 'did you mean train']),
     ([COCO, '--mode=zzz'], ['continuous_eval', 'train_and_eval']),
@@ -65,7 +65,7 @@ def test_mistakes(argv, parts, tmp_path):
 
 
 def test_seed_command_is_understood(tmp_path):
-  experiment, model_dir = _settle(
+  _, experiment, model_dir = _settle(
       '--mode', 'eval', '--model_dir', str(tmp_path),
       '--params_override=' + SEED.format(gpus=1, checkpoint='/weights/model.ckpt-3'))
   assert model_dir == str(tmp_path)
@@ -81,7 +81,7 @@ def test_precedence(tmp_path, monkeypatch):
   monkeypatch.setenv('NO_OBJ_CLS_WEIGHT', '0.2')
   monkeypatch.setenv('BASE_LR', '0.2')
   monkeypatch.setenv('DEEP_SUPERVISION', '0')
-  experiment, _ = _settle(
+  _, experiment, _ = _settle(
       f'--config_file={tmp_path}/a.yaml', '--params_override=task.losses.no_object_weight=0.4',
       '--params_override=task.model.num_queries=5', '--params_override=task.model.num_queries=6')
   assert experiment.task.losses.no_object_weight == 0.4
@@ -93,14 +93,14 @@ def test_precedence(tmp_path, monkeypatch):
 def test_tpu_flag():
   size = '--params_override=task.train_data.parser.output_size=[64,64]'
   for argv, address in ((['--tpu', 'pod'], 'pod'), (['--tpu'], 'local'), (['--tpu=grpc://x'], 'grpc://x')):
-    experiment, _ = _settle(size, *argv)
+    _, experiment, _ = _settle(size, *argv)
     assert experiment.runtime.distribution_strategy == 'tpu' and experiment.runtime.tpu == address
-  experiment, _ = _settle('--tpu=')
+  _, experiment, _ = _settle('--tpu=')
   assert experiment.runtime.distribution_strategy == 'one_device'
 
 
 def test_default_model_dir():
-  assert _settle()[1] == str(ROOT / 'runs' / 'maskformer_coco_panoptic')
+  assert _settle()[2] == str(ROOT / 'runs' / 'maskformer_coco_panoptic')
 
 
 def test_names_are_checked_without_tensorflow(tmp_path):

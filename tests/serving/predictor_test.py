@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.serving.predictor import Predictor
@@ -17,7 +18,7 @@ def test_any_size(short_edges):
   task.model.size_divisibility = 32
   model = build_model(task.model, seed=0)
   model.predictor.class_embed.bias.assign([0.0] * 7 + [-20.0])
-  predictor = Predictor(model, task)
+  predictor = Predictor(model, task, catalog.get(task.data_set))
   for size in ((40, 61), (97, 33), (1, 9)):
     image = np.random.default_rng(0).integers(0, 256, [*size, 3], np.uint8)
     id_map, segments = predictor.predict(image)

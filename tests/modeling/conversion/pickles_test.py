@@ -19,9 +19,9 @@ from tests.modeling import golden
 from tests.modeling import tiny
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.conversion import pickles
+from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.conversion import sources
 from tf_maskformer.modeling.factory import build_model
-from tf_maskformer.tasks import initialization
 
 
 def load(data: bytes):
@@ -226,7 +226,7 @@ def test_files_of_pytorch_itself(tmp_path, options):
 def test_a_file_in_released_spelling(tmp_path):
   path = golden.released_file('mf_tiny', tmp_path / 'model_final.pkl')
   model = build_model(tiny.config(), seed=1)
-  report = initialization.restore(model, path, initialization.MODULES)
+  report = restore.restore(model, path, restore.MODULES)
   assert report.kind == 'official MaskFormer' and not report.missing
   assert all('empty_weight' in name or 'num_batches' in name for name in report.ignored)
   images, _ = tiny.batch()

@@ -1,0 +1,121 @@
+"""Settles what an experiment is: where it starts from, and what changes it, in the order of strength.
+
+The stronger first: `--params_override`, `--config_file`, environment variables (programs that document
+them), and the registered experiment or, of a run, its params.yaml.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import yaml
+
+from tf_maskformer import files
+from tf_maskformer.configs import environment
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs import rules
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor
+from tf_maskformer.configs.datasets.descriptor import DataSet
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.configs.task import Experiment
+from tf_maskformer.errors import UserError
+
+PARAMS = 'params.yaml'
+CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is not built in
+
+
+def settle(
+    experiment: Experiment, config_files: Sequence[str] = (), changes: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None, tpu: str = '') -> None:
+  """Changes an experiment in place by everything that a user may set, and validates it.
+
+  Args:
+    experiment: as registered, or as a run's folder has it.
+    config_files: names of YAML or JSON files; a later one is stronger.
+    changes: texts of --params_override; a later one is stronger.
+    environ: environment variables; what they change is printed. None: they are not looked at.
+    tpu: address of a TPU, which sets the strategy; empty: none.
+
+  Raises:
+    UserError: a setting is wrong, or settings contradict each other.
+  """
+  if environ is not None:
+    environment.apply(experiment, environ)
+  if tpu:
+    environment.use_tpu(experiment, tpu)
+  for path in config_files:
+    overrides.apply_file(experiment, path)
+  for text in changes:
+    overrides.apply(experiment, text)
+  rules.validate(experiment)
+
+
+def has_params(folder: str) -> bool:
+  """Whether a folder holds the params.yaml of a run."""
+  return tf.io.gfile.exists(os.path.join(folder, PARAMS))
+
+
+def of_run(folder: str) -> tuple[str, Experiment]:
+  """Returns the name and the experiment of a run, as the params.yaml in its folder has it.
+
+  Fields that are no longer known are left out and named; fields that are new have their defaults.
+
+  Raises:
+    UserError: the file is missing or damaged, or its experiment or a value is unknown.
+  """
+  path = os.path.join(folder, PARAMS)
+  values = dict(overrides.read_file(path))
+  name = values.pop('experiment', None)
+  if not isinstance(name, str):
+    raise UserError(f'{path} does not name its experiment; give --experiment')
+  experiment = registry.get(name)
+  _take_own_classes(experiment, values, folder)
+  removed = []
+  known = _known(values, experiment, '', removed)
+  if removed:
+    print(f'{path}: not used, since this version has no such fields: {", ".join(removed)}', flush=True)
+  overrides.apply_values(experiment, known, path)
+  return name, experiment
+
+
+def write(folder: str, name: str, experiment: Experiment) -> None:
+  """Writes what `of_run` reads into a folder that is not a run's: of a converted checkpoint."""
+  params = {'experiment': name, **experiment.as_dict()}
+  files.write_text(os.path.join(folder, PARAMS), yaml.safe_dump(params))
+  data_set = catalog.get(experiment.task.data_set)
+  if data_set.name not in catalog.names():
+    label_map = [dataclasses.asdict(c) for c in data_set.classes]
+    files.write_json(os.path.join(folder, CLASSES), label_map)
+
+
+def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None:
+  """Sets a data set that is not built in, from the folder's own classes; takes it out of `values`."""
+  task = dict(values.get('task') or {})
+  path = os.path.join(folder, CLASSES)
+  if task.get('data_set') in (None, *catalog.names()) or not tf.io.gfile.exists(path):
+    return
+  with tf.io.gfile.GFile(path) as file:
+    rows = json.load(file)
+  data_set = DataSet(str(task.pop('data_set')), descriptor.classes_of(rows))
+  experiment.task.data_set = catalog.add(data_set).name
+  values['task'] = task
+
+
+def _known(values: Mapping, config, prefix: str, removed: list[str]) -> dict:
+  """Returns the values whose fields exist; appends the dotted names of the others to `removed`.
+
+  Of the model every value is kept: without one of them it would be another model.
+  """
+  known = {}
+  for name, value in values.items():
+    key = f'{prefix}{name}'
+    if not hasattr(config, name) and not key.startswith('task.model.'):
+      removed.append(key)
+      continue
+    field = getattr(config, name, None)
+    is_group = isinstance(value, Mapping) and hasattr(field, 'as_dict')
+    known[name] = _known(value, field, f'{key}.', removed) if is_group else value
+  return known

@@ -1,0 +1,174 @@
+"""Fills a model's variables from a checkpoint and says what was and was not restored."""
+
+import dataclasses
+import re
+
+import tf_keras
+
+from tf_maskformer import errors
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.conversion import sources
+
+MODULES = ('backbone', 'pixel_decoder', 'predictor')
+_PREDICTOR = 'sem_seg_head.predictor.'
+_NAMES_IN_ERROR = 40
+_NAMES_IN_REPORT = 4
+
+
+@dataclasses.dataclass
+class Report:
+  """What a restore did, by official name.
+
+  Attributes:
+    path: of the checkpoint.
+    kind: the format that was recognized.
+    restored: tensors that were assigned.
+    missing: tensors of the model that the file does not have or that were not wanted; they keep
+      their initial values.
+    ignored: names in the file that the model does not use.
+    reshaped: those of `restored` that were put together from several, or had another type.
+    new_classes: those of `missing` that the file has for another number of classes.
+  """
+  path: str
+  kind: str
+  restored: list[str]
+  missing: list[str]
+  ignored: list[str]
+  reshaped: list[str]
+  new_classes: list[str]
+
+  def __str__(self) -> str:
+    lines = [f'checkpoint {self.path} ({self.kind}): {len(self.restored)} tensors restored, '
+             f'{len(self.missing)} kept their initial values, {len(self.ignored)} in the file not used']
+    listings = {'initial values': self.missing, 'not used': self.ignored, 'reshaped': self.reshaped}
+    for title, rows in listings.items():
+      if rows:
+        lines.append(f'  {title}: {_listed(rows, limit=_NAMES_IN_REPORT)}')
+    if self.new_classes:
+      names_ = ', '.join(self.new_classes)
+      lines.append(f'  another number of classes: {names_} keep their initial values')
+    return '\n'.join(lines)
+
+
+def wanted_modules(text: str) -> tuple[str, ...]:
+  """Returns the parts of the model that a value of `task.init_checkpoint_modules` names.
+
+  Raises:
+    UserError: a name is neither 'all' nor a part.
+  """
+  parts = [part.strip() for part in text.split(',')]
+  if parts == ['all']:
+    return MODULES
+  for part in parts:
+    if part not in MODULES:
+      raise errors.unknown('task.init_checkpoint_modules', part, ('all', *MODULES))
+  return tuple(parts)
+
+
+def restore(
+    model: tf_keras.Model, path: str, modules: tuple[str, ...] = MODULES,
+    new_classes: bool = False) -> Report:
+  """Assigns the arrays of a checkpoint to the model's variables; all of them or, on an error, none.
+
+  Args:
+    model: the model.
+    path: see `sources.read`.
+    modules: parts of the model to restore.
+    new_classes: where the file has another number of classes, the tensors with a row for each class
+      keep their initial values; otherwise that is an error like any other shape.
+
+  Raises:
+    UserError: the file cannot be read, shapes differ, or a wanted part is not or only partly in the
+      file.
+  """
+  source = sources.read(path)
+  every_entry = names.entries(model)
+  entries = {name: e for name, e in every_entry.items() if _module(name) in modules}
+  arrays = {name: array for name, array in source.arrays.items() if name in entries}
+  other_classes = _of_other_classes(arrays, entries) if new_classes else set()
+  for name in other_classes:
+    del arrays[name]
+
+  _check_shapes(path, arrays, entries)
+  _check_complete(path, set(entries) - set(arrays) - other_classes, source, len(entries), modules)
+  unused = sorted(name for name in source.arrays if name not in entries)
+  _check_all_used(path, [name for name in unused if _module(name) in modules], modules)
+
+  for name, array in arrays.items():
+    entries[name].assign_official(array)
+  return Report(
+      path=path,
+      kind=source.kind,
+      restored=sorted(arrays),
+      missing=sorted(set(every_entry) - set(arrays)),
+      ignored=unused + source.ignored,
+      reshaped=[name for name in source.reshaped if name in arrays],
+      new_classes=sorted(other_classes))
+
+
+def _module(name: str) -> str:
+  """Returns the part of the model that an official name belongs to."""
+  return name.removeprefix('sem_seg_head.').split('.')[0]
+
+
+def _check_shapes(path: str, arrays: dict, entries: dict[str, names.Entry]) -> None:
+  wrong = []
+  for name, array in arrays.items():
+    wanted = entries[name].official_shape
+    if tuple(array.shape) != wanted:
+      wrong.append(f'{name} is {_size(array.shape)} in the file, {_size(wanted)} in the model')
+  if wrong:
+    raise UserError(
+        f'checkpoint {path} does not fit the model ({len(wrong)} shapes differ: '
+        f'{_listed(wrong, "; ")}); take the matching experiment or restore fewer parts with '
+        'task.init_checkpoint_modules')
+
+
+def _check_complete(
+    path: str, unfilled: set[str], source: sources.Source, wanted: int, modules: tuple[str, ...]) -> None:
+  """Raises UserError where tensors stay unfilled that such a file should have."""
+  missing = sorted(
+      name for name in unfilled if not any(re.fullmatch(p, name) for p in source.absent))
+  if missing:
+    raise UserError(
+        f'checkpoint {path} does not have {len(missing)} of the {wanted} tensors of '
+        f'{", ".join(modules)} ({_listed(missing)}); restore fewer parts with '
+        'task.init_checkpoint_modules or take the matching experiment')
+
+
+def _check_all_used(path: str, unknown: list[str], modules: tuple[str, ...]) -> None:
+  if unknown:
+    raise UserError(
+        f'checkpoint {path} has {len(unknown)} tensors of {", ".join(modules)} that the model has '
+        f'no place for ({_listed(unknown)}); take the matching experiment')
+
+
+def _listed(rows: list[str], separator: str = ', ', limit: int = _NAMES_IN_ERROR) -> str:
+  """Returns rows as text; of very many, the first."""
+  more = f'{separator}and {len(rows) - limit} more' if len(rows) > limit else ''
+  return separator.join(rows[:limit]) + more
+
+
+def _size(shape: tuple[int, ...]) -> str:
+  return 'x'.join(map(str, shape))
+
+
+def _of_other_classes(arrays: dict, entries: dict[str, names.Entry]) -> set[str]:
+  """Returns the names of the tensors with a row for each class that have another number of rows."""
+  found = set()
+  for name in _class_tensors(entries) & set(arrays):
+    given = arrays[name].shape
+    wanted = entries[name].official_shape
+    if given[0] != wanted[0] and given[1:] == wanted[1:]:
+      found.add(name)
+  return found
+
+
+def _class_tensors(entries: dict[str, names.Entry]) -> set[str]:
+  """Returns the names of the tensors with a row for each class."""
+  # Of mask classification; of PerPixelBaseline.
+  parts = ['class_embed.weight', 'class_embed.bias', 'weight', 'bias']
+  if _PREDICTOR + 'class_embed.weight' not in entries:
+    parts.append('query_embed.weight')  # PerPixelBaseline+: a query for each class
+  return {_PREDICTOR + part for part in parts}

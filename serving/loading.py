@@ -1,0 +1,138 @@
+"""The one door from a checkpoint to a model that knows its classes, sizes and task."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import tf_keras
+
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets.descriptor import DataSet
+from tf_maskformer.configs.experiments import registry
+from tf_maskformer.configs.experiments import settings
+from tf_maskformer.configs.task import Experiment
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import hugging_face_config
+from tf_maskformer.modeling.conversion import restore
+from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.serving import hugging_face
+from tf_maskformer.serving.predictor import Predictor
+
+_BEST = 'best'  # the folder in a run's folder with its best checkpoint
+
+
+@dataclasses.dataclass(frozen=True)
+class Configured:
+  """What a checkpoint's configuration says.
+
+  Attributes:
+    name: of the registered experiment that it starts from.
+    experiment: settled and valid.
+    data_set: the classes: names, ids, whether things, colors.
+  """
+  name: str
+  experiment: Experiment
+  data_set: DataSet
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+  """A model with its weights and what belongs to it.
+
+  Attributes:
+    name: of the registered experiment that its configuration starts from.
+    experiment: settled and valid.
+    model: with its weights.
+    data_set: the classes: names, ids, whether things, colors.
+    report: what was restored.
+  """
+  name: str
+  experiment: Experiment
+  model: tf_keras.Model
+  data_set: DataSet
+  report: restore.Report
+
+
+def configure(
+    source: str | os.PathLike, experiment: str | None = None, overrides: Sequence[str] = (),
+    config_files: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Configured:
+  """Returns the configuration of a checkpoint; reads no weights.
+
+  Args:
+    source: a run's folder, the folder `best` in it or a checkpoint's prefix in either; or another
+      checkpoint (`modeling.conversion.sources.read`), of which the experiment must be named.
+    experiment: a registered name, which then takes the place of what the source says.
+    overrides: texts of --params_override.
+    config_files: names of YAML or JSON files, below `overrides`.
+    environ: environment variables, below `config_files`; None: they are not looked at.
+
+  Raises:
+    UserError: the source does not exist or does not say what it is, or a setting is wrong.
+  """
+  source = os.fspath(source)
+  if experiment:
+    name = experiment
+    settled = registry.get(experiment)
+  else:
+    name, settled = _of_source(source)
+  settings.settle(settled, config_files, overrides, environ)
+  return Configured(name, settled, catalog.get(settled.task.data_set))
+
+
+def open_checkpoint(
+    source: str | os.PathLike, experiment: str | None = None, overrides: Sequence[str] = (),
+    config_files: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Loaded:
+  """Returns a checkpoint's model with every weight restored; arguments and errors as `configure`.
+
+  Raises:
+    UserError: the checkpoint cannot be read or does not fit the model, too.
+  """
+  found = configure(source, experiment, overrides, config_files, environ)
+  model = build_model(found.experiment.task.model)
+  report = restore.restore(model, os.fspath(source))
+  return Loaded(found.name, found.experiment, model, found.data_set, report)
+
+
+def load(
+    source: str | os.PathLike, experiment: str | None = None,
+    overrides: Sequence[str] = ()) -> Predictor:
+  """Returns a predictor of a checkpoint's model; arguments and errors as `open_checkpoint`.
+
+  Environment variables are never looked at.
+  """
+  loaded = open_checkpoint(source, experiment, overrides)
+  return Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
+
+
+def run_folder(source: str) -> str | None:
+  """Returns the folder with the params.yaml of the run that a checkpoint is of; None where there is none.
+
+  Args:
+    source: a run's folder, the folder `best` in it, or a checkpoint's prefix in either.
+  """
+  path = source.rstrip('/') if '://' in source else os.path.abspath(source)
+  if not tf.io.gfile.isdir(path):
+    if not tf.io.gfile.exists(path.removesuffix('.index') + '.index'):
+      return None  # a file of another library, whatever is next to it
+    path = os.path.dirname(path)
+  if settings.has_params(path):
+    return path
+  parent, name = os.path.split(path)
+  return parent if name == _BEST and settings.has_params(parent) else None
+
+
+def _of_source(source: str) -> tuple[str, Experiment]:
+  """Returns the name and the experiment that the source itself says."""
+  folder = run_folder(source)
+  if folder:
+    return settings.of_run(folder)
+  config = hugging_face_config.find(source)
+  if config:
+    return hugging_face.configure(config)
+  if not tf.io.gfile.exists(source) and not tf.io.gfile.exists(source + '.index'):
+    raise UserError(
+        f'checkpoint {source} does not exist; name a checkpoint file, its prefix or a folder')
+  raise UserError(
+      f'{source} does not say of which model it is; name the experiment '
+      '(tf-maskformer experiments prints the names)')
