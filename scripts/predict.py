@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
   for text in args.params_override:
     overrides.apply(experiment, text)
   model = build_model(experiment.task.model)
-  print(restore.restore(model, args.checkpoint, restore.MODULES))
+  print(restore.restore(model, args.checkpoint))
   data_set = catalog.get(experiment.task.data_set)
   predictor, classes = Predictor(model, experiment.task, data_set), data_set.classes
   output.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
     overrides.apply(experiment, text)
   task = experiment.task
   model = build_model(task.model)
-  restore.restore(model, str(folder), restore.MODULES)
+  restore.restore(model, str(folder))
 
 
   @tf.function(autograph=False)
