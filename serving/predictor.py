@@ -130,8 +130,7 @@ class Predictor:
       return resized
     size = augment.shortest_edge_size(
         tf.constant(image.shape[:2]), tf.constant(self.short_edge), self.long_edge_limit)
-    resized, _ = augment.resize((resized, resized[..., :1]), size)
-    return resized
+    return augment.resize_image(resized, size)
 
   def _logits(self, images):
     """The last layer's logits of resized images of one size, and the size that the model sees."""

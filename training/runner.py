@@ -101,8 +101,8 @@ class Run:
     with self._strategy.scope():
       self._task = self._make_task(c.task, c.runtime)
       model = self._task.build_model()
-      optimizer = optimizers.build(c.trainer.optimizer_config, c.trainer.train_steps,
-                                   **self._task.parameter_groups(model))
+      groups = self._task.parameter_groups(model, c.trainer.optimizer_config.optimizer)
+      optimizer = optimizers.build(c.trainer.optimizer_config, c.trainer.train_steps, **groups)
       optimizer.build(model.trainable_variables)
       if _POLICIES[c.runtime.mixed_precision_dtype] == 'mixed_float16':
         optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)

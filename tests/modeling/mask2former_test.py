@@ -9,7 +9,7 @@ from tests.modeling import tiny_m2f
 from tests.modeling.golden import Golden
 from tests.modeling.golden import nchw
 from tests.modeling.golden import released_file
-from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.modeling.conversion import exports
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import restore
@@ -94,8 +94,9 @@ def test_odd_size(model):
 def test_parameter_groups_are_the_official_ones(model):
   groups = GOLDEN.json('optimizer_groups')
   official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
-  backbone = {official_names[v.ref()] for v in parameter_groups.backbone_variables(model)}
-  undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
+  multipliers = model.rate_multipliers(AdamW(backbone_multiplier=0.1))
+  backbone = {official_names[v] for v, multiplier in multipliers.items() if multiplier == 0.1}
+  undecayed = {official_names[v.ref()] for v in model.undecayed_variables()}
   assert {official_names[v.ref()] for v in model.trainable_variables} == set(groups)
   assert backbone == {n for n, row in groups.items() if row['lr'] == pytest.approx(1e-5)}
   assert undecayed == {n for n, row in groups.items() if row['weight_decay'] == 0}

@@ -15,7 +15,6 @@ from tf_maskformer.configs.model import MaskFormer
 from tf_maskformer.configs.model import PixelDecoder
 from tf_maskformer.configs.model import TransformerDecoder
 from tf_maskformer.errors import UserError
-from tf_maskformer.modeling import parameter_groups
 from tf_maskformer.modeling.conversion import exports
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import restore
@@ -93,7 +92,7 @@ def test_tensors_that_pre_norm_adds(predictor, norms, tmp_path):
   assert set(entries) - set(names.entries(plain)) == added
   assert not set(names.entries(plain)) - set(entries)
 
-  undecayed = {v.ref() for v in parameter_groups.undecayed_variables(model)}
+  undecayed = {v.ref() for v in model.undecayed_variables()}
   assert all(entries[name].variable.ref() in undecayed for name in added)
 
   for entry in entries.values():  # no norm at its initial value
