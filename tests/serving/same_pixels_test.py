@@ -58,6 +58,6 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   model = build_model(task.model, seed=1)
   restore.restore(model, str(tmp_path / 'model_final.pkl'))
   step = build_task(task).validation_step(batch, model)
-  found, _ = Predictor(model, task, catalog.get(task.data_set))._logits(resized)
+  found, _ = Predictor(model, task, catalog.get(task.data_set))._logits(resized[None])
   for name, value in found.items():
-    np.testing.assert_allclose(value, step[name][0], rtol=0, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(value[0], step[name][0], rtol=0, atol=1e-5, err_msg=name)
