@@ -79,7 +79,7 @@ def test_commands_have_known_flags_and_names(page, command):
 
 def test_a_misspelled_flag_would_be_seen():
   with pytest.raises(Exception, match='did you mean'):
-    test_commands_have_known_flags_and_names('', 'python scripts/predict.py --checkpont x --input a --output b')
+    test_commands_have_known_flags_and_names('', 'python scripts/inspect_records.py --input x --outputt y')
   with pytest.raises(AssertionError):
     test_commands_have_known_flags_and_names('', 'EXPERIMENT=maskformer_coc bash scripts/train_cpu.sh')
 
