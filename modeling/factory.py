@@ -11,14 +11,15 @@ from tf_maskformer.modeling.mask_classification import MaskClassificationModel
 from tf_maskformer.modeling.pixel_decoders.deformable import DeformableDecoder
 from tf_maskformer.modeling.pixel_decoders.fpn import FPN
 from tf_maskformer.modeling.pixel_decoders.fpn import TransformerFPN
-from tf_maskformer.modeling.transformer_decoders.masked import MaskedPredictor
-from tf_maskformer.modeling.transformer_decoders.per_pixel import PerPixelPredictor
-from tf_maskformer.modeling.transformer_decoders.standard import StandardPredictor
+from tf_maskformer.modeling.transformer_decoders.masked import MaskedDecoder
+from tf_maskformer.modeling.transformer_decoders.per_pixel import PerPixelHead
+from tf_maskformer.modeling.transformer_decoders.standard import PerPixelDecoder
+from tf_maskformer.modeling.transformer_decoders.standard import StandardDecoder
 
 BACKBONES = {'resnet': ResNet, 'swin': Swin}
 PREDICTORS = {
-    'maskformer': StandardPredictor, 'mask2former': MaskedPredictor, 'per_pixel': PerPixelPredictor,
-    'per_pixel_plus': StandardPredictor}
+    'maskformer': StandardDecoder, 'mask2former': MaskedDecoder, 'per_pixel': PerPixelHead,
+    'per_pixel_plus': PerPixelDecoder}
 PIXEL_DECODERS = {'fpn': FPN, 'transformer_fpn': TransformerFPN, 'deformable': DeformableDecoder}
 
 
@@ -30,11 +31,11 @@ def build_backbone(config: backbones.Backbone) -> tf_keras.layers.Layer:
 
 
 def build_model(config: MaskFormer, seed: int | None = None) -> MaskClassificationModel:
-  """Returns the model with freshly drawn weights.
+  """Returns the model with freshly initialized weights.
 
   Args:
     config: the model's configuration.
-    seed: makes the weights a function of it; None: drawn anew each time.
+    seed: makes the weights a function of it; None: different ones each time.
 
   Raises:
     UserError: a part's name is unknown.
@@ -46,12 +47,8 @@ def build_model(config: MaskFormer, seed: int | None = None) -> MaskClassificati
   if seed is not None:
     tf_keras.utils.set_random_seed(seed)
   backbone = build_backbone(config.backbone)
-  options = {}
-  if config.which_pixel_decoder == 'transformer_fpn':
-    # As officially (PRE_NORM), one setting for both transformers.
-    options['pre_norm'] = config.transformer_decoder.pre_norm
-  make_pixel_decoder = PIXEL_DECODERS[config.which_pixel_decoder]
-  pixel_decoder = make_pixel_decoder(config.pixel_decoder, backbone.channels, **options)
-  make_predictor = PREDICTORS[config.which_predictor]
-  predictor = make_predictor(config, pixel_decoder.widths[make_predictor.READS])
+  # As officially (PRE_NORM), one setting for both transformers.
+  pixel_decoder = PIXEL_DECODERS[config.which_pixel_decoder](
+      config.pixel_decoder, backbone.channels, pre_norm=config.transformer_decoder.pre_norm)
+  predictor = PREDICTORS[config.which_predictor](config, pixel_decoder.widths)
   return MaskClassificationModel(backbone, pixel_decoder, predictor)

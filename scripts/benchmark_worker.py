@@ -67,8 +67,9 @@ class Ours:
     experiment.task.micro_batch_size = args.micro_batch
     self.task = build_task(experiment.task, experiment.runtime)
     self.model = self.task.build_model()
-    self.optimizer = optimizers.build(
-        experiment.trainer.optimizer_config, experiment.trainer.train_steps, **self.task.parameter_groups(self.model))
+    optimization = experiment.trainer.optimizer_config
+    groups = self.task.parameter_groups(self.model, optimization.optimizer)
+    self.optimizer = optimizers.build(optimization, experiment.trainer.train_steps, **groups)
     images, ids, classes = draw_batch(args)
     slots = experiment.task.train_data.parser.max_segments
     padded = np.zeros([args.batch, slots], np.int32)

@@ -9,6 +9,7 @@ from official.core import base_task
 
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.configs.task import Runtime
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import ground_truth
@@ -16,7 +17,6 @@ from tf_maskformer.dataloaders import reader
 from tf_maskformer.errors import UserError
 from tf_maskformer.evaluation import report
 from tf_maskformer.modeling import factory
-from tf_maskformer.modeling import parameter_groups
 from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.ops import image as image_ops
 from tf_maskformer.tasks import initialization
@@ -76,11 +76,11 @@ class SegmentationTask(base_task.Task):
     """Restores `init_checkpoint`, if one is given, prints what was and was not restored, and returns that report."""
     return initialization.initialize(model, self.task_config)
 
-  def parameter_groups(self, model: tf_keras.Model) -> dict[str, list[tf.Variable]]:
-    """Returns the variables with a backbone's learning rate and those without weight decay."""
+  def parameter_groups(self, model: tf_keras.Model, optimizer: AdamW) -> dict[str, Any]:
+    """Returns what the optimizer treats differently, as `training.optimizers.build` takes it."""
     return {
-        'backbone': parameter_groups.backbone_variables(model),
-        'undecayed': parameter_groups.undecayed_variables(model),
+        'rate_multipliers': model.rate_multipliers(optimizer),
+        'undecayed': model.undecayed_variables(),
     }
 
   # Data.

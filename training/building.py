@@ -9,6 +9,7 @@ import tf_keras
 from official.common import distribute_utils
 
 from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import Runtime
 from tf_maskformer.configs.task import Segmentation
@@ -47,7 +48,7 @@ class Task(Protocol):
   def initialize(self, model: tf_keras.Model) -> Restored | None:
     """Restores what the task starts from; returns None where that is nothing."""
 
-  def parameter_groups(self, model: tf_keras.Model) -> dict[str, Any]:
+  def parameter_groups(self, model: tf_keras.Model, optimizer: AdamW) -> dict[str, Any]:
     """Returns arguments of `optimizers.build` that depend on the model's variables."""
 
   def build_inputs(self, params: DataConfig, input_context: tf.distribute.InputContext | None,
@@ -113,7 +114,7 @@ def _check_metric(name: str, task: Task) -> None:
 def _optimizer(experiment: Experiment, task: Task,
                model: tf_keras.Model) -> tf_keras.optimizers.Optimizer:
   config = experiment.trainer
-  groups = task.parameter_groups(model)
+  groups = task.parameter_groups(model, config.optimizer_config.optimizer)
   optimizer = optimizers.build(config.optimizer_config, config.train_steps, **groups)
   optimizer.build(model.trainable_variables)
   if _POLICIES[experiment.runtime.mixed_precision_dtype] == 'mixed_float16':

@@ -3,7 +3,7 @@
 from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
-from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.experiments import table
@@ -111,7 +111,7 @@ def _train_data(row: Row, recipe: Recipe) -> DataConfig:
       parser=_window_parser(row, recipe) if recipe.crop else _detr_parser(recipe))
 
 
-def _detr_parser(recipe: Recipe) -> Parser:
+def _detr_parser(recipe: Recipe) -> ParserConfig:
   """Returns DETR's preparation: images of many sizes."""
   augmentation = Augmentation(
       crop_probability=0.5,
@@ -119,10 +119,10 @@ def _detr_parser(recipe: Recipe) -> Parser:
       crop_side_range=[384, 600],
       short_edges=list(recipe.short_edges),
       long_edge_limit=recipe.long_edge_limit)
-  return Parser(max_segments=recipe.max_segments, augmentation=augmentation)
+  return ParserConfig(max_segments=recipe.max_segments, augmentation=augmentation)
 
 
-def _window_parser(row: Row, recipe: Recipe) -> Parser:
+def _window_parser(row: Row, recipe: Recipe) -> ParserConfig:
   """Returns the preparation of training windows of one size."""
   is_semantic = row.task == 'semantic'
   if recipe.jitter:
@@ -134,7 +134,7 @@ def _window_parser(row: Row, recipe: Recipe) -> Parser:
         crop_to_output=True,
         color_jitter=True,
         legacy_nearest=is_semantic)
-  return Parser(
+  return ParserConfig(
       output_size=list(recipe.crop),
       padding_byte=_GRAY if recipe.padded else _NO_FILL,
       max_segments=recipe.max_segments,
@@ -150,7 +150,7 @@ def _validation_data(row: Row, recipe: Recipe) -> DataConfig:
   short_edge, long_edge_limit = recipe.test_edges
   augmentation = Augmentation(
       flip_probability=0.0, short_edges=[short_edge], long_edge_limit=long_edge_limit)
-  parser = Parser(
+  parser = ParserConfig(
       max_layers=_planes(row), merge_classes=row.task == 'semantic', augmentation=augmentation)
   return DataConfig(is_training=False, drop_remainder=False, parser=parser)
 

@@ -4,7 +4,7 @@ from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.backbones import ResNet
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
-from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.losses import PointLosses
@@ -39,7 +39,7 @@ def _model(num_classes: int) -> MaskFormer:
 
 def _data(is_training: bool) -> DataConfig:
   augmentation = Augmentation(flip_probability=0.5 if is_training else 0.0)
-  parser = Parser(
+  parser = ParserConfig(
       output_size=[128, 128], max_segments=16, drop_vanished_segments=True,
       augmentation=augmentation)
   return DataConfig(

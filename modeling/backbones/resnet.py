@@ -57,7 +57,8 @@ class Bottleneck(tf_keras.layers.Layer):
   def __init__(self, in_channels: int, out_channels: int, bottleneck: int, strides: int, norm: str,
                stride_in_1x1: bool, dilation: int = 1, name: str | None = None):
     super().__init__(name=name)
-    first, second = (strides, 1) if stride_in_1x1 else (1, strides)
+    first = strides if stride_in_1x1 else 1
+    second = 1 if stride_in_1x1 else strides
     options = dict(norm=norm, initializer='c2_msra')
     self.shortcut = None
     if in_channels != out_channels:
@@ -76,8 +77,9 @@ class Bottleneck(tf_keras.layers.Layer):
 
 
 class ResNet(tf_keras.layers.Layer):
-  """Returns {'2', '3', '4', '5'}: features [batch, height / 2^level, width / 2^level, channels], rounded up;
-  with `res5_dilation` '5' has the size of '4'.
+  """Returns {'2', '3', '4', '5'}: features [batch, height / 2^level, width / 2^level, channels].
+
+  Sizes are rounded up; with `res5_dilation` '5' has the size of '4'.
 
   Attributes:
     channels: dict from level to its number of channels.
@@ -86,29 +88,16 @@ class ResNet(tf_keras.layers.Layer):
   def __init__(self, config: backbones.ResNet, name: str | None = None):
     super().__init__(name=name)
     if config.depth not in BLOCKS:
-      raise ValueError(f'ResNet depth {config.depth} is unknown; known: {", ".join(map(str, BLOCKS))}')
-    def norm_at(level):
-      # A frozen part keeps the statistics of its batch norms too; a group norm has none.
-      is_frozen = level <= config.freeze_at and config.norm != 'group'
-      return 'frozen' if is_frozen else config.norm
-    self.stem = STEMS[config.stem_type](config.stem_channels, norm_at(1))
+      known = ', '.join(map(str, BLOCKS))
+      raise ValueError(f'ResNet depth {config.depth} is unknown; known: {known}')
+    self.stem = STEMS[config.stem_type](config.stem_channels, _norm_at(1, config))
     self.stem.trainable = config.freeze_at < 1
     self.channels = {}
-    width = config.stem_channels
-    for level, blocks in zip((2, 3, 4, 5), BLOCKS[config.depth]):
-      out, inner = config.res2_channels << (level - 2), config.bottleneck_channels << (level - 2)
-      dilations = [1] * blocks
-      if level == 5:
-        dilations = [config.res5_dilation * grid for _, grid in zip(range(blocks), config.res5_multi_grid)]
-      keeps_size = level == 2 or (level == 5 and config.res5_dilation > 1)
-      stage = []
-      for block, dilation in enumerate(dilations):
-        strides = 2 if block == 0 and not keeps_size else 1
-        stage.append(Bottleneck(width, out, inner, strides, norm_at(level), config.stride_in_1x1, dilation))
-        stage[-1].trainable = config.freeze_at < level
-        width = out
-      setattr(self, f'res{level}', stage)
-      self.channels[str(level)] = out
+    in_channels = config.stem_channels
+    for level, num_blocks in zip((2, 3, 4, 5), BLOCKS[config.depth]):
+      setattr(self, f'res{level}', _stage(config, level, num_blocks, in_channels))
+      in_channels = config.res2_channels << (level - 2)
+      self.channels[str(level)] = in_channels
 
   def call(self, x, training=False, seed=None):
     del seed  # nothing here is random
@@ -119,3 +108,30 @@ class ResNet(tf_keras.layers.Layer):
         x = block(x, training=training)
       features[level] = x
     return features
+
+
+def _norm_at(level: int, config: backbones.ResNet) -> str:
+  """Returns the kind of norm at a level (1 is the stem)."""
+  # A frozen part keeps the statistics of its batch norms too; a group norm has none.
+  is_frozen = level <= config.freeze_at and config.norm != 'group'
+  return 'frozen' if is_frozen else config.norm
+
+
+def _stage(config: backbones.ResNet, level: int, num_blocks: int, in_channels: int
+           ) -> list[Bottleneck]:
+  """Returns the blocks of res<level>."""
+  out_channels = config.res2_channels << (level - 2)
+  inner = config.bottleneck_channels << (level - 2)
+  dilations = [1] * num_blocks
+  if level == 5:
+    dilations = [config.res5_dilation * grid for grid in config.res5_multi_grid[:num_blocks]]
+  keeps_size = level == 2 or (level == 5 and config.res5_dilation > 1)
+  blocks = []
+  for i, dilation in enumerate(dilations):
+    strides = 2 if i == 0 and not keeps_size else 1
+    block = Bottleneck(in_channels, out_channels, inner, strides, _norm_at(level, config),
+                       config.stride_in_1x1, dilation)
+    block.trainable = config.freeze_at < level
+    blocks.append(block)
+    in_channels = out_channels
+  return blocks

@@ -10,13 +10,14 @@ import tf_keras
 
 from tf_maskformer.configs import backbones
 from tf_maskformer.modeling.layers import initializers
+from tf_maskformer.modeling.layers import salts
 from tf_maskformer.modeling.layers.dropout import drop_path
 from tf_maskformer.modeling.layers.linear import Linear
 from tf_maskformer.modeling.layers.norms import LayerNorm
 from tf_maskformer.ops import shape as shape_ops
 
+_PATCH = 4  # pixels along a side of the image that become one token
 _MASKED = -100.0  # added to the logits of tokens that only the shift brought into one window
-_SALT = 2000  # dropout salts of the encoder start at 8000, of the decoder at 0 (layers.transformer)
 
 
 def relative_position_index(window: int) -> np.ndarray:
@@ -34,13 +35,16 @@ def _regions(size, window: int, shift: int):
 
 
 def shift_mask(height, width, window: int, shift: int) -> tf.Tensor:
-  """Returns what is added to the logits of shifted windows, float32 [windows, 1, tokens, tokens]: 0 or -100.
+  """Returns what is added to the logits of shifted windows: 0 or -100.
 
   Args:
     height: of the padded token map, a multiple of window.
     width: likewise.
     window: side of a window.
     shift: by how much the map was rolled.
+
+  Returns:
+    float32 [windows, 1, tokens, tokens].
   """
   region = 3 * _regions(height, window, shift)[:, None] + _regions(width, window, shift)[None]
   tokens = tf.reshape(_to_windows(region[None, :, :, None], window), [-1, window * window])
@@ -65,10 +69,12 @@ def _from_windows(x, batch, height, width, window: int):
 
 class WindowAttention(tf_keras.layers.Layer):
   """Multi-head self-attention inside windows with a bias by relative position; softmax in float32."""
+  UNDECAYED = ('relative_position_bias_table',)
 
   def __init__(self, channels: int, heads: int, window: int, qkv_bias: bool, name: str | None = None):
     super().__init__(name=name)
-    self._heads, self._channels = heads, channels
+    self._heads = heads
+    self._channels = channels
     self._index = relative_position_index(window)[..., None]
     self.qkv = Linear(channels, 3 * channels, use_bias=qkv_bias)
     self.proj = Linear(channels, channels)
@@ -94,55 +100,68 @@ class WindowAttention(tf_keras.layers.Layer):
     Returns:
       [batch * windows, tokens, channels].
     """
-    tokens, width = x.shape[1], self._channels // self._heads
+    tokens = x.shape[1]
+    width = self._channels // self._heads
     qkv = tf.reshape(self.qkv(x), [-1, tokens, 3, self._heads, width])
     q, k, v = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]), num=3)
     logits = tf.cast(tf.matmul(q * width ** -0.5, k, transpose_b=True), tf.float32) + self._bias()
     if mask is not None:
-      windows = mask.shape[0] if mask.shape[0] is not None else tf.shape(mask)[0]
-      shape = [-1, windows, self._heads, tokens, tokens]
-      logits = tf.reshape(tf.reshape(logits, shape) + mask[None], [-1, self._heads, tokens, tokens])
+      windows = shape_ops.batch_size(mask)
+      of_images = tf.reshape(logits, [-1, windows, self._heads, tokens, tokens])
+      logits = tf.reshape(of_images + mask[None], [-1, self._heads, tokens, tokens])
     probabilities = tf.cast(tf.nn.softmax(logits), v.dtype)
     y = tf.transpose(tf.matmul(probabilities, v), [0, 2, 1, 3])
     return self.proj(tf.reshape(y, [-1, tokens, self._channels]))
 
 
-class MLP(tf_keras.layers.Layer):
+class SwinMLP(tf_keras.layers.Layer):
   """Two linear layers with the exact (erf) GELU between them."""
 
   def __init__(self, channels: int, hidden: int, name: str | None = None):
     super().__init__(name=name)
-    self.fc1, self.fc2 = Linear(channels, hidden), Linear(hidden, channels)
+    self.fc1 = Linear(channels, hidden)
+    self.fc2 = Linear(hidden, channels)
 
   def call(self, x):
-    # GELU is computed again in the gradient: what it would keep is several times its input, the largest of a block.
-    return tf.recompute_grad(lambda hidden: self.fc2(tf.nn.gelu(hidden, approximate=False)))(self.fc1(x))
+    def activate(hidden):
+      return self.fc2(tf.nn.gelu(hidden, approximate=False))
+    # GELU is recomputed for the gradient: what it would keep is several times its input, the
+    # largest tensor of a block.
+    return tf.recompute_grad(activate)(self.fc1(x))
 
 
-class Block(tf_keras.layers.Layer):
+class SwinBlock(tf_keras.layers.Layer):
   """`y = x + attention(norm1(x))`, `y + mlp(norm2(y))`, both branches under stochastic depth."""
 
-  def __init__(self, config: backbones.Swin, channels: int, heads: int, shift: int, drop_rate: float, salt: int,
-               name: str | None = None):
+  def __init__(self, config: backbones.Swin, channels: int, heads: int, shift: int,
+               drop_rate: float, salt: int, name: str | None = None):
     super().__init__(name=name)
-    self._window, self._shift, self._drop_rate, self._salt = config.window, shift, drop_rate, salt
-    self.norm1, self.norm2 = LayerNorm(channels), LayerNorm(channels)
+    self._window = config.window
+    self._shift = shift
+    self._drop_rate = drop_rate
+    self._salt = salt
+    self.norm1 = LayerNorm(channels)
+    self.norm2 = LayerNorm(channels)
     self.attn = WindowAttention(channels, heads, config.window, config.qkv_bias)
-    self.mlp = MLP(channels, int(channels * config.mlp_ratio))
+    self.mlp = SwinMLP(channels, int(channels * config.mlp_ratio))
 
   def _attend(self, x):
     """Attention in windows of [batch, height, width, channels], shifted in odd blocks."""
-    window, shift = self._window, self._shift
+    window = self._window
+    shift = self._shift
     height, width = shape_ops.spatial_size(x)
-    bottom, right = -height % window, -width % window
+    bottom = -height % window
+    right = -width % window
     x = tf.pad(x, [[0, 0], [0, bottom], [0, right], [0, 0]])
-    padded_height, padded_width = height + bottom, width + right
+    padded_height = height + bottom
+    padded_width = width + right
     mask = None
     if shift:
       x = tf.roll(x, [-shift, -shift], [1, 2])
       mask = shift_mask(padded_height, padded_width, window, shift)
     batch = shape_ops.batch_size(x)
-    x = _from_windows(self.attn(_to_windows(x, window), mask), batch, padded_height, padded_width, window)
+    windows = self.attn(_to_windows(x, window), mask)
+    x = _from_windows(windows, batch, padded_height, padded_width, window)
     if shift:
       x = tf.roll(x, [shift, shift], [1, 2])
     return x[:, :height, :width]
@@ -163,26 +182,28 @@ class PatchEmbed(tf_keras.layers.Layer):
 
   def call(self, x):
     height, width = shape_ops.spatial_size(x)
-    return self.norm(self.proj(tf.pad(x, [[0, 0], [0, -height % 4], [0, -width % 4], [0, 0]])))
+    x = tf.pad(x, [[0, 0], [0, -height % _PATCH], [0, -width % _PATCH], [0, 0]])
+    return self.norm(self.proj(x))
 
 
 class Patchify(tf_keras.layers.Layer):
-  """The 4x4 convolution at stride 4, with a bias, drawn as PyTorch's Conv2d."""
+  """The 4x4 convolution at stride 4, with a bias, initialized as PyTorch's Conv2d."""
 
   def __init__(self, channels: int, name: str | None = None):
     super().__init__(name=name)
-    fan_in = 4 * 4 * 3
+    kernel = [_PATCH, _PATCH, 3]
+    fan_in = _PATCH * _PATCH * 3
     self.weight = self.add_weight(
-        'weight', [4, 4, 3, channels], initializer=initializers.torch_default(fan_in))
+        'weight', [*kernel, channels], initializer=initializers.torch_default(fan_in))
     self.bias = self.add_weight('bias', [channels], initializer=initializers.torch_default(fan_in))
 
   def call(self, x):
-    y = tf.nn.conv2d(x, tf.cast(self.weight, x.dtype), 4, 'VALID')
+    y = tf.nn.conv2d(x, tf.cast(self.weight, x.dtype), _PATCH, 'VALID')
     return tf.nn.bias_add(y, tf.cast(self.bias, x.dtype))
 
 
 class PatchMerging(tf_keras.layers.Layer):
-  """Joins each 2x2 tokens: [batch, height, width, c] -> [batch, height / 2, width / 2, 2 c], sizes rounded up."""
+  """Joins 2x2 tokens: [batch, height, width, c] -> [batch, height / 2, width / 2, 2 c], rounded up."""
 
   def __init__(self, channels: int, name: str | None = None):
     super().__init__(name=name)
@@ -197,11 +218,11 @@ class PatchMerging(tf_keras.layers.Layer):
     return self.reduction(self.norm(tf.concat(parts, axis=-1)))
 
 
-class Stage(tf_keras.layers.Layer):
-  """Blocks of one resolution and, but for the last stage, the merging that follows them."""
+class SwinStage(tf_keras.layers.Layer):
+  """Blocks of one resolution and, except in the last stage, the merging that follows them."""
 
-  def __init__(self, config: backbones.Swin, channels: int, heads: int, drop_rates: list[float], first: int,
-               merges: bool, name: str | None = None):
+  def __init__(self, config: backbones.Swin, channels: int, heads: int, drop_rates: list[float],
+               first: int, merges: bool, name: str | None = None):
     """Makes the blocks.
 
     Args:
@@ -209,14 +230,16 @@ class Stage(tf_keras.layers.Layer):
       channels: of the tokens.
       heads: of the attention.
       drop_rates: stochastic depth, one for each block.
-      first: number of the first block in the whole network.
+      first: index of the first block, counted through all stages.
       merges: whether a patch merging follows.
       name: the layer's name.
     """
     super().__init__(name=name)
-    self.blocks = [
-        Block(config, channels, heads, shift=(i % 2) * (config.window // 2), drop_rate=rate,
-              salt=_SALT + 2 * (first + i)) for i, rate in enumerate(drop_rates)]
+    self.blocks = []
+    for i, rate in enumerate(drop_rates):
+      shift = (i % 2) * (config.window // 2)
+      salt = salts.backbone_block(first + i)
+      self.blocks.append(SwinBlock(config, channels, heads, shift, rate, salt))
     self.downsample = PatchMerging(channels) if merges else None
 
   def call(self, x, seed=None):
@@ -226,7 +249,9 @@ class Stage(tf_keras.layers.Layer):
 
 
 class Swin(tf_keras.layers.Layer):
-  """Returns {'2', '3', '4', '5'}: features [batch, height / 2^level, width / 2^level, channels], rounded up.
+  """Returns {'2', '3', '4', '5'}: features [batch, height / 2^level, width / 2^level, channels].
+
+  Sizes are rounded up.
 
   Attributes:
     channels: dict from level to its number of channels.
@@ -236,11 +261,14 @@ class Swin(tf_keras.layers.Layer):
     super().__init__(name=name)
     self.patch_embed = PatchEmbed(config.embed_dim)
     rates = [float(r) for r in np.linspace(0, config.drop_path, sum(config.depths))]
-    self.layers, self.channels, first = [], {}, 0
+    self.layers = []
+    self.channels = {}
+    first = 0
     for i, (depth, heads) in enumerate(zip(config.depths, config.heads)):
       channels = config.embed_dim << i
       merges = i < len(config.depths) - 1
-      self.layers.append(Stage(config, channels, heads, rates[first:first + depth], first, merges))
+      own_rates = rates[first:first + depth]
+      self.layers.append(SwinStage(config, channels, heads, own_rates, first, merges))
       setattr(self, f'norm{i}', LayerNorm(channels))
       self.channels[str(i + 2)] = channels
       first += depth

@@ -16,18 +16,26 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     super().__init__(name=name)
     if features % heads:
       raise ValueError(f'{features} features cannot be split over {heads} heads; take a multiple')
-    self._features, self._heads, self._dropout_rate = features, heads, dropout_rate
+    self._features = features
+    self._heads = heads
+    self._dropout_rate = dropout_rate
     # Query, key and value side by side; PyTorch's Xavier bound is that of the joint matrix.
     self.in_proj_weight = self.add_weight(
-        'in_proj_weight', [features, 3 * features], initializer=initializers.xavier(features, 3 * features))
+        'in_proj_weight', [features, 3 * features],
+        initializer=initializers.xavier(features, 3 * features))
     self.in_proj_bias = self.add_weight('in_proj_bias', [3 * features], initializer='zeros')
     self.out_proj = linear.Linear(features, features, initializer='xavier', zero_bias=True)
 
   def _project(self, x, first, count):
-    """Applies `count` of the three input projections, from `first`, as `count` tensors [batch, heads, n, d]."""
+    """Applies `count` of the three input projections, from `first` on.
+
+    Returns:
+      `count` tensors [batch, heads, n, features / heads].
+    """
     d = self._features
-    weight = tf.cast(self.in_proj_weight, x.dtype)[:, first * d:(first + count) * d]
-    bias = tf.cast(self.in_proj_bias, x.dtype)[first * d:(first + count) * d]
+    columns = slice(first * d, (first + count) * d)
+    weight = tf.cast(self.in_proj_weight, x.dtype)[:, columns]
+    bias = tf.cast(self.in_proj_bias, x.dtype)[columns]
     y = linear.affine(x, weight, bias)
     batch, tokens, _ = shape_ops.sizes(x)
     y = tf.reshape(y, [batch, tokens, count, self._heads, d // self._heads])
@@ -38,12 +46,13 @@ class MultiHeadAttention(tf_keras.layers.Layer):
 
     Args:
       query: [batch, queries, features].
-      key: [batch, tokens, features]; the same object as query where both are equal (one product less).
+      key: [batch, tokens, features]; the same object as query where both are equal (one product
+        fewer).
       value: [batch, tokens, features].
       seed: of the dropout on the probabilities, see `dropout`.
       salt: of the dropout.
-      blocked: bool [batch, queries, tokens], true where a query must not look, the same for all heads; never all of
-        a row. None: nowhere.
+      blocked: bool [batch, queries, tokens], true where a query must not look, the same for all
+        heads; never all of a row. None: nowhere.
 
     Returns:
       [batch, queries, features].
@@ -51,7 +60,8 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     if key is query:
       q, k = self._project(query, 0, 2)
     else:
-      (q,), (k,) = self._project(query, 0, 1), self._project(key, 1, 1)
+      (q,) = self._project(query, 0, 1)
+      (k,) = self._project(key, 1, 1)
     (v,) = self._project(value, 2, 1)
     q = q * (self._features // self._heads) ** -0.5
     logits = tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32)

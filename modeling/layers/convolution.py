@@ -11,7 +11,8 @@ from tf_maskformer.ops import shape as shape_ops
 def _dilated(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
   """Convolution of the same size with a dilated kernel: a plain one of every phase of the pixels.
 
-  TensorFlow has a gradient of its own dilated convolution on some CPUs only (those where oneDNN is on).
+  TensorFlow has a gradient of its own dilated convolution on some CPUs only (those where oneDNN is
+  on).
   """
   size = shape_ops.spatial_size(x)
   reach = dilation * (kernel.shape[0] - 1) // 2
@@ -25,8 +26,8 @@ class Conv2D(tf_keras.layers.Layer):
   """`relu(norm(conv(x)))` of [batch, height, width, channels].
 
   The kernel is padded by dilation * (size - 1) / 2 on each side whatever the stride, as in PyTorch;
-  TensorFlow's 'SAME' pads otherwise at stride 2. A frozen norm is folded into kernel and bias, which saves a
-  pass over the activations; the gradient still reaches the kernel.
+  TensorFlow's 'SAME' pads otherwise at stride 2. A frozen norm is folded into kernel and bias,
+  which saves a pass over the activations; the gradient still reaches the kernel.
   """
 
   def __init__(self, in_channels: int, out_channels: int, kernel_size: int, strides: int = 1, dilation: int = 1,
@@ -48,15 +49,18 @@ class Conv2D(tf_keras.layers.Layer):
     """
     super().__init__(name=name)
     if strides > 1 and dilation > 1:
-      raise ValueError(f'a stride of {strides} and a dilation of {dilation} exclude each other; one must be 1')
+      raise ValueError(
+          f'a stride of {strides} and a dilation of {dilation} exclude each other; one must be 1')
     fan = kernel_size * kernel_size
-    draw = {'c2_xavier': initializers.c2_xavier(in_channels * fan),
-            'c2_msra': initializers.c2_msra(out_channels * fan),
-            'xavier': initializers.xavier(in_channels * fan, out_channels * fan)}[initializer]
-    self._strides, self._dilation, self._relu = strides, dilation, relu
+    of_weight = {'c2_xavier': initializers.c2_xavier(in_channels * fan),
+                 'c2_msra': initializers.c2_msra(out_channels * fan),
+                 'xavier': initializers.xavier(in_channels * fan, out_channels * fan)}[initializer]
+    self._strides = strides
+    self._dilation = dilation
+    self._relu = relu
     self._padding = dilation * (kernel_size - 1) // 2
     self.weight = self.add_weight(
-        'weight', [kernel_size, kernel_size, in_channels, out_channels], initializer=draw)
+        'weight', [kernel_size, kernel_size, in_channels, out_channels], initializer=of_weight)
     self.bias = None
     if use_bias or (use_bias is None and not norm):
       self.bias = self.add_weight('bias', [out_channels], initializer='zeros')
@@ -70,13 +74,16 @@ class Conv2D(tf_keras.layers.Layer):
     if p and self._strides == 1:
       padding = 'SAME'  # equal to the symmetric padding at stride 1
     elif p and x.dtype != tf.float32:
-      # The gradient of an explicitly padded convolution has no fast half-precision kernel on the CPU (30 times slower).
-      x, padding = tf.pad(x, padding), 'VALID'
+      # On the CPU the gradient of an explicitly padded convolution has no fast half-precision
+      # kernel (30 times slower).
+      x = tf.pad(x, padding)
+      padding = 'VALID'
     return tf.nn.conv2d(x, kernel, self._strides, padding)
 
   def call(self, x, training=False):
     folded = isinstance(self.norm, norms.FrozenBatchNorm)
-    with tf.control_dependencies([x]):  # not before it is needed: all these copies at once are a second model
+    # Delays the cast: casting every kernel up front would hold a second copy of the model.
+    with tf.control_dependencies([x]):
       if folded:
         scale, shift = self.norm.scale_and_shift()
         kernel = tf.cast(tf.cast(self.weight, tf.float32) * scale, x.dtype)
@@ -88,6 +95,8 @@ class Conv2D(tf_keras.layers.Layer):
     else:
       if self.bias is not None:
         x = tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
-      if self.norm is not None:
-        x = self.norm(x, training=training) if isinstance(self.norm, norms.BatchNorm) else self.norm(x)
+      if isinstance(self.norm, norms.BatchNorm):
+        x = self.norm(x, training=training)
+      elif self.norm is not None:
+        x = self.norm(x)
     return tf.nn.relu(x) if self._relu else x

@@ -1,4 +1,4 @@
-"""Multi-scale deformable attention (Mask2Former's MSDeformAttn); to be made under `precision.float32`."""
+"""Multi-scale deformable attention (MSDeformAttn); to be made under `precision.float32`."""
 
 import math
 from collections.abc import Sequence
@@ -13,20 +13,27 @@ from tf_maskformer.ops import shape as shape_ops
 
 
 def _first_offsets(heads: int, levels: int, points: int) -> np.ndarray:
-  """Bias of the offsets: point p of head m starts p + 1 pixels away in the direction 2 pi m / heads."""
+  """Bias of the offsets, float32 [heads * levels * points * 2].
+
+  Point p of head m starts p + 1 pixels away in the direction 2 pi m / heads.
+  """
   angle = np.arange(heads) * (2 * math.pi / heads)
   direction = np.stack([np.cos(angle), np.sin(angle)], -1)
   direction /= np.abs(direction).max(axis=-1, keepdims=True)
   steps = np.arange(1, points + 1)[None, None, :, None]
-  return np.broadcast_to(direction[:, None, None] * steps, [heads, levels, points, 2]).reshape(-1).astype(np.float32)
+  offsets = np.broadcast_to(direction[:, None, None] * steps, [heads, levels, points, 2])
+  return offsets.reshape(-1).astype(np.float32)
 
 
 class DeformableAttention(tf_keras.layers.Layer):
-  """Every token looks at a few places of every level, which it chooses itself."""
+  """Every token reads a few places of every level, which it chooses itself."""
 
   def __init__(self, features: int, heads: int, levels: int, points: int, name: str | None = None):
     super().__init__(name=name)
-    self._heads, self._levels, self._points, self._features = heads, levels, points, features
+    self._heads = heads
+    self._levels = levels
+    self._points = points
+    self._features = features
     count = heads * levels * points
     self.sampling_offsets = Linear(features, 2 * count, initializer='zeros', zero_bias=True)
     self.sampling_offsets.bias.assign(_first_offsets(heads, levels, points))
@@ -51,9 +58,12 @@ class DeformableAttention(tf_keras.layers.Layer):
     offsets = tf.reshape(self.sampling_offsets(query), [*grid, 2])
     weights = tf.reshape(self.attention_weights(query), [*grid[:3], self._levels * self._points])
     weights = tf.reshape(tf.nn.softmax(weights), grid)
-    unit = tf.stack([tf.stack([tf.cast(width, tf.float32), tf.cast(height, tf.float32)]) for height, width in sizes])
+    unit = tf.stack([
+        tf.stack([tf.cast(width, tf.float32), tf.cast(height, tf.float32)])
+        for height, width in sizes])
     locations = reference[:, :, None, None, None] + offsets / unit[None, None, None, :, None]
-    width = self._features // self._heads
-    value = tf.reshape(self.value_proj(value), [batch, shape_ops.sizes(value)[1], self._heads, width])
-    seen = deformable.sample(value, locations, weights, sizes)
-    return self.output_proj(tf.reshape(seen, [batch, queries, self._features]))
+    tokens = shape_ops.sizes(value)[1]
+    per_head = self._features // self._heads
+    value = tf.reshape(self.value_proj(value), [batch, tokens, self._heads, per_head])
+    sampled = deformable.sample(value, locations, weights, sizes)
+    return self.output_proj(tf.reshape(sampled, [batch, queries, self._features]))

@@ -1,4 +1,4 @@
-"""Initial values as PyTorch and detectron2 draw them."""
+"""Initial values of PyTorch and detectron2."""
 
 import math
 

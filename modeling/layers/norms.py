@@ -14,13 +14,15 @@ class FrozenBatchNorm(tf_keras.layers.Layer):
 
   def __init__(self, channels: int, name: str | None = None):
     super().__init__(name=name, trainable=False)
-    zeros, ones = tf_keras.initializers.Zeros(), tf_keras.initializers.Ones()
-    self.weight = self.add_weight('weight', [channels], initializer=ones, trainable=False)
-    self.bias = self.add_weight('bias', [channels], initializer=zeros, trainable=False)
-    self.running_mean = self.add_weight('running_mean', [channels], initializer=zeros, trainable=False)
+    self.weight = self._constant('weight', channels, 1.0)
+    self.bias = self._constant('bias', channels, 0.0)
+    self.running_mean = self._constant('running_mean', channels, 0.0)
     # 1 - epsilon makes a fresh layer the exact identity.
-    self.running_var = self.add_weight(
-        'running_var', [channels], initializer=tf_keras.initializers.Constant(1 - EPSILON), trainable=False)
+    self.running_var = self._constant('running_var', channels, 1 - EPSILON)
+
+  def _constant(self, name: str, channels: int, value: float) -> tf.Variable:
+    initializer = tf_keras.initializers.Constant(value)
+    return self.add_weight(name, [channels], initializer=initializer, trainable=False)
 
   def scale_and_shift(self) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns float32 (scale [channels], shift [channels]): the layer is x * scale + shift."""
@@ -37,6 +39,7 @@ class FrozenBatchNorm(tf_keras.layers.Layer):
 
 class BatchNorm(tf_keras.layers.BatchNormalization):
   """Trained batch norm; PyTorch's momentum 0.1 is Keras' 0.9."""
+  UNDECAYED = ('gamma', 'beta')
 
   def __init__(self, channels: int, synchronized: bool = False, name: str | None = None):
     super().__init__(momentum=0.9, epsilon=EPSILON, synchronized=synchronized, name=name)
@@ -45,6 +48,7 @@ class BatchNorm(tf_keras.layers.BatchNormalization):
 
 class GroupNorm(tf_keras.layers.Layer):
   """Group norm over [batch, height, width, channels], contiguous groups of channels."""
+  UNDECAYED = ('weight', 'bias')
 
   def __init__(self, channels: int, groups: int = 32, name: str | None = None):
     super().__init__(name=name)
@@ -55,12 +59,14 @@ class GroupNorm(tf_keras.layers.Layer):
     self.bias = self.add_weight('bias', [channels], initializer='zeros')
 
   def call(self, x):
-    weight, bias = tf.cast(self.weight, tf.float32), tf.cast(self.bias, tf.float32)
+    weight = tf.cast(self.weight, tf.float32)
+    bias = tf.cast(self.bias, tf.float32)
     return group_norm(x, weight, bias, self._groups, EPSILON)
 
 
 class LayerNorm(tf_keras.layers.Layer):
   """Layer norm over the last axis."""
+  UNDECAYED = ('weight', 'bias')
 
   def __init__(self, channels: int, name: str | None = None):
     super().__init__(name=name)
@@ -68,18 +74,19 @@ class LayerNorm(tf_keras.layers.Layer):
     self.bias = self.add_weight('bias', [channels], initializer='zeros')
 
   def call(self, x):
-    return layer_norm(x, tf.cast(self.weight, tf.float32), tf.cast(self.bias, tf.float32), EPSILON)
+    weight = tf.cast(self.weight, tf.float32)
+    bias = tf.cast(self.bias, tf.float32)
+    return layer_norm(x, weight, bias, EPSILON)
 
 
 def build(kind: str, channels: int) -> tf_keras.layers.Layer | None:
   """Returns the norm layer of that kind: 'frozen', 'batch', 'sync', 'group' or '' (none)."""
-  makers = {
-      'frozen': FrozenBatchNorm,
-      'batch': BatchNorm,
-      'sync': lambda c: BatchNorm(c, synchronized=True),
-      'group': GroupNorm,
-      '': lambda c: None,
-  }
-  if kind not in makers:
-    raise ValueError(f'norm {kind!r} is unknown; known: {", ".join(map(repr, makers))}')
-  return makers[kind](channels)
+  if kind == 'frozen':
+    return FrozenBatchNorm(channels)
+  if kind in ('batch', 'sync'):
+    return BatchNorm(channels, synchronized=kind == 'sync')
+  if kind == 'group':
+    return GroupNorm(channels)
+  if kind == '':
+    return None
+  raise ValueError(f"norm {kind!r} is unknown; known: 'frozen', 'batch', 'sync', 'group', ''")

@@ -1,4 +1,7 @@
-"""Mask2Former's pixel decoder: deformable attention over strides 32, 16 and 8, then one step to stride 4."""
+"""Mask2Former's pixel decoder: deformable attention over strides 32, 16, 8, then up to stride 4."""
+
+import functools
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -17,14 +20,16 @@ from tf_maskformer.ops import shape as shape_ops
 LEVELS = ('5', '4', '3')  # low resolution first
 
 
-class EncoderLayer(tf_keras.layers.Layer):
+class DeformableEncoderLayer(tf_keras.layers.Layer):
   """Deformable attention of all tokens to all levels, and a feed-forward part; both post-norm."""
 
   def __init__(self, config: PixelDecoder, name: str | None = None):
     super().__init__(name=name)
     width = config.width
-    self.self_attn = DeformableAttention(width, config.encoder_heads, len(LEVELS), config.encoder_points)
-    self.norm1, self.norm2 = LayerNorm(width), LayerNorm(width)
+    self.self_attn = DeformableAttention(
+        width, config.encoder_heads, len(LEVELS), config.encoder_points)
+    self.norm1 = LayerNorm(width)
+    self.norm2 = LayerNorm(width)
     self.linear1 = Linear(width, config.encoder_feedforward, initializer='xavier')
     self.linear2 = Linear(config.encoder_feedforward, width, initializer='xavier')
 
@@ -33,52 +38,65 @@ class EncoderLayer(tf_keras.layers.Layer):
     return self.norm2(x + self.linear2(tf.nn.relu(self.linear1(x))))
 
 
-class Encoder(tf_keras.layers.Layer):
+class DeformableEncoder(tf_keras.layers.Layer):
   """A stack of encoder layers."""
 
   def __init__(self, config: PixelDecoder, name: str | None = None):
     super().__init__(name=name)
-    self.layers = [EncoderLayer(config) for _ in range(config.encoder_layers)]
+    self.layers = [DeformableEncoderLayer(config) for _ in range(config.encoder_layers)]
     self._recompute = config.recompute_encoder
 
   def call(self, x, place, reference, sizes):
     for layer in self.layers:
-      run = lambda tokens, place, own=layer: own(tokens, place, reference, sizes)
-      # Nothing but its input is kept of a layer; what needs a gradient must come as an argument.
+      run = functools.partial(layer, reference=reference, sizes=sizes)
+      # Only its input is kept of a layer; what needs a gradient must be a positional argument.
       x = tf.recompute_grad(run)(x, place) if self._recompute else run(x, place)
     return x
 
 
-def reference_points(sizes) -> tf.Tensor:
-  """Returns every token's own place in units of the image, (x, y), float32 [1, tokens, 2]."""
+def reference_points(sizes: Sequence[tuple]) -> tf.Tensor:
+  """Returns every token's own place in units of the image, (x, y), float32 [1, tokens, 2].
+
+  Args:
+    sizes: (height, width) of each level.
+  """
   points = []
   for height, width in sizes:
     y = (tf.cast(tf.range(height), tf.float32) + 0.5) / tf.cast(height, tf.float32)
     x = (tf.cast(tf.range(width), tf.float32) + 0.5) / tf.cast(width, tf.float32)
-    grid = tf.stack([tf.repeat(x[None], height, axis=0), tf.repeat(y[:, None], width, axis=1)], axis=-1)
-    points.append(tf.reshape(grid, [height * width, 2]))
+    columns = tf.repeat(x[None], height, axis=0)
+    rows = tf.repeat(y[:, None], width, axis=1)
+    points.append(tf.reshape(tf.stack([columns, rows], axis=-1), [height * width, 2]))
   return tf.concat(points, axis=0)[None]
 
 
-class Transformer(tf_keras.layers.Layer):
+class DeformableTransformer(tf_keras.layers.Layer):
   """Holds the encoder and the embeddings of the levels under their official names."""
 
   def __init__(self, config: PixelDecoder, name: str | None = None):
     super().__init__(name=name)
     self.level_embed = self.add_weight(
-        'level_embed', [len(LEVELS), config.width], initializer=tf_keras.initializers.RandomNormal(0, 1))
-    self.encoder = Encoder(config)
+        'level_embed', [len(LEVELS), config.width],
+        initializer=tf_keras.initializers.RandomNormal(0, 1))
+    self.encoder = DeformableEncoder(config)
 
   def call(self, maps):
-    """Maps [batch, height, width, features] of each level -> the same, every token having seen all levels."""
+    """Maps [batch, height, width, features] of each level -> the same, after attention to all."""
     sizes = [shape_ops.spatial_size(m) for m in maps]
-    batch, features = shape_ops.batch_size(maps[0]), maps[0].shape[-1]
-    tokens = tf.concat([tf.reshape(m, [batch, h * w, features]) for m, (h, w) in zip(maps, sizes)], axis=1)
-    place = tf.concat([position.sine(h, w, features) + self.level_embed[i] for i, (h, w) in enumerate(sizes)], axis=1)
-    tokens = self.encoder(tokens, place, reference_points(sizes), sizes)
-    outputs, start = [], 0
+    batch = shape_ops.batch_size(maps[0])
+    features = maps[0].shape[-1]
+    tokens = []
+    places = []
+    for i, (height, width) in enumerate(sizes):
+      tokens.append(tf.reshape(maps[i], [batch, height * width, features]))
+      places.append(position.sine(height, width, features) + self.level_embed[i])
+    encoded = self.encoder(
+        tf.concat(tokens, axis=1), tf.concat(places, axis=1), reference_points(sizes), sizes)
+    outputs = []
+    start = 0
     for height, width in sizes:
-      outputs.append(tf.reshape(tokens[:, start:start + height * width], [batch, height, width, features]))
+      level = encoded[:, start:start + height * width]
+      outputs.append(tf.reshape(level, [batch, height, width, features]))
       start += height * width
     return outputs
 
@@ -90,25 +108,28 @@ class DeformableDecoder(tf_keras.layers.Layer):
     widths: channels of what transformer decoders read, by name.
   """
 
-  def __init__(self, config: PixelDecoder, channels: dict[str, int], name: str | None = None):
+  def __init__(self, config: PixelDecoder, channels: dict[str, int], pre_norm: bool = False,
+               name: str | None = None):
     """Makes the decoder.
 
     Args:
       config: its widths.
       channels: of the backbone's features, by level.
+      pre_norm: not used; officially, PRE_NORM does not reach these layers.
       name: the layer's name.
     """
+    del pre_norm
     super().__init__(name=name)
-    with precision.float32():
-      self._make(config, channels)
-
-  def _make(self, config, channels):
     self.widths = {'memory': config.width, 'maps': config.width}
+    with precision.float32():
+      self._make_layers(config, channels)
+
+  def _make_layers(self, config: PixelDecoder, channels: dict[str, int]) -> None:
     options = dict(norm=config.norm, use_bias=not config.norm)
     self.input_proj = [
         [Conv2D(channels[level], config.width, 1, initializer='xavier'), GroupNorm(config.width)]
         for level in LEVELS]
-    self.transformer = Transformer(config)
+    self.transformer = DeformableTransformer(config)
     self.adapter_1 = Conv2D(channels['2'], config.width, 1, **options)
     self.layer_1 = Conv2D(config.width, config.width, 3, relu=True, **options)
     self.mask_features = Conv2D(config.width, config.mask_width, 1)
@@ -121,13 +142,15 @@ class DeformableDecoder(tf_keras.layers.Layer):
       seed: not used, there is no dropout.
 
     Returns:
-      'mask_features' [batch, height / 4, width / 4, mask_width] and what transformer decoders read, [batch, height,
-      width, channels]: 'memory' at stride 32, 'maps' at strides 32, 16 and 8.
+      'mask_features' [batch, height / 4, width / 4, mask_width] and what transformer decoders read,
+      [batch, height, width, channels]: 'memory' at stride 32, 'maps' at strides 32, 16 and 8.
     """
     del seed
     features = {level: tf.cast(x, tf.float32) for level, x in features.items()}
-    projected = [norm(conv(features[level])) for level, (conv, norm) in zip(LEVELS, self.input_proj)]
+    projected = [
+        norm(conv(features[level])) for level, (conv, norm) in zip(LEVELS, self.input_proj)]
     maps = self.transformer(projected)
     lateral = self.adapter_1(features['2'])
-    y = self.layer_1(lateral + resize.bilinear_features(maps[-1], shape_ops.spatial_size(lateral)))
+    above = resize.bilinear_features(maps[-1], shape_ops.spatial_size(lateral))
+    y = self.layer_1(lateral + above)
     return {'mask_features': self.mask_features(y), 'memory': maps[0], 'maps': maps}

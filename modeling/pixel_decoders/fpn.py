@@ -4,6 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.modeling.layers import salts
 from tf_maskformer.modeling.layers.convolution import Conv2D
 from tf_maskformer.modeling.layers.norms import LayerNorm
 from tf_maskformer.modeling.layers.transformer import EncoderLayer
@@ -11,9 +12,12 @@ from tf_maskformer.ops import position
 from tf_maskformer.ops import resize
 from tf_maskformer.ops import shape as shape_ops
 
+# The official number of a lateral convolution and the backbone's level that it reads, top down.
+_LATERALS = ((3, '4'), (2, '3'), (1, '2'))
+
 
 class FPN(tf_keras.layers.Layer):
-  """Plain pyramid (official BasePixelDecoder).
+  """Plain pyramid (officially BasePixelDecoder).
 
   Attribute names follow the official ones: `layer_4` is the coarsest level, `adapter_i` the lateral
   convolution of level i + 1.
@@ -22,20 +26,24 @@ class FPN(tf_keras.layers.Layer):
     widths: channels of what transformer decoders read, by name.
   """
 
-  def __init__(self, config: PixelDecoder, channels: dict[str, int], name: str | None = None):
+  def __init__(self, config: PixelDecoder, channels: dict[str, int], pre_norm: bool = False,
+               name: str | None = None):
     """Makes the pyramid.
 
     Args:
       config: its widths and norm.
       channels: of the backbone's features, by level.
+      pre_norm: not used, there is no transformer.
       name: the layer's name.
     """
+    del pre_norm
     super().__init__(name=name)
     width = config.width
+    top_width = self._top_width(config, channels)
     options = dict(norm=config.norm, use_bias=not config.norm)
-    self.widths = {'memory': self._top_width(config, channels), 'maps': width}
-    self.layer_4 = Conv2D(self._top_width(config, channels), width, 3, relu=True, **options)
-    for i, level in ((3, '4'), (2, '3'), (1, '2')):
+    self.widths = {'memory': top_width, 'maps': width}
+    self.layer_4 = Conv2D(top_width, width, 3, relu=True, **options)
+    for i, level in _LATERALS:
       setattr(self, f'adapter_{i}', Conv2D(channels[level], width, 1, **options))
       setattr(self, f'layer_{i}', Conv2D(width, width, 3, relu=True, **options))
     self.mask_features = Conv2D(width, config.mask_width, 3)
@@ -55,28 +63,29 @@ class FPN(tf_keras.layers.Layer):
       seed: of dropout; None at inference.
 
     Returns:
-      'mask_features' [batch, height / 4, width / 4, mask_width] and what transformer decoders read, [batch, height,
-      width, channels]: 'memory' at stride 32, 'maps' at strides 32, 16 and 8.
+      'mask_features' [batch, height / 4, width / 4, mask_width] and what transformer decoders read,
+      [batch, height, width, channels]: 'memory' at stride 32, 'maps' at strides 32, 16 and 8.
     """
     memory = self._memory(features, seed)
     y = self.layer_4(memory)
     maps = [y]
-    for i, level in ((3, '4'), (2, '3'), (1, '2')):
+    for i, level in _LATERALS:
       lateral = getattr(self, f'adapter_{i}')(features[level])
-      size = shape_ops.spatial_size(lateral)
-      y = getattr(self, f'layer_{i}')(lateral + resize.nearest(y, size))
+      above = resize.nearest(y, shape_ops.spatial_size(lateral))
+      y = getattr(self, f'layer_{i}')(lateral + above)
       maps.append(y)
     return {'mask_features': self.mask_features(y), 'memory': memory, 'maps': maps[:3]}
 
 
-class Encoder(tf_keras.layers.Layer):
-  """A stack of encoder layers; with pre-norm a norm after the last, which ends without one."""
+class EncoderStack(tf_keras.layers.Layer):
+  """The encoder layers; with pre-norm a norm after the last, which ends without one."""
 
   def __init__(self, config: PixelDecoder, pre_norm: bool, name: str | None = None):
     super().__init__(name=name)
     self.layers = [
-        EncoderLayer(config.width, config.encoder_heads, config.encoder_feedforward, config.encoder_dropout,
-                     pre_norm, index=1000 + i) for i in range(config.encoder_layers)]
+        EncoderLayer(config.width, config.encoder_heads, config.encoder_feedforward,
+                     config.encoder_dropout, pre_norm, salt=salts.encoder_layer(i))
+        for i in range(config.encoder_layers)]
     self.norm = LayerNorm(config.width) if pre_norm else None
 
   def call(self, x, place, seed=None):
@@ -91,15 +100,15 @@ class TransformerEncoder(tf_keras.layers.Layer):
 
   def __init__(self, config: PixelDecoder, pre_norm: bool, name: str | None = None):
     super().__init__(name=name)
-    self.encoder = Encoder(config, pre_norm)
+    self.encoder = EncoderStack(config, pre_norm)
 
   def call(self, feature, seed=None):
     """[batch, height, width, width] -> the same, every pixel having attended to all others."""
-    shape = tf.shape(feature)
-    height, width = shape_ops.spatial_size(feature)
-    place = tf.cast(position.sine(height, width, feature.shape[-1]), feature.dtype)
-    tokens = tf.reshape(feature, [shape[0], shape[1] * shape[2], feature.shape[-1]])
-    return tf.reshape(self.encoder(tokens, place, seed=seed), shape)
+    batch, height, width, channels = shape_ops.sizes(feature)
+    place = tf.cast(position.sine(height, width, channels), feature.dtype)
+    tokens = tf.reshape(feature, [batch, height * width, channels])
+    encoded = self.encoder(tokens, place, seed=seed)
+    return tf.reshape(encoded, [batch, height, width, channels])
 
 
 class TransformerFPN(FPN):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tests.modeling import tiny
 from tests.modeling.golden import Golden
 from tests.modeling.golden import nchw
-from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.factory import build_model
 
@@ -89,8 +89,9 @@ def test_jit_compiled_equals_graph(model):
 def test_parameter_groups_are_the_official_ones(model):
   groups = GOLDEN.json('optimizer_groups')
   official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
-  backbone = {official_names[v.ref()] for v in parameter_groups.backbone_variables(model)}
-  undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
+  multipliers = model.rate_multipliers(AdamW(backbone_multiplier=0.1))
+  backbone = {official_names[v] for v, multiplier in multipliers.items() if multiplier == 0.1}
+  undecayed = {official_names[v.ref()] for v in model.undecayed_variables()}
   trainable = {official_names[v.ref()] for v in model.trainable_variables}
   assert trainable == set(groups)
   assert backbone == {n for n, row in groups.items() if row['lr'] == pytest.approx(1e-5)}

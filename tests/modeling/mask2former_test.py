@@ -9,7 +9,7 @@ from tests.modeling import tiny_m2f
 from tests.modeling.golden import Golden
 from tests.modeling.golden import nchw
 from tests.modeling.golden import released_file
-from tf_maskformer.modeling import parameter_groups
+from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.modeling.conversion import exports
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import restore
@@ -94,8 +94,9 @@ def test_odd_size(model):
 def test_parameter_groups_are_the_official_ones(model):
   groups = GOLDEN.json('optimizer_groups')
   official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
-  backbone = {official_names[v.ref()] for v in parameter_groups.backbone_variables(model)}
-  undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
+  multipliers = model.rate_multipliers(AdamW(backbone_multiplier=0.1))
+  backbone = {official_names[v] for v, multiplier in multipliers.items() if multiplier == 0.1}
+  undecayed = {official_names[v.ref()] for v in model.undecayed_variables()}
   assert {official_names[v.ref()] for v in model.trainable_variables} == set(groups)
   assert backbone == {n for n, row in groups.items() if row['lr'] == pytest.approx(1e-5)}
   assert undecayed == {n for n, row in groups.items() if row['weight_decay'] == 0}
@@ -104,7 +105,7 @@ def test_parameter_groups_are_the_official_ones(model):
 def test_a_file_in_released_spelling(model, tmp_path):
   path = released_file('m2f_tiny', tmp_path / 'model_final.pkl')
   again = build_model(tiny_m2f.config(), seed=1)
-  report = restore.restore(again, path, restore.MODULES)
+  report = restore.restore(again, path)
   assert report.kind == 'official MaskFormer' and not report.missing
   for name, value in model(tiny_m2f.batch()).items():
     np.testing.assert_array_equal(again(tiny_m2f.batch())[name], value)
@@ -113,7 +114,7 @@ def test_a_file_in_released_spelling(model, tmp_path):
 def test_round_trip_is_bit_equal(model, tmp_path):
   again = build_model(tiny_m2f.config(), seed=1)
   exports.write(exports.official_state(model, 0.1), str(tmp_path / 'x.pkl'))
-  restore.restore(again, str(tmp_path / 'x.pkl'), restore.MODULES)
+  restore.restore(again, str(tmp_path / 'x.pkl'))
   wanted = {n: e.to_official() for n, e in names.entries(model).items()}
   for name, entry in names.entries(again).items():
     assert entry.to_official().tobytes() == wanted[name].tobytes(), name

@@ -15,7 +15,6 @@ from tf_maskformer.configs.model import MaskFormer
 from tf_maskformer.configs.model import PixelDecoder
 from tf_maskformer.configs.model import TransformerDecoder
 from tf_maskformer.errors import UserError
-from tf_maskformer.modeling import parameter_groups
 from tf_maskformer.modeling.conversion import exports
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import restore
@@ -93,7 +92,7 @@ def test_tensors_that_pre_norm_adds(predictor, norms, tmp_path):
   assert set(entries) - set(names.entries(plain)) == added
   assert not set(names.entries(plain)) - set(entries)
 
-  undecayed = {v.ref() for v in parameter_groups.undecayed_variables(model)}
+  undecayed = {v.ref() for v in model.undecayed_variables()}
   assert all(entries[name].variable.ref() in undecayed for name in added)
 
   for entry in entries.values():  # no norm at its initial value
@@ -102,10 +101,10 @@ def test_tensors_that_pre_norm_adds(predictor, norms, tmp_path):
   for path in (str(tmp_path / 'x.pkl'), str(tmp_path / 'x.safetensors')):
     exports.write(exports.official_state(model, 0.1), path)
     again = build_model(config(predictor), seed=3)
-    report = restore.restore(again, path, restore.MODULES)
+    report = restore.restore(again, path)
     assert not report.missing
     for name, entry in names.entries(again).items():
       np.testing.assert_array_equal(entry.to_official(), entries[name].to_official(), err_msg=name)
     if added:
       with pytest.raises(UserError, match=f'holds {len(added)} tensors .* has no place for'):
-        restore.restore(plain, path, restore.MODULES)
+        restore.restore(plain, path)

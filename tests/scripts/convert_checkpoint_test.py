@@ -37,7 +37,7 @@ def test_there_and_back(tmp_path, capsys):
   convert(tmp_path / 'theirs.pkl', tmp_path / 'folder')
   assert f'{len(names.entries(model))} tensors restored, 0 kept' in capsys.readouterr().out
   again = model_of(2)
-  restore.restore(again, str(tmp_path / 'folder'), restore.MODULES)
+  restore.restore(again, str(tmp_path / 'folder'))
   convert(tmp_path / 'folder', tmp_path / 'back.pkl')
   first, second = (pickle.loads((tmp_path / f).read_bytes())['model'] for f in ('theirs.pkl', 'back.pkl'))
   assert set(first) == set(second)
@@ -53,7 +53,7 @@ def test_refusals_leave_nothing(tmp_path):
   (tmp_path / 'evil.pkl').write_bytes(pickle.dumps({'model': Evil()}))
   (tmp_path / 'list.pkl').write_bytes(pickle.dumps([np.zeros(3)]))
   for checkpoint, output, words in (
-      ('evil.pkl', 'out', 'is refused'), ('list.pkl', 'out', 'no dictionary of tensors'),
+      ('evil.pkl', 'out', 'is refused'), ('list.pkl', 'out', 'is not a dictionary of tensors'),
       ('none.pkl', 'out', 'not exist'),
       ('evil.pkl', 'list.pkl', 'exists; remove it')):
     with pytest.raises(UserError, match=words):

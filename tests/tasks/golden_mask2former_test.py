@@ -19,7 +19,6 @@ from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.configs.optimization import LearningRate
 from tf_maskformer.configs.optimization import Optimization
 from tf_maskformer.losses.point_set_loss import PointSetLoss
-from tf_maskformer.modeling import parameter_groups
 from tf_maskformer.training import optimizers
 
 GOLDEN = Golden('m2f_tiny')
@@ -79,8 +78,8 @@ def test_updates_of_adamw():
       optimizer=AdamW(weight_decay=0.05), learning_rate=LearningRate(schedule='constant'))
   optimizer = optimizers.build(
       settings, 10,
-      backbone=parameter_groups.backbone_variables(model),
-      undecayed=parameter_groups.undecayed_variables(model))
+      rate_multipliers=model.rate_multipliers(settings.optimizer),
+      undecayed=model.undecayed_variables())
   for step in (1, 2, 3):
     total, gradients = gradients_of(model, again=step > 1)
     optimizer.apply_gradients(list(zip(gradients, model.trainable_variables)))

@@ -12,7 +12,6 @@ from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.optimization import LearningRate
 from tf_maskformer.configs.optimization import Optimization
 from tf_maskformer.losses.set_loss import SetLoss
-from tf_maskformer.modeling import parameter_groups
 from tf_maskformer.training import optimizers
 
 GOLDEN = Golden('mf_tiny')
@@ -59,9 +58,10 @@ def test_gradients(compiled):
 def test_three_updates_of_adamw():
   model = tiny.model()
   before = official(model, [v.numpy() for v in model.trainable_variables])
+  settings = Optimization(learning_rate=LearningRate(schedule='constant'))
   optimizer = optimizers.build(
-      Optimization(learning_rate=LearningRate(schedule='constant')), 10,
-      backbone=parameter_groups.backbone_variables(model), undecayed=parameter_groups.undecayed_variables(model))
+      settings, 10, rate_multipliers=model.rate_multipliers(settings.optimizer),
+      undecayed=model.undecayed_variables())
   golden = GOLDEN.load('optimizer')
   groups = GOLDEN.json('optimizer_groups')
   for step in (1, 2, 3):

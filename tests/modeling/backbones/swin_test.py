@@ -17,7 +17,6 @@ from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.configs.optimization import LearningRate
 from tf_maskformer.configs.optimization import Optimization
 from tf_maskformer.losses.set_loss import SetLoss
-from tf_maskformer.modeling import parameter_groups
 from tf_maskformer.modeling.backbones import swin
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.factory import build_model
@@ -111,10 +110,12 @@ def test_losses_gradients_and_one_update():
   assert whole == 119
 
   before = official(model, [v.numpy() for v in model.trainable_variables])
+  settings = Optimization(
+      optimizer=AdamW(backbone_multiplier=1.0, weight_decay=0.01),
+      learning_rate=LearningRate(base=6e-5, schedule='constant'))
   optimizer = optimizers.build(
-      Optimization(optimizer=AdamW(backbone_multiplier=1.0, weight_decay=0.01),
-                   learning_rate=LearningRate(base=6e-5, schedule='constant')), 10,
-      backbone=parameter_groups.backbone_variables(model), undecayed=parameter_groups.undecayed_variables(model))
+      settings, 10, rate_multipliers=model.rate_multipliers(settings.optimizer),
+      undecayed=model.undecayed_variables())
   optimizer.apply_gradients(list(zip(gradients, model.trainable_variables)))
   after = official(model, [v.numpy() for v in model.trainable_variables])
   changes = golden('optimizer')
@@ -129,7 +130,7 @@ def test_parameter_groups_are_the_official_ones(model):
   groups = GOLDEN.json('optimizer_groups')
   official_names = {e.variable.ref(): n for n, e in names.entries(model).items()}
   assert {official_names[v.ref()] for v in model.trainable_variables} == set(groups)
-  undecayed = {official_names[v.ref()] for v in parameter_groups.undecayed_variables(model)}
+  undecayed = {official_names[v.ref()] for v in model.undecayed_variables()}
   assert undecayed == {n for n, row in groups.items() if row['weight_decay'] == 0}
 
 
