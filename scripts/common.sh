@@ -1,11 +1,12 @@
-# Sourced by the other scripts: where the project is, how to say and fail, and the Python to use.
+# Sourced by the other scripts: the root of the project, messages, and the Python to use.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
-# TensorFlow takes oneDNN's kernels by itself on some processors only; they are the faster ones on all.
+# TensorFlow enables oneDNN by default on some processors only; its kernels are the faster ones on
+# all.
 export TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
-# Large pages for large tensors: a step is a seventh shorter.
+# Huge pages for large tensors: a training step takes a seventh less time.
 export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"
 LOCK="$ROOT/requirements.lock.txt"
 GPU_LOCK="$ROOT/requirements-gpu.lock.txt"
@@ -20,43 +21,47 @@ fail() {
   exit "$code"
 }
 
-# Prints the version "3.x" of an interpreter that runs and is one the lock file knows; nothing otherwise.
+# Prints the version "3.x" of an interpreter that works and that the lock file covers; nothing
+# otherwise.
 python_version() {
   "$1" -c 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])' 2>/dev/null |
-    grep -E '^3\.(10|11|12)$' || true
+    grep -E '^3\.(10|11|12|13)$' || true
 }
 
 find_python() {
   local candidate
-  for candidate in python3.11 python3.12 python3.10 python3 python; do
+  for candidate in python3.11 python3.12 python3.13 python3.10 python3 python; do
     if command -v "$candidate" >/dev/null && [ -n "$(python_version "$candidate")" ]; then
       printf '%s\n' "$candidate"
       return
     fi
   done
-  fail 2 "no Python 3.10, 3.11 or 3.12 (with venv) was found; install one (on Debian: apt-get install" \
-    "python3.11-venv) or set PYTHON=/path/to/python of an environment that holds $LOCK"
+  fail 2 "no Python 3.10 to 3.13 (with venv) was found; install one (on Debian: apt-get install" \
+    "python3-venv) or set PYTHON to the Python of an environment with the packages of $LOCK"
 }
 
-# install LOCK_FILE VENV WHAT: does nothing where the stamp says that this very file was installed. The stamp
-# is written last, so an interrupted installation is taken up again.
+# install LOCK_FILE VENV WHAT: does nothing if the stamp says that this version of the file was
+# installed. The stamp is written last, so an interrupted installation is resumed.
 install() {
   local lock="$1" venv="$2" what="$3" stamp sum
   stamp="$venv/$(basename "$lock" .txt).stamp"
   sum="$(cksum < "$lock")"
   [ "$(cat "$stamp" 2>/dev/null)" != "$sum" ] || return 0
   say "set-up: installing $(grep -c '==' "$lock") pinned packages into $venv ($what)"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r "$lock" ||
-    fail 1 "installing $lock failed; what was installed is kept, run the same command again"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+    -r "$lock" ||
+    fail 1 "installing $lock failed; run the same command again, what was installed is kept"
   printf '%s\n' "$sum" > "$stamp"
   say "set-up: done"
 }
 
-# setup_python [gpu]: sets PYTHON. A PYTHON from outside is taken as it is: its packages are its owner's
-# business. Otherwise .venv in the project is made if needed and holds what the lock files say.
+# setup_python [gpu]: sets PYTHON. If PYTHON is set already, that environment is used unchanged.
+# Otherwise .venv in the project is created if needed, and the packages of the lock files are
+# installed into it.
 setup_python() {
   if [ -n "${PYTHON:-}" ]; then
-    command -v "$PYTHON" >/dev/null || fail 2 "PYTHON=$PYTHON is not a program; set it to a Python or unset it"
+    command -v "$PYTHON" >/dev/null ||
+      fail 2 "PYTHON=$PYTHON is not a program; set it to a Python interpreter or unset it"
     "$PYTHON" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("tensorflow") is None)' ||
       fail 2 "PYTHON=$PYTHON has no tensorflow; install $LOCK into it or unset PYTHON"
     return
@@ -65,10 +70,11 @@ setup_python() {
   PYTHON="$venv/bin/python"
   if [ ! -x "$PYTHON" ] || [ -z "$(python_version "$PYTHON")" ]; then
     base="$(find_python)"
-    say "set-up: making $venv with $base ($(python_version "$base"))"
-    "$base" -m venv --clear "$venv" || fail 1 "could not make $venv; is there space, may it be written?"
+    say "set-up: creating $venv with $base ($(python_version "$base"))"
+    "$base" -m venv --clear "$venv" ||
+      fail 1 "could not create $venv; check that the directory is writable and the disk has space"
   fi
-  install "$LOCK" "$venv" 'about 3 GB, some minutes'
+  install "$LOCK" "$venv" 'about 3 GB, a few minutes'
   if [ "${1:-}" = gpu ]; then
     install "$GPU_LOCK" "$venv" 'the CUDA libraries, about 4 GB more'
   fi

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Evaluates on a TPU what lies in MODEL_DIR, or the weights of MASKFORMER_CKPT. README.md lists what can be set.
+# Evaluates on a TPU the checkpoint in MODEL_DIR, or the weights of MASKFORMER_CKPT. README.md lists
+# all variables.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/run.sh"
 eval_on tpu

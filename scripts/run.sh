@@ -1,32 +1,37 @@
-# Sourced by train_*.sh and eval_*.sh: train_on DEVICE and eval_on DEVICE, DEVICE one of cpu, gpu, tpu.
-# What can be set from outside (all optional) is listed in README.md; configs/environment.py reads the rest.
+# Sourced by train_*.sh and eval_*.sh: train_on DEVICE and eval_on DEVICE, DEVICE one of cpu, gpu,
+# tpu. README.md lists the variables, all optional; those that are not read here are read by
+# configs/environment.py.
 
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Fails in one line, before anything is installed or drawn, where the device is plainly not there.
+# Fails with one line, before anything is installed or generated, if the device is clearly missing.
 require_device() {
   local device="$1" purpose="$2"
   case "$device" in
     gpu)
       command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU ||
-        fail 2 "no NVIDIA GPU is visible here (nvidia-smi lists none); install its driver or run bash scripts/${purpose}_cpu.sh"
+        fail 2 "no NVIDIA GPU is visible (nvidia-smi lists none); install its driver or run" \
+          "bash scripts/${purpose}_cpu.sh"
       ;;
     tpu)
       [ -n "${TPU_NAME:-}" ] || ls /dev/accel* /dev/vfio/[0-9]* >/dev/null 2>&1 ||
-        fail 2 "no TPU is attached to this machine and TPU_NAME is not set; set TPU_NAME, TPU_ZONE and TPU_PROJECT or run bash scripts/${purpose}_cpu.sh"
+        fail 2 "no TPU is attached to this machine and TPU_NAME is not set; set TPU_NAME," \
+          "TPU_ZONE and TPU_PROJECT or run bash scripts/${purpose}_cpu.sh"
       ;;
   esac
 }
 
-# After the set-up: TensorFlow must see the device too.
+# After the set-up: TensorFlow must see the device as well.
 require_tensorflow_device() {
   local device="$1" purpose="$2"
   [ "$device" = gpu ] || return 0
-  "$PYTHON" -c 'import sys, tensorflow as tf; sys.exit(not tf.config.list_physical_devices("GPU"))' 2>/dev/null ||
-    fail 2 "the GPU is there, but $PYTHON's TensorFlow cannot use it; pip install -r $GPU_LOCK into it or run bash scripts/${purpose}_cpu.sh"
+  local check='import sys, tensorflow as tf; sys.exit(not tf.config.list_physical_devices("GPU"))'
+  "$PYTHON" -c "$check" 2>/dev/null ||
+    fail 2 "there is a GPU, but the TensorFlow of $PYTHON cannot use it; install $GPU_LOCK there" \
+      "or run bash scripts/${purpose}_cpu.sh"
 }
 
-# Without TFRECORDS_DIR: the embedded data set, drawn and converted once.
+# Without TFRECORDS_DIR: the embedded data set, generated and converted once.
 ensure_records() {
   local images="$ROOT/data/shapes" records="$ROOT/data/shapes_records"
   if [ -n "${TFRECORDS_DIR:-}" ]; then
@@ -35,15 +40,16 @@ ensure_records() {
   fi
   EXPERIMENT="${EXPERIMENT:-maskformer_shapes_panoptic}"
   [[ "$EXPERIMENT" = *_shapes_* ]] ||
-    fail 2 "TFRECORDS_DIR is not set, and $EXPERIMENT does not run on the embedded data set; set it to the folder of the records (scripts/prepare_data.py makes them)"
+    fail 2 "TFRECORDS_DIR is not set, and $EXPERIMENT does not use the embedded data set;" \
+      "set it to the folder of its records (scripts/prepare_data.py writes them)"
   say "data: TFRECORDS_DIR is not set, using the embedded data set in $images"
   "$PYTHON" "$ROOT/scripts/make_shapes.py" --output "$images"
-  "$PYTHON" "$ROOT/scripts/prepare_data.py" coco_panoptic --coco_root "$images" --output "$records" \
-    --data_set shapes_panoptic
+  "$PYTHON" "$ROOT/scripts/prepare_data.py" coco_panoptic --coco_root "$images" \
+    --output "$records" --data_set shapes_panoptic
   export TFRECORDS_DIR="$records"
 }
 
-# Prints the overrides that a device and the scripts' own variables mean.
+# Prints the overrides for a device and for the scripts' own variables.
 overrides_for() {
   local device="$1" gpus strategy=one_device
   local list=()
@@ -51,7 +57,8 @@ overrides_for() {
     cpu) list+=(runtime.distribution_strategy=one_device runtime.num_gpus=0) ;;
     gpu)
       gpus="${NUM_GPUS:-1}"
-      [[ "$gpus" =~ ^[1-9][0-9]*$ ]] || fail 2 "NUM_GPUS=$gpus is not a whole number above 0; correct or unset it"
+      [[ "$gpus" =~ ^[1-9][0-9]*$ ]] ||
+        fail 2 "NUM_GPUS=$gpus is not a positive integer; correct or unset it"
       [ "$gpus" -eq 1 ] || strategy=mirrored
       list+=("runtime.distribution_strategy=$strategy" "runtime.num_gpus=$gpus")
       ;;
@@ -62,8 +69,8 @@ overrides_for() {
   [ "${#list[@]}" -eq 0 ] || printf '%s' "${list[*]}"
 }
 
-# program DEVICE FILE FLAG...: a program with the experiment, its folder and what was set; OVERRIDES come last,
-# so they win.
+# program DEVICE FILE FLAG...: runs a program with the experiment, its folder and the overrides;
+# OVERRIDES come last, so they take precedence.
 program() {
   local device="$1" file="$2" own
   shift 2
@@ -90,11 +97,12 @@ prepare() {
 train_on() {
   local device="$1" mode="${MODE:-train_and_eval}"
   prepare "$device" train
-  # Both weights may be exported for a train and an eval script; training starts from the backbone's.
+  # Both may be exported for a train and an eval script; training starts from the weights of the
+  # backbone.
   [ -z "${RESNET_CKPT:-}" ] || unset MASKFORMER_CKPT
   program "$device" train.py --mode "$mode"
   [ "$mode" = train ] || program "$device" scripts/show_results.py
-  say "checkpoints, parameters and TensorBoard's files: $MODEL_DIR"
+  say "checkpoints, parameters and TensorBoard files: $MODEL_DIR"
 }
 
 eval_on() {

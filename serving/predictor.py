@@ -50,7 +50,7 @@ class Predictor:
     if settings.short_edges:
       size = augment.shortest_edge_size(
           tf.constant(image.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
-      resized, _ = augment.resize((resized, resized[..., :1]), size)
+      resized = augment.resize_image(resized, size)
     outputs, padded_size = self._run(resized)
     sizes = Sizes.of(padded_size.numpy(), resized.shape[:2], image.shape[:2])
     outputs = {name: logits.numpy() for name, logits in outputs.items()}

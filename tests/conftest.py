@@ -1,4 +1,4 @@
-"""For all tests: memory is set aside after long ones, and the summary names the data that was missing."""
+"""For all tests: memory is set aside after long ones, and the summary names missing data."""
 
 import gc
 import time
@@ -12,7 +12,7 @@ LONG = 3  # seconds
 
 @pytest.fixture(autouse=True)
 def set_aside():
-  """Collects or sets aside what a long test leaves behind, or Python's collector walks gigabytes of old graphs."""
+  """After a long test, collects garbage and keeps what remains out of later collections."""
   start = time.monotonic()
   yield
   if time.monotonic() - start > LONG:
@@ -21,10 +21,12 @@ def set_aside():
 
 
 def pytest_terminal_summary(terminalreporter):
-  """Says how many tests were skipped for want of data next to the checkout, and which data that is."""
-  reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get('skipped', [])
-             if isinstance(report.longrepr, tuple)]
-  missing = [reason.partition(support.SKIP_REASON)[2] for reason in reasons if support.SKIP_REASON in reason]
+  """Says how many tests were skipped because data next to the checkout is missing, and names it."""
+  skipped = terminalreporter.stats.get('skipped', [])
+  reasons = [report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)]
+  missing = [reason.partition(support.SKIP_REASON)[2] for reason in reasons
+             if support.SKIP_REASON in reason]
   if missing:
+    names = ', '.join(sorted(set(missing)))
     terminalreporter.write_line(
-        f'{len(missing)} tests need reference data next to the checkout: {", ".join(sorted(set(missing)))}')
+        f'{len(missing)} tests need reference data next to the checkout: {names}')

@@ -1,4 +1,4 @@
-"""What tests share: the root of the checkout, data that the repository holds, and data next to it."""
+"""Where tests find the checkout, the data in the repository, and the data next to it."""
 
 import pathlib
 
@@ -10,15 +10,19 @@ SKIP_REASON = 'needs reference data next to the checkout: '
 
 
 def data(path: str) -> pathlib.Path:
-  """Returns a file of tests/data; fails the test where it is missing, since every clone has these files."""
+  """Returns a file of tests/data, which every clone has: a missing one fails the test."""
   full = DATA / path
   if not full.exists():
-    pytest.fail(f'tests/data/{path} is missing; the repository holds it, so restore it with git checkout tests/data')
+    pytest.fail(f'tests/data/{path} is missing; the repository holds it, so restore it with '
+                'git checkout tests/data')
   return full
 
 
 def golden(path: str) -> pathlib.Path:
-  """Returns a recorded file of the official code, such as 'mf_tiny/forward.npz'; see tests/data/README.md."""
+  """Returns a recording of the official code, such as 'mf_tiny/forward.npz'.
+
+  tests/data/README.md says what is in it.
+  """
   return data(f'golden/{path}')
 
 

@@ -1,14 +1,14 @@
 """Builds the published experiments from their rows in `table`."""
 
 from tf_maskformer.configs.backbones import Backbone
-from tf_maskformer.configs.backbones import ResNet
-from tf_maskformer.configs.backbones import Swin
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
-from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.experiments import table
+from tf_maskformer.configs.experiments.recipes import Recipe
+from tf_maskformer.configs.experiments.table import Row
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PerPixelLosses
 from tf_maskformer.configs.losses import PointLosses
@@ -22,106 +22,164 @@ from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import MaskClassification
 from tf_maskformer.configs.task import PerPixel
 from tf_maskformer.configs.task import PointMaskClassification
+from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.configs.task import Trainer
+
+_INSTANCE_PLANES = 16  # id maps per image where segments overlap, as instances do
+_GRAY = 128  # byte that fills a training window, where the official recipe does so
+_NO_FILL = -1
+_CHECKPOINT_INTERVAL = 5000  # steps
+_SHUFFLE_BUFFER = 10000  # records
 
 
 def build(name: str) -> Experiment:
   """Returns the published experiment of that name, a key of `table.PUBLISHED`."""
-  row, recipe = table.PUBLISHED[name], table.recipe(name)
+  row = table.PUBLISHED[name]
+  recipe = table.recipe(name)
+  trainer = Trainer(
+      train_steps=recipe.steps,
+      checkpoint_interval=_CHECKPOINT_INTERVAL,
+      validation_interval=recipe.validation_interval or recipe.steps,
+      best_checkpoint_eval_metric=row.metric,
+      optimizer_config=_optimization(row, recipe))
+  return Experiment(task=_task(row, recipe), trainer=trainer)
+
+
+def _task(row: Row, recipe: Recipe) -> Segmentation:
   data_set = catalog.get(row.data_set)
-  make_task = {'maskformer': MaskClassification, 'mask2former': PointMaskClassification}.get(row.model, PerPixel)
-  losses = {'maskformer': Losses, 'mask2former': PointLosses}.get(row.model, PerPixelLosses)
-  return Experiment(
-      task=make_task(
-          data_set=data_set.name,
-          losses=losses(images_per_normalizer=recipe.images_per_gpu),
-          # Windows of one size need no padding, whatever passes through the model together.
-          micro_batch_size=0 if recipe.crop else recipe.images_per_gpu,
-          model=_model(row, recipe, data_set.num_classes),
-          train_data=DataConfig(
-              is_training=True, global_batch_size=recipe.images, shuffle_buffer_size=10000,
-              parser=_train_parser(row, recipe)),
-          validation_data=DataConfig(
-              is_training=False, drop_remainder=False,
-              parser=Parser(
-                  max_layers=_layers(row), merge_classes=row.task == 'semantic', augmentation=Augmentation(
-                      flip_probability=0.0, short_edges=[recipe.test_edges[0]],
-                      long_edge_limit=recipe.test_edges[1]))),
-          evaluation=_evaluation(row, recipe),
-          init_checkpoint_modules='backbone'),
-      trainer=Trainer(
-          train_steps=recipe.steps,
-          checkpoint_interval=5000,
-          validation_interval=recipe.validation_interval or recipe.steps,
-          best_checkpoint_eval_metric=_BEST[row.task],
-          optimizer_config=_optimization(row, recipe)))
+  common = dict(
+      data_set=data_set.name,
+      # Windows of one size need no padding, whatever passes through the model together.
+      micro_batch_size=0 if recipe.crop else recipe.images_per_gpu,
+      model=_model(row, recipe, data_set.num_classes),
+      train_data=_train_data(row, recipe),
+      validation_data=_validation_data(row, recipe),
+      evaluation=_evaluation(row, recipe),
+      init_checkpoint_modules='backbone')
+  if row.model == 'maskformer':
+    losses = Losses(images_per_normalizer=recipe.images_per_gpu)
+    return MaskClassification(losses=losses, **common)
+  if row.model == 'mask2former':
+    point_losses = PointLosses(images_per_normalizer=recipe.images_per_gpu)
+    return PointMaskClassification(losses=point_losses, **common)
+  pixel_losses = PerPixelLosses(images_per_normalizer=recipe.images_per_gpu)
+  return PerPixel(losses=pixel_losses, **common)
 
 
-# What chooses the best checkpoint.
-_BEST = {'panoptic': 'pq_all', 'semantic': 'miou', 'instance': 'ap'}
+def _backbone(name: str, norm: str) -> Backbone:
+  """Returns a backbone of the table; `norm` is that of a ResNet."""
+  kind, options = table.BACKBONES[name]
+  if kind == 'resnet':
+    options = {**options, 'norm': norm}
+  backbone = Backbone(type=kind)
+  backbone.get().override(options)
+  return backbone
 
 
-def _layers(row: table.Row) -> int:
-  """Id-map layers: instances overlap."""
-  return 16 if row.task == 'instance' else 1
-
-
-def _model(row: table.Row, recipe: table.Recipe, num_classes: int) -> MaskFormer:
-  kind, options = table.BACKBONES[row.backbone]
-  backbone = Backbone(type='resnet', resnet=ResNet(norm=recipe.norm, **options)) if kind == 'resnet' else Backbone(
-      type='swin', swin=Swin(**options))
+def _model(row: Row, recipe: Recipe, num_classes: int) -> MaskFormer:
+  backbone = _backbone(row.backbone, recipe.norm)
   common = dict(num_classes=num_classes, backbone=backbone, which_predictor=row.model)
   if row.model == 'mask2former':
     return MaskFormer(
-        num_queries=recipe.queries, which_pixel_decoder='deformable',
+        num_queries=recipe.queries,
+        which_pixel_decoder='deformable',
         pixel_decoder=PixelDecoder(encoder_feedforward=1024, encoder_dropout=0.0),
-        transformer_decoder=TransformerDecoder(layers=9, dropout=0.0), size_divisibility=32, **common)
-  encodes = row.task == 'panoptic' and kind == 'resnet'
+        transformer_decoder=TransformerDecoder(layers=9, dropout=0.0),
+        size_divisibility=32,
+        **common)
+  has_encoder = row.task == 'panoptic' and backbone.type == 'resnet'
+  has_projection = row.data_set == 'coco_panoptic' and backbone.type == 'swin'
   return MaskFormer(
       num_queries=num_classes if row.model == 'per_pixel_plus' else recipe.queries,
-      which_pixel_decoder='transformer_fpn' if encodes else 'fpn',
-      transformer_decoder=TransformerDecoder(input_projection=row.data_set == 'coco_panoptic' and kind == 'swin'),
+      which_pixel_decoder='transformer_fpn' if has_encoder else 'fpn',
+      transformer_decoder=TransformerDecoder(input_projection=has_projection),
       deep_supervision=row.model != 'per_pixel',
-      size_divisibility=recipe.size_divisibility if row.model == 'maskformer' else 0, **common)
+      size_divisibility=recipe.size_divisibility if row.model == 'maskformer' else 0,
+      **common)
 
 
-def _train_parser(row: table.Row, recipe: table.Recipe) -> Parser:
-  short_edges = list(recipe.short_edges)
-  if not recipe.crop:
-    return Parser(max_segments=recipe.max_segments, augmentation=Augmentation(
-        crop_probability=0.5, crop_pre_short_edges=[400, 500, 600], crop_side_range=[384, 600],
-        short_edges=short_edges, long_edge_limit=recipe.long_edge_limit))
-  window = dict(
-      output_size=list(recipe.crop), padding_byte=128 if recipe.padded else -1,
-      max_segments=recipe.max_segments, max_layers=_layers(row),
-      merge_classes=row.task == 'semantic',
-      # A segment that the crop removed stays as an empty mask, but for semantic labels and COCO's instances.
-      drop_vanished_segments=row.task == 'semantic' or row.data_set == 'coco_instance')
+def _planes(row: Row) -> int:
+  """Id maps per image: more than one where segments overlap."""
+  return _INSTANCE_PLANES if row.task == 'instance' else 1
+
+
+def _train_data(row: Row, recipe: Recipe) -> DataConfig:
+  return DataConfig(
+      is_training=True,
+      global_batch_size=recipe.images,
+      shuffle_buffer_size=_SHUFFLE_BUFFER,
+      parser=_window_parser(row, recipe) if recipe.crop else _detr_parser(recipe))
+
+
+def _detr_parser(recipe: Recipe) -> ParserConfig:
+  """Returns DETR's preparation: images of many sizes."""
+  augmentation = Augmentation(
+      crop_probability=0.5,
+      crop_pre_short_edges=[400, 500, 600],
+      crop_side_range=[384, 600],
+      short_edges=list(recipe.short_edges),
+      long_edge_limit=recipe.long_edge_limit)
+  return ParserConfig(max_segments=recipe.max_segments, augmentation=augmentation)
+
+
+def _window_parser(row: Row, recipe: Recipe) -> ParserConfig:
+  """Returns the preparation of training windows of one size."""
+  is_semantic = row.task == 'semantic'
   if recipe.jitter:
-    return Parser(augmentation=Augmentation(scale_jitter=list(recipe.jitter), crop_to_output=True), **window)
-  return Parser(
-      augmentation=Augmentation(
-          short_edges=short_edges, long_edge_limit=recipe.long_edge_limit, crop_to_output=True, color_jitter=True,
-          legacy_nearest=row.task == 'semantic'), **window)
+    augmentation = Augmentation(scale_jitter=list(recipe.jitter), crop_to_output=True)
+  else:
+    augmentation = Augmentation(
+        short_edges=list(recipe.short_edges),
+        long_edge_limit=recipe.long_edge_limit,
+        crop_to_output=True,
+        color_jitter=True,
+        legacy_nearest=is_semantic)
+  return ParserConfig(
+      output_size=list(recipe.crop),
+      padding_byte=_GRAY if recipe.padded else _NO_FILL,
+      max_segments=recipe.max_segments,
+      max_layers=_planes(row),
+      merge_classes=is_semantic,
+      # A segment that the crop removed stays as an empty mask, except for semantic labels and
+      # COCO's instances.
+      drop_vanished_segments=is_semantic or row.data_set == 'coco_instance',
+      augmentation=augmentation)
 
 
-def _evaluation(row: table.Row, recipe: table.Recipe) -> Evaluation:
-  scores = {score: score in recipe.scores for score in ('panoptic', 'semantic', 'instance')}
-  if 'panoptic' not in recipe.scores:
-    return Evaluation(**scores)
-  objects, overlap = recipe.thresholds
-  return Evaluation(
-      object_mask_threshold=objects, overlap_threshold=overlap, confident_pixels_only=row.model == 'mask2former',
-      **scores)
+def _validation_data(row: Row, recipe: Recipe) -> DataConfig:
+  short_edge, long_edge_limit = recipe.test_edges
+  augmentation = Augmentation(
+      flip_probability=0.0, short_edges=[short_edge], long_edge_limit=long_edge_limit)
+  parser = ParserConfig(
+      max_layers=_planes(row), merge_classes=row.task == 'semantic', augmentation=augmentation)
+  return DataConfig(is_training=False, drop_remainder=False, parser=parser)
 
 
-def _optimization(row: table.Row, recipe: table.Recipe) -> Optimization:
-  rate = dict(schedule='multi_step', boundaries=list(recipe.boundaries)) if recipe.boundaries else dict(
-      schedule='poly')
+def _evaluation(row: Row, recipe: Recipe) -> Evaluation:
+  evaluation = Evaluation(
+      panoptic='panoptic' in recipe.scores,
+      semantic='semantic' in recipe.scores,
+      instance='instance' in recipe.scores)
+  if evaluation.panoptic:
+    object_mask, overlap = recipe.thresholds
+    evaluation.object_mask_threshold = object_mask
+    evaluation.overlap_threshold = overlap
+    evaluation.confident_pixels_only = row.model == 'mask2former'
+  return evaluation
+
+
+def _optimization(row: Row, recipe: Recipe) -> Optimization:
+  if recipe.boundaries:
+    rate = LearningRate(schedule='multi_step', boundaries=list(recipe.boundaries))
+  else:
+    rate = LearningRate(schedule='poly')
+  optimizer = AdamW()
   if row.model == 'mask2former':
-    return Optimization(optimizer=AdamW(weight_decay=0.05), learning_rate=LearningRate(**rate))
-  if not row.backbone.startswith('swin'):
-    return Optimization(learning_rate=LearningRate(**rate))
-  return Optimization(
-      optimizer=AdamW(weight_decay=0.01, backbone_multiplier=1.0),
-      learning_rate=LearningRate(base=6e-5, warmup_steps=1500, warmup_factor=1e-6, **rate))
+    optimizer.weight_decay = 0.05
+  elif row.backbone.startswith('swin'):
+    optimizer.weight_decay = 0.01
+    optimizer.backbone_multiplier = 1.0
+    rate.base = 6e-5
+    rate.warmup_steps = 1500
+    rate.warmup_factor = 1e-6
+  return Optimization(optimizer=optimizer, learning_rate=rate)

@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.backbones.resnet import BLOCKS
-from tf_maskformer.modeling.conversion import name_tables
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import resnet
 from tf_maskformer.modeling.conversion import tensor_files
+from tf_maskformer.modeling.conversion.name_tables import catalog
 
 KERAS = 'Keras Applications ResNet'
 TENSORFLOW = 'TensorFlow checkpoint'
@@ -78,16 +78,24 @@ def read(path: str) -> Source:
   if pathlib.PurePath(path).suffix.lower() in ('.h5', '.hdf5'):
     return _read_keras(path)
   if tensor_files.is_tensor_file(path):
-    return _renamed(path, tensor_files.read(path))
+    return renamed(path, tensor_files.read(path))
   return _read_tensorflow(path)
 
 
-def _renamed(path: str, tensors: dict[str, np.ndarray]) -> Source:
-  """Renames all tensors of a file; every one is used once, or known not to be a weight."""
+def renamed(path: str, tensors: dict[str, np.ndarray]) -> Source:
+  """Returns the tensors of a file under the official names; every one is used once or known not to be a weight.
+
+  Args:
+    path: for messages.
+    tensors: by the names in the file.
+
+  Raises:
+    UserError: names are unknown, given twice or missing, or a tensor is not of floating point.
+  """
   tensors = {name.removeprefix('module.'): value for name, value in tensors.items()}
-  table = name_tables.recognize(list(tensors))
+  table = catalog.recognize(list(tensors))
   if table is None:
-    kinds = ', '.join(t.kind for t in name_tables.NAME_TABLES)
+    kinds = ', '.join(t.kind for t in catalog.NAME_TABLES)
     raise UserError(f'checkpoint {path} does not hold a model that is known here; its first names: '
                     f'{", ".join(list(tensors)[:3])}; known: {kinds}')
   arrays = {}
@@ -96,10 +104,10 @@ def _renamed(path: str, tensors: dict[str, np.ndarray]) -> Source:
   unknown = []
   reshaped = set()
   for name, value in tensors.items():
-    if name_tables.is_ignored(table, name):
+    if table.is_ignored(name):
       ignored.append(name)
       continue
-    target = name_tables.official(table, name)
+    target = table.official(name)
     if target is None:
       unknown.append(name)
       continue

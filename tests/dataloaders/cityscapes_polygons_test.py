@@ -14,12 +14,12 @@ from scipy import ndimage
 from tests.dataloaders import cityscapes_test
 from tests.dataloaders import official_polygons
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.preparation import cityscapes
 from tf_maskformer.dataloaders.preparation import cityscapes_polygons
-from tf_maskformer.dataloaders.preparation import coco_instances
-from tf_maskformer.dataloaders.preparation import shards
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import prepare_data
 
@@ -64,7 +64,7 @@ def instances_of(objects):
 
 
 def mask_of(instance):
-  return coco_instances.rasterize(instance, SIZE, '')
+  return annotations.rasterize(instance, SIZE, '')
 
 
 def test_what_is_an_instance_and_what_is_seen_of_it():
@@ -181,5 +181,5 @@ def test_what_is_refused(tmp_path, change, words):
   path.write_text(json.dumps(content))
   source = cityscapes.splits(str(tmp_path), 'cityscapes_instance')['train']
   row, = source.rows()
-  with pytest.raises(shards.Refused, match=words):
+  with pytest.raises(UnusableImage, match=words):
     source.convert_image(row)

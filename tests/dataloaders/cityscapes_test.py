@@ -62,7 +62,7 @@ def test_images_without_an_instance_are_not_trained_on(tmp_path, capsys, label):
     prepare_data.main([*flags, f'--data_set={data_set}'])
     printed = capsys.readouterr().out
     assert f'train: {trained} images' in printed and 'val: 2 images' in printed
-    assert ('no instance but crowds' in printed) == (trained == 1)
+    assert ('no instance except crowds' in printed) == (trained == 1)
 
 
 def test_corrected_labels_are_converted_again(tmp_path, label):
@@ -81,7 +81,7 @@ def test_void_must_be_known_where_stuff_is_not(tmp_path, label):
   source = cityscapes.splits(str(tmp_path), 'cityscapes_instance')['val']
   shards.convert(source, str(tmp_path / 'records'), 'val', 1, 1)
   record, = record_files.match(f'{tmp_path}/records/val*')
-  example = tf.train.Example.FromString(record_files.read(record_files.places([record])[0]))
+  example = tf.train.Example.FromString(record_files.read(record_files.record_offsets([record])[0]))
   del example.features.feature['image/void']
   with tf.io.TFRecordWriter(record) as writer:
     writer.write(example.SerializeToString())
@@ -92,5 +92,5 @@ def test_void_must_be_known_where_stuff_is_not(tmp_path, label):
 def test_what_is_missing_is_said(tmp_path):
   with pytest.raises(UserError, match='cityscapes needs --cityscapes_root'):
     prepare_data.main(['cityscapes', f'--output={tmp_path}/records'])
-  with pytest.raises(UserError, match='leftImg8bit/train is no folder'):
+  with pytest.raises(UserError, match='leftImg8bit/train is not a directory'):
     prepare_data.main(['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records'])

@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 from tests.dataloaders import small_coco
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import packing
@@ -82,23 +83,23 @@ def test_panoptic_records_with_the_truth_of_the_instances_json(kind, tmp_path):
   gone = content['images'].pop()['id']
   content['annotations'] = [a for a in content['annotations'] if a['image_id'] != gone]
   (tmp_path / 'x.json').write_text(json.dumps(content))
-  with pytest.raises(UserError, match=f'lacks 1 images of .*, {gone} for one'):
+  with pytest.raises(UserError, match=f'does not have 1 images of .*, {gone} for one'):
     ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(tmp_path / 'x.json'))
 
 
 def test_what_is_refused(root, tmp_path):
   for name, words in (('panoptic_val2017.json', 'not panoptic_'), ('none.json', 'do not exist')):
     with pytest.raises(UserError, match=words):
-      coco_instances.Source(str(root / 'val2017'), str(root / 'annotations' / name)).rows()
+      coco_instances.CocoInstances(str(root / 'val2017'), str(root / 'annotations' / name)).rows()
   content = json.loads((root / 'annotations/instances_val2017.json').read_text())
   content['annotations'][0]['category_id'] = 999
   (tmp_path / 'x.json').write_text(json.dumps(content))
-  with pytest.raises(UserError, match=r'lacks: \[999\]'):
-    coco_instances.Source(str(root / 'val2017'), str(tmp_path / 'x.json')).rows()
+  with pytest.raises(UserError, match=r'does not have: \[999\]'):
+    coco_instances.CocoInstances(str(root / 'val2017'), str(tmp_path / 'x.json')).rows()
   content['annotations'][0]['category_id'] = 1
   content['annotations'][0]['segmentation'] = 'nothing'
   (tmp_path / 'x.json').write_text(json.dumps(content))
-  source = coco_instances.Source(str(root / 'val2017'), str(tmp_path / 'x.json'))
+  source = coco_instances.CocoInstances(str(root / 'val2017'), str(tmp_path / 'x.json'))
   report = shards.convert(source, str(tmp_path / 'records'), 'val', 1, 1)
   assert report.written == len(small_coco.IMAGE_IDS) - 1
   assert 'no polygons or run lengths' in str(report.refused)
@@ -108,7 +109,7 @@ def test_what_is_refused(root, tmp_path):
 @pytest.mark.parametrize('area, whole', [
     (1023.9, 1023), (1024, 1024), (1024.1, 1025), (9215.9, 9215), (9216.5, 9217), (50.7, 50), (9216, 9216)])
 def test_whole_areas_are_of_the_same_size_to_coco(area, whole):
-  assert coco_instances.whole_area(area) == whole
+  assert annotations.whole_area(area) == whole
   for low, high in ((0, 32**2), (32**2, 96**2), (96**2, 1e10)):
     assert (low <= area <= high) == (low <= whole <= high)
 
@@ -118,11 +119,12 @@ def test_scale_jitter_follows_detectron2():
   y, x = np.mgrid[:300, :400]
   image = np.stack([y // 2, x // 2, 0 * y], -1).astype(np.uint8)
   ids = (y // 10 * 40 + x // 10)[..., None].astype(np.int32)
+  sample = augment.unmoved(tf.constant(image), tf.constant(ids))
   seen = set()
   for i in range(25):
     seed = tf.constant([7, i])
-    augmented, maps = augment.augment((tf.constant(image), tf.constant(ids)), config, [256, 256], seed)
-    again, _ = augment.augment((tf.constant(image), tf.constant(ids)), config, [256, 256], seed)
+    augmented, maps, _ = augment.augment(sample, config, [256, 256], seed)
+    again, _, _ = augment.augment(sample, config, [256, 256], seed)
     np.testing.assert_array_equal(augmented, again)
     height, width = augmented.shape[:2]
     assert augmented.shape[:2] == maps.shape[:2] and max(height, width) <= 256

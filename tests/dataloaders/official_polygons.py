@@ -72,7 +72,7 @@ def annotations(rng: np.random.Generator, size: tuple[int, int], radii: list[flo
 def record(folder, instances: list[dict], size: tuple[int, int]) -> bytes:
   """Writes a gray image to a folder, and returns its record with these instances."""
   Image.fromarray(np.full([*size, 3], 90, np.uint8)).save(folder / '1.png')
-  source = coco_instances.Source(str(folder), '', 'coco_instance')
+  source = coco_instances.CocoInstances(str(folder), '', 'coco_instance')
   row = {'id': 1, 'file_name': '1.png', 'height': size[0], 'width': size[1], 'instances': instances}
   found, remark = source.convert_image(row)
   assert 'without pixels' in remark or not remark

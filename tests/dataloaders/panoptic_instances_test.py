@@ -11,9 +11,9 @@ from pycocotools.coco import COCO
 from tests import support
 from tests.dataloaders import small_coco
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import schema
-from tf_maskformer.dataloaders.preparation import coco_instances
 from tf_maskformer.dataloaders.preparation import coco_panoptic
 from tf_maskformer.dataloaders.preparation import shards
 from tf_maskformer.errors import UserError
@@ -61,7 +61,7 @@ def test_as_the_json_has_them(write, double, shared, without, tmp_path):
     wanted = coco.loadAnns(coco.getAnnIds(int(source_id)))
     found = truth.instances(example_id)
     assert [(r['category_id'], r['iscrowd'], r['area']) for r in found] == [
-        (class_of[a['category_id']], bool(a['iscrowd']), coco_instances.whole_area(a['area']))
+        (class_of[a['category_id']], bool(a['iscrowd']), annotations.whole_area(a['area']))
         for a in wanted]
     for row, annotation in zip(found, wanted):
       np.testing.assert_array_equal(row['mask'], coco.annToMask(annotation).astype(bool))
@@ -104,7 +104,7 @@ def test_two_conversions_do_not_mix(tmp_path):
     for name, instances in (('a', []), ('b', None), ('c', [])):
       writer.write(schema.write(
           png, 'png', (4, 6), name, name, [np.zeros([4, 6])], [], instances=instances))
-  with pytest.raises(UserError, match='1 of 3 records lack the instances'):
+  with pytest.raises(UserError, match='1 of 3 records do not have the instances'):
     ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic')
 
 
@@ -131,5 +131,5 @@ def test_a_json_of_another_split(root):
   gone = content['images'].pop()['id']
   content['annotations'] = [a for a in content['annotations'] if a['image_id'] != gone]
   (root / INSTANCES).write_text(json.dumps(content))
-  with pytest.raises(UserError, match=f'lack 1 images of .*, {gone} for one'):
+  with pytest.raises(UserError, match=f'do not have 1 images of .*, {gone} for one'):
     coco_panoptic.coco_splits(str(root), 'coco_panoptic')['val'].rows()

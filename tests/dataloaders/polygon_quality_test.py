@@ -14,12 +14,12 @@ import tensorflow as tf
 from tests.dataloaders import official_polygons
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
-from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.data import ParserConfig
+from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import packing
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import reader
 from tf_maskformer.dataloaders import schema
-from tf_maskformer.dataloaders.preparation import coco_instances
 
 SIZE = 480, 640
 RADII = (3, 6), (6, 16), (16, 50), (60, 150)
@@ -35,7 +35,7 @@ def records(folder, instances: list[dict], way: str) -> bytes:
   enlarged = [{**i, 'segmentation': [(4 * np.array(p)).tolist() for p in i['segmentation']]}
               for i in instances]
   big = 4 * SIZE[0], 4 * SIZE[1]
-  id_maps, layers = packing.pack([coco_instances.rasterize(i, big, '') for i in enlarged], big)
+  id_maps, layers = packing.pack([annotations.rasterize(i, big, '') for i in enlarged], big)
   example = tf.train.Example.FromString(record)
   features = example.features.feature
   features['image/id_maps'].bytes_list.value[:] = [schema.encode_id_map(m) for m in id_maps]
@@ -57,7 +57,7 @@ def test_overlap_with_the_official_target(tmp_path, radii):
     record = tf.constant(records(tmp_path, instances, way))
     for scale in SCALES:
       augmentation = Augmentation(short_edges=[round(SIZE[0] * scale)], flip_probability=0.0)
-      config = Parser(max_segments=24, max_layers=24, augmentation=augmentation,
+      config = ParserConfig(max_segments=24, max_layers=24, augmentation=augmentation,
                       redraw_polygons=way == 'redrawn')
       _, targets = parser.parse(
           record, tf.constant(True), tf.constant([0, 0]), config, 'coco_instance')
@@ -77,7 +77,7 @@ def test_overlap_with_the_official_target(tmp_path, radii):
 
 @pytest.mark.slow
 def test_bytes_and_seconds(tmp_path):
-  config = Parser(
+  config = ParserConfig(
       output_size=[1024, 1024], padding_byte=128, max_layers=16, drop_vanished_segments=True,
       augmentation=Augmentation(scale_jitter=[0.1, 2.0], crop_to_output=True))
   rng = np.random.default_rng(0)

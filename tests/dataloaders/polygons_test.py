@@ -10,7 +10,8 @@ from pycocotools import mask as mask_tools
 from tests.dataloaders import official_polygons
 from tests.dataloaders import small_coco
 from tf_maskformer.configs.data import Augmentation
-from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.data import ParserConfig
+from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import parser
@@ -33,19 +34,19 @@ TWICE_RESIZED = dict(augmentation=Augmentation(
     short_edges=[90, 140], long_edge_limit=300))
 
 
-def config_of(road: str, **more) -> Parser:
-  return Parser(**{'max_layers': 16, 'max_segments': 64, **ROADS[road], **more})
+def config_of(road: str, **more) -> ParserConfig:
+  return ParserConfig(**{'max_layers': 16, 'max_segments': 64, **ROADS[road], **more})
 
 
-def placed(config: Parser, size, seed):
+def placed(config: ParserConfig, size, seed):
   """What the augmentation does to an image of a size: its new size, and the placement."""
   blank = tf.zeros([*size, 3], tf.uint8), tf.zeros([*size, 1], tf.uint16)
   image, _, placement = augment.augment(
-      (*blank, tf.constant(augment.UNMOVED, tf.float64)), config.augmentation, config.output_size, seed)
+      augment.unmoved(*blank), config.augmentation, config.output_size, seed)
   return image.shape[:2], placement.numpy()
 
 
-def parsed(record: bytes, config: Parser, seed):
+def parsed(record: bytes, config: ParserConfig, seed):
   return parser.parse(tf.constant(record), tf.constant(True), seed, config, 'coco_instance')[1]
 
 
@@ -68,7 +69,7 @@ def test_the_placement_says_where_the_pixels_went(road):
   mirrored = set()
   for k in range(12):
     _, maps, placement = augment.augment(
-        (tf.zeros([*SIZE, 3], tf.uint8), where, tf.constant(augment.UNMOVED, tf.float64)),
+        augment.unmoved(tf.zeros([*SIZE, 3], tf.uint8), where),
         config.augmentation, config.output_size, tf.constant([3, k]))
     for axis in (0, 1):
       factor, shift = placement[axis].numpy()
@@ -82,12 +83,12 @@ def test_the_placement_says_where_the_pixels_went(road):
 
 
 def test_the_placement_after_a_crop_between_two_resizes():
-  config = Parser(**TWICE_RESIZED)
+  config = ParserConfig(**TWICE_RESIZED)
   rows, columns = np.mgrid[:SIZE[0], :SIZE[1]]
   where = tf.constant(np.stack([rows, columns], axis=2).astype(np.int32))
   for k in range(12):
     _, maps, placement = augment.augment(
-        (tf.zeros([*SIZE, 3], tf.uint8), where, tf.constant(augment.UNMOVED, tf.float64)),
+        augment.unmoved(tf.zeros([*SIZE, 3], tf.uint8), where),
         config.augmentation, [], tf.constant([3, k]))
     for axis, found in ((0, maps[:, 0, 0].numpy()), (1, maps[0, :, 1].numpy())):
       factor, shift = placement[axis].numpy()
@@ -148,7 +149,7 @@ def test_without_augmentation_a_target_is_the_mask_of_the_annotation(tmp_path):
   targets = parsed(official_polygons.record(tmp_path, instances, SIZE), config, tf.constant([0, 0]))
   for slot, instance in enumerate(instances):
     np.testing.assert_array_equal(
-        mask_of(targets, slot, SIZE), coco_instances.rasterize(instance, SIZE, ''))
+        mask_of(targets, slot, SIZE), annotations.rasterize(instance, SIZE, ''))
 
 
 def test_records_without_polygons_are_read_as_before(tmp_path):
@@ -204,7 +205,7 @@ def test_crowds_are_no_targets_and_their_polygons_are_not_kept(tmp_path):
   assert targets['valid'].numpy().sum() == 10
   for slot, instance in enumerate(things):
     np.testing.assert_array_equal(
-        mask_of(targets, slot, SIZE), coco_instances.rasterize(instance, SIZE, ''))
+        mask_of(targets, slot, SIZE), annotations.rasterize(instance, SIZE, ''))
 
 
 def test_the_official_filter_drops_what_has_no_polygon_left(tmp_path):

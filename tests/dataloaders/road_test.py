@@ -10,7 +10,7 @@ from PIL import Image
 
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
-from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import reader
@@ -41,7 +41,7 @@ def convert(drawn, tmp_path_factory):
 def config(records, split, batch=4, **parser):
   parser = {'output_size': [64, 64], 'max_segments': 12, 'augmentation': Augmentation(flip_probability=0.0), **parser}
   return DataConfig(input_path=f'{records}/{split}*', is_training=split == 'train', global_batch_size=batch,
-                    parser=Parser(**parser))
+                    parser=ParserConfig(**parser))
 
 
 def ids(dataset, batches=None):
@@ -203,10 +203,11 @@ def test_image_and_ids_move_together():
   image = np.repeat(ids * 50, 3, axis=2).astype(np.uint8)  # the image shows its ids
   settings = Augmentation(flip_probability=0.5, crop_probability=0.5, crop_pre_short_edges=[40, 60],
                           crop_side_range=[30, 45], short_edges=[32, 48, 64], long_edge_limit=80)
-  step = tf.function(lambda seed: augment.augment((tf.constant(image), tf.constant(ids)), settings, [], seed))
+  sample = augment.unmoved(tf.constant(image), tf.constant(ids))
+  step = tf.function(lambda seed: augment.augment(sample, settings, [], seed))
   sizes = set()
   for i in range(12):
-    moved, labels = step(tf.constant([i, 1]))
+    moved, labels, _ = step(tf.constant([i, 1]))
     same = np.abs(moved.numpy()[..., 0].astype(int) - 50 * labels.numpy()[..., 0]) < 60
     assert same.mean() > 0.9 and moved.shape[:2] == labels.shape[:2] and max(moved.shape) <= 80
     sizes.add(tuple(moved.shape))
@@ -216,7 +217,8 @@ def test_image_and_ids_move_together():
 def test_resize_is_pillows():
   image = np.random.default_rng(0).integers(0, 256, [40, 52, 3]).astype(np.uint8)
   for size in ((17, 23), (80, 104), (61, 30)):
-    found, labels = augment.resize((tf.constant(image), tf.constant(image[..., :1])), tf.constant(size))
+    sample = augment.unmoved(tf.constant(image), tf.constant(image[..., :1]))
+    found, labels, _ = augment.resize(sample, tf.constant(size))
     wanted = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
     if size != (61, 30):  # mixed: Pillow antialiases each axis for itself, as does the result; bounds below hold too
       assert np.abs(found.numpy().astype(int) - np.asarray(wanted).astype(int)).max() <= 1
@@ -236,15 +238,15 @@ def test_slots_smallest_left_out_vanished_and_crowds():
   id_map = np.array([[1, 1, 1, 2, 2, 4, 5, 5, 5, 5]])[..., None]
   arguments = [tf.constant(id_map), tf.constant([5, 6, 7, 8, 9]), tf.constant([False, False, False, False, True]),
                tf.zeros([5], tf.int32), tf.constant([30, 20, 50, 10, 99])]
-  keep = target_ops.build(*arguments, Parser(max_segments=3))
+  keep = target_ops.build(*arguments, ParserConfig(max_segments=3))
   np.testing.assert_array_equal(keep['id_maps'][0, 0], [1, 1, 1, 2, 2, 3, 0, 0, 0, 0])
   np.testing.assert_array_equal(keep['classes'], [5, 6, 8])  # the vanished third goes first, though it is the largest
   assert keep['dropped_segments'] == 1
-  fewer = target_ops.build(*arguments, Parser(max_segments=2))
+  fewer = target_ops.build(*arguments, ParserConfig(max_segments=2))
   np.testing.assert_array_equal(fewer['classes'], [5, 6])  # then the smallest
-  room = target_ops.build(*arguments, Parser(max_segments=4))
+  room = target_ops.build(*arguments, ParserConfig(max_segments=4))
   np.testing.assert_array_equal(room['classes'], [5, 6, 7, 8])
-  drop = target_ops.build(*arguments, Parser(max_segments=4, drop_vanished_segments=True))
+  drop = target_ops.build(*arguments, ParserConfig(max_segments=4, drop_vanished_segments=True))
   np.testing.assert_array_equal(drop['id_maps'][0, 0], [1, 1, 1, 2, 2, 3, 0, 0, 0, 0])
   np.testing.assert_array_equal(drop['classes'], [5, 6, 8, 0])
   np.testing.assert_array_equal(drop['valid'], [True, True, True, False])
@@ -254,12 +256,12 @@ def test_segments_of_too_many_layers_are_counted_and_the_others_stay():
   id_maps = np.array([[[1, 2, 3], [1, 0, 3], [0, 2, 0]]])
   arguments = [tf.constant(id_maps), tf.constant([5, 6, 7]), tf.constant([False] * 3), tf.constant([0, 1, 2]),
                tf.constant([20, 20, 20])]
-  two = target_ops.build(*arguments, Parser(max_segments=4, max_layers=2))
+  two = target_ops.build(*arguments, ParserConfig(max_segments=4, max_layers=2))
   np.testing.assert_array_equal(two['id_maps'][:, 0], [[1, 1, 0], [2, 0, 2]])
   np.testing.assert_array_equal(two['classes'], [5, 6, 0, 0])
   np.testing.assert_array_equal(two['valid'], [True, True, False, False])
   assert two['dropped_segments'] == 1
-  four = target_ops.build(*arguments, Parser(max_segments=4, max_layers=4))
+  four = target_ops.build(*arguments, ParserConfig(max_segments=4, max_layers=4))
   np.testing.assert_array_equal(four['id_maps'][:, 0], [[1, 1, 0], [2, 0, 2], [3, 3, 0], [0, 0, 0]])
   assert four['dropped_segments'] == 0
 

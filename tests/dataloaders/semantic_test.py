@@ -23,7 +23,7 @@ def draw(folder, name, label, size=(30, 40), exif=None):
 
 
 def convert(folder, data_set):
-  source = semantic.Source(str(folder / 'images'), str(folder / 'labels'), data_set)
+  source = semantic.SemanticFolders(str(folder / 'images'), str(folder / 'labels'), data_set)
   report = shards.convert(source, str(folder / 'records'), 'val', 2, 1)
   return report, ground_truth.GroundTruth(f'{folder}/records/val*', data_set)
 
@@ -95,5 +95,5 @@ def test_flags(tmp_path, capsys):
     prepare_data.main([*flags, '--data_set=ade'])
   with pytest.raises(UserError, match='ends in .bmp; set --image_suffix'):
     prepare_data.main([*flags, '--data_set=ade20k', '--image_suffix=.bmp'])
-  with pytest.raises(UserError, match='is no folder'):
+  with pytest.raises(UserError, match='is not a directory'):
     prepare_data.main([*flags, '--data_set=ade20k', f'--labels={tmp_path}/none'])

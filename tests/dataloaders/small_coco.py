@@ -1,8 +1,8 @@
 """A small data set in COCO's layout: images of the embedded set under COCO's categories.
 
-As in COCO, the panoptic map has every pixel once while instances overlap: one thing is annotated twice, as couch and as
-bed; most instances are polygons, some are run lengths, and crowds are uncompressed run lengths. One image has no
-instance, another has a crowd.
+As in COCO, the panoptic map has every pixel once while instances overlap: one thing is annotated
+twice, as couch and as bed; most instances are polygons, some are run lengths, and crowds are
+uncompressed run lengths. One image has no instance, another has a crowd.
 """
 
 import json
@@ -23,18 +23,19 @@ WITH_CROWD = 13
 WITHOUT_INSTANCES = 15
 COUCH, BED = 63, 65
 # COCO's category of each drawn class, and whether it is a thing.
-CATEGORIES = {shapes.DISC: (1, 1), shapes.SQUARE: (62, 1), shapes.TRIANGLE: (20, 1), shapes.STAR: (44, 1),
-              shapes.SKY: (187, 0), shapes.GRASS: (193, 0), shapes.SAND: (154, 0)}
+CATEGORIES = {
+    shapes.DISC: (1, 1), shapes.SQUARE: (62, 1), shapes.TRIANGLE: (20, 1), shapes.STAR: (44, 1),
+    shapes.SKY: (187, 0), shapes.GRASS: (193, 0), shapes.SAND: (154, 0)}
 THINGS = (*(category for category, isthing in CATEGORIES.values() if isthing), COUCH, BED)
 
 
 def folder(kind: str, path: pathlib.Path) -> pathlib.Path:
-  """Returns a data set in COCO's layout: 'drawn' as `write` makes it below `path`, 'real' seven images of COCO."""
+  """Returns a data set in COCO's layout: 'drawn' by `write` at `path`, or 'real' images of COCO."""
   return write(path) if kind == 'drawn' else support.shared('data/coco_panoptic_mini')
 
 
 def write(root: pathlib.Path) -> pathlib.Path:
-  """Writes train2017 and val2017 (the same images) and their annotations; train has no instances JSON.
+  """Writes train2017 and val2017, the same images, and annotations; train has no instances JSON.
 
   Args:
     root: the folder; made if needed.
@@ -53,9 +54,10 @@ def write(root: pathlib.Path) -> pathlib.Path:
     Image.fromarray(image).save(images / f'{name}.jpg', quality=92)
     id_map, segments = _panoptic(image_id, regions)
     Image.fromarray(id_map).save(pngs / f'{name}.png')
-    rows.append({'id': image_id, 'file_name': f'{name}.jpg', 'height': image.shape[0], 'width': image.shape[1]})
+    height, width = image.shape[:2]
+    rows.append({'id': image_id, 'file_name': f'{name}.jpg', 'height': height, 'width': width})
     panoptic.append({'image_id': image_id, 'file_name': f'{name}.png', 'segments_info': segments})
-    instances += _instances(image_id, regions, image.shape[:2])
+    instances += _instances(image_id, regions, (height, width))
   things = [{'id': category} for category in THINGS]
   classes = [{'id': category, 'isthing': isthing} for category, isthing in CATEGORIES.values()]
   (annotations / 'panoptic_val2017.json').write_text(
@@ -80,7 +82,8 @@ def _panoptic(image_id: int, regions: list[shapes.Region]) -> tuple[np.ndarray, 
     id_map[region.mask] = red, green, blue
     segments.append({
         'id': red + 256 * green + 65536 * blue, 'category_id': CATEGORIES[region.class_id][0],
-        'iscrowd': int(_is_crowd(image_id, region)), 'area': int(region.mask.sum()), 'bbox': _box(region.mask)})
+        'iscrowd': int(_is_crowd(image_id, region)), 'area': int(region.mask.sum()),
+        'bbox': _box(region.mask)})
   return id_map, segments
 
 
@@ -100,22 +103,23 @@ def _instances(image_id: int, regions: list[shapes.Region], size: tuple[int, int
     category, isthing = CATEGORIES[region.class_id]
     if isthing:
       crowd = _is_crowd(image_id, region)
-      found.append({'category_id': category, 'iscrowd': int(crowd), 'area': int(region.mask.sum()),
-                    'bbox': _box(region.mask), 'segmentation': _run_lengths(region.mask, compressed=not crowd)})
+      found.append({
+          'category_id': category, 'iscrowd': int(crowd), 'area': int(region.mask.sum()),
+          'segmentation': _run_lengths(region.mask, compressed=not crowd)})
   rng = np.random.default_rng([4, image_id])
   for row in official_polygons.annotations(rng, size, [40, 25, 18, 12, 6]):
     category = int(rng.choice(THINGS))
-    found.append({'category_id': category, 'iscrowd': 0, 'area': row['area'] + 0.4, 'bbox': [0, 0, 1, 1],
+    found.append({'category_id': category, 'iscrowd': 0, 'area': row['area'] + 0.4,
                   'segmentation': row['segmentation']})
   if image_id == WITH_DOUBLE:
     middle = official_polygons.blob(rng, (size[1] / 2, size[0] / 2), 40)
-    found += [{'category_id': category, 'iscrowd': 0, 'area': 3000.5, 'bbox': [0, 0, 1, 1], 'segmentation': [middle]}
+    found += [{'category_id': category, 'iscrowd': 0, 'area': 3000.5, 'segmentation': [middle]}
               for category in (COUCH, BED)]
   return [{'id': 100 * image_id + k, 'image_id': image_id, **row} for k, row in enumerate(found)]
 
 
 def _run_lengths(mask: np.ndarray, compressed: bool) -> dict:
-  """Returns a mask as COCO's run lengths: a string, or a list of counts that starts with the zeros."""
+  """Returns a mask as COCO's run lengths: a string, or a list of counts, zeros first."""
   if compressed:
     runs = mask_tools.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {'size': list(mask.shape), 'counts': runs['counts'].decode()}

@@ -26,7 +26,7 @@ ALLOWED = {
 WITHOUT_TENSORFLOW = [
     'train.py', 'tf_maskformer/__init__.py', 'tf_maskformer/console.py', 'scripts/train.py',
     'configs/datasets/catalog.py', 'configs/fields.py', 'configs/override_syntax.py',
-    'configs/experiments/table.py', 'scripts/list_experiments.py',
+    'configs/experiments/recipes.py', 'configs/experiments/table.py', 'scripts/list_experiments.py',
     *map(str, sources.files('evaluation'))]
 TENSORFLOW = ('tensorflow', 'tf_keras', 'official', 'orbit')
 

@@ -10,7 +10,7 @@ from tests.modeling.golden import Golden
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.losses import mask_losses
 from tf_maskformer.losses.set_loss import SetLoss
-from tf_maskformer.ops import masks as mask_ops
+from tf_maskformer.ops import id_maps as id_map_ops
 from tf_maskformer.ops import resize
 
 OFFICIAL = {'class': 'ce', 'mask': 'mask', 'dice': 'dice'}
@@ -117,7 +117,7 @@ def test_closed_form_gradient_equals_autodiff(alpha, gamma, wrap):
 
   def plain(x):
     x = resize.bilinear(x, (23, 37))
-    m = tf.cast(mask_ops.masks_of(id_maps, image, layer, slot), tf.float32)
+    m = tf.cast(id_map_ops.masks_of(id_maps, image, layer, slot), tf.float32)
     p = tf.sigmoid(x)
     bce = tf.nn.sigmoid_cross_entropy_with_logits(m, x)
     weight = alpha * m + (1 - alpha) * (1 - m) if alpha >= 0 else 1.0

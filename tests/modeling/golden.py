@@ -34,7 +34,7 @@ class Golden:
     return NOISE_FACTOR * self.json('noise_floor')[section][group]['max_rel_to_largest']
 
   def rms_bound(self, section: str, group: str) -> float:
-    """Returns the same for the root mean square of an array's error, relative to that of the array."""
+    """Returns the same for the root mean square of an error, relative to that of the array."""
     return NOISE_FACTOR * self.json('noise_floor')[section][group]['rms_rel']
 
   def check_gradients(self, found: dict[str, np.ndarray], wanted, section: str) -> int:
@@ -95,12 +95,14 @@ def official(model, arrays) -> dict[str, np.ndarray]:
 def released_file(run: str, path: pathlib.Path) -> str:
   """Writes a run's weights as the published checkpoints are, and returns the path.
 
-  Those are plain pickles of NumPy 1 in which the pixel decoder has no level of its own in the names, and Mask2Former's
-  query features have an older name.
+  Those are plain pickles of NumPy 1 in which the pixel decoder has no level of its own in the
+  names, and Mask2Former's query features have an older name.
   """
-  renamed = {'sem_seg_head.predictor.query_feat.weight': 'sem_seg_head.predictor.static_query.weight'}
-  weights = {renamed.get(name, name.replace('sem_seg_head.pixel_decoder.', 'sem_seg_head.')): value
-             for name, value in np.load(support.golden(f'{run}/weights.npz')).items()}
+  def released(name):
+    return name.replace('head.pixel_decoder.', 'head.').replace('.query_feat.', '.static_query.')
+
+  recorded = np.load(support.golden(f'{run}/weights.npz'))
+  weights = {released(name): value for name, value in recorded.items()}
   content = {'model': weights, '__author__': 'third_party', 'matching_heuristics': True}
   written = pickle.dumps(content, protocol=3)
   path.write_bytes(written.replace(b'cnumpy._core.multiarray\n', b'cnumpy.core.multiarray\n'))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_maskformer.ops import masks
+from tf_maskformer.ops import id_maps as id_map_ops
 from tf_maskformer.ops import resize
 
 RNG = np.random.default_rng(0)
@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 def test_segment_masks_are_the_shrunk_masks():
   id_maps = RNG.integers(0, 4, [2, 2, 12, 20]).astype(np.uint8)
   layer = np.array([[0, 1, 0], [1, 1, 0]], np.int32)
-  found = masks.segment_masks(tf.constant(id_maps), tf.constant(layer), (5, 7)).numpy().reshape(2, 3, 5, 7)
+  found = id_map_ops.segment_masks(tf.constant(id_maps), tf.constant(layer), (5, 7)).numpy().reshape(2, 3, 5, 7)
   for b in range(2):
     for s in range(3):
       full = id_maps[b, layer[b, s]] == s + 1
@@ -26,7 +26,7 @@ def test_segment_masks_are_the_shrunk_masks():
 def test_masks_of(dtype):
   id_maps = RNG.integers(0, 4, [2, 2, 6, 5]).astype(dtype)
   image, layer, slot = [1, 0, 1], [0, 1, 1], [2, 0, 1]
-  found = masks.masks_of(tf.constant(id_maps), *map(tf.constant, (image, layer, slot)))
+  found = id_map_ops.masks_of(tf.constant(id_maps), *map(tf.constant, (image, layer, slot)))
   for k in range(3):
     np.testing.assert_array_equal(found[k], id_maps[image[k], layer[k]] == slot[k] + 1)
 

@@ -53,7 +53,7 @@ def test_refusals_leave_nothing(tmp_path):
   (tmp_path / 'evil.pkl').write_bytes(pickle.dumps({'model': Evil()}))
   (tmp_path / 'list.pkl').write_bytes(pickle.dumps([np.zeros(3)]))
   for checkpoint, output, words in (
-      ('evil.pkl', 'out', 'is refused'), ('list.pkl', 'out', 'no dictionary of tensors'),
+      ('evil.pkl', 'out', 'is refused'), ('list.pkl', 'out', 'is not a dictionary of tensors'),
       ('none.pkl', 'out', 'not exist'),
       ('evil.pkl', 'list.pkl', 'exists; remove it')):
     with pytest.raises(UserError, match=words):

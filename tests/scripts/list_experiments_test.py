@@ -1,9 +1,14 @@
-"""The list of experiments, with and without a pattern."""
+"""The list of experiments, with and without a pattern, and the settings of one."""
 
-import dataclasses
+import subprocess
+import sys
 
 import pytest
+import yaml
 
+from tests import support
+from tf_maskformer.configs import overrides
+from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import list_experiments
@@ -19,7 +24,15 @@ def test_prints_every_experiment_with_its_row(capsys):
   assert lines[0].split()[0] == 'experiment'
   for name, row in table.ROWS.items():
     line = next(line for line in lines if line.startswith(f'{name} '))
-    assert all(str(value) in line for value in dataclasses.astuple(row))
+    for column in list_experiments.COLUMNS[1:]:
+      assert getattr(row, column) in line
+
+
+def test_a_line_of_the_table(capsys):
+  line = _printed(capsys, 'mask2former_cityscapes_semantic_swin_base').splitlines()[1]
+  assert line.split('  ')[-2:] == [
+      'mIoU 83.3', 'Mask2Former/configs/cityscapes/semantic-segmentation/swin/'
+      'maskformer2_swin_base_IN21k_384_bs16_90k.yaml']
 
 
 @pytest.mark.parametrize('pattern', ['shapes', 'shapes*tic', 'maskformer_shapes_panoptic'])
@@ -29,9 +42,39 @@ def test_pattern(capsys, pattern):
 
 
 def test_pattern_without_a_match():
-  with pytest.raises(UserError, match="experiment 'maskformer_shapes_panoptik' is unknown; did you mean"):
+  with pytest.raises(UserError, match="'maskformer_shapes_panoptik' is unknown; did you mean"):
     list_experiments.main(['maskformer_shapes_panoptik'])
 
 
 def test_table_aligns():
   assert list_experiments.aligned([('a', 'bb'), ('ccc', 'd')]) == 'a    bb\nccc  d'
+
+
+@pytest.mark.parametrize('name', ['mask2former_shapes_panoptic', 'per_pixel_ade20k_full_semantic'])
+def test_show_prints_every_setting(capsys, name):
+  shown = yaml.safe_load(_printed(capsys, '--show', name))
+  assert shown.pop('experiment') == name
+  experiment = registry.get(name)
+  assert shown == experiment.as_dict()
+  overrides.apply_values(experiment, shown, 'shown')  # every key and value is a valid setting
+
+
+def test_show_without_a_right_name_loads_no_tensorflow():
+  script = """
+import sys
+from tf_maskformer import errors
+from tf_maskformer.scripts import list_experiments
+try:
+  list_experiments.main(['--show', 'maskformer_coco_panoptik'])
+except errors.UserError as error:
+  print(error, 'tensorflow' in sys.modules)
+"""
+  done = subprocess.run(
+      [sys.executable, '-c', script], cwd=support.ROOT, capture_output=True, text=True, check=True)
+  assert "'maskformer_coco_panoptik' is unknown; did you mean" in done.stdout
+  assert done.stdout.rstrip().endswith('False')
+
+
+def test_pattern_and_show():
+  with pytest.raises(UserError, match='do not go together'):
+    list_experiments.main(['coco', '--show', 'maskformer_coco_panoptic'])

@@ -17,8 +17,8 @@ FAKE_PYTHON = '#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "RUN $*"\n'
 def _run(script, tmp_path, path=None, **variables):
   keep = {'PATH': path or os.environ['PATH'], 'HOME': str(tmp_path)}
   return subprocess.run(
-      ['bash', str(support.ROOT / script)], cwd='/', env={**keep, **variables}, stdin=subprocess.DEVNULL,
-      capture_output=True, text=True, check=False, timeout=120)
+      ['bash', str(support.ROOT / script)], cwd='/', env={**keep, **variables},
+      stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture(name='fake')
@@ -46,15 +46,16 @@ def test_with_nothing_set_the_embedded_data_set(fake):
       'make_shapes.py', 'prepare_data.py', 'train.py', 'show_results.py']
   assert '--data_set shapes_panoptic' in commands[1]
   run = support.ROOT / 'runs' / 'maskformer_shapes_panoptic'
-  assert f'--experiment maskformer_shapes_panoptic --mode train_and_eval --model_dir {run}' in commands[2]
+  mode = '--mode train_and_eval'
+  assert f'--experiment maskformer_shapes_panoptic {mode} --model_dir {run}' in commands[2]
   assert 'runtime.distribution_strategy=one_device,runtime.num_gpus=0' in commands[2]
   assert f'--model_dir {run}' in commands[3]
 
 
 def test_variables_reach_the_program(fake):
   commands = _commands(_run(
-      'scripts/train_cpu.sh', TFRECORDS_DIR='/records', MODEL_DIR='/run here', MODE='train', TRAIN_STEPS='7',
-      PRECISION='bfloat16', OVERRIDES='task.model.num_queries=9', **fake))
+      'scripts/train_cpu.sh', TFRECORDS_DIR='/records', MODEL_DIR='/run here', MODE='train',
+      TRAIN_STEPS='7', PRECISION='bfloat16', OVERRIDES='task.model.num_queries=9', **fake))
   assert len(commands) == 1
   assert '--experiment maskformer_coco_panoptic --mode train --model_dir /run here' in commands[0]
   assert 'runtime.mixed_precision_dtype=bfloat16,trainer.train_steps=7 ' in commands[0]
@@ -63,14 +64,16 @@ def test_variables_reach_the_program(fake):
 
 def test_overrides_reach_the_images_too(fake):
   commands = _commands(_run(
-      'scripts/train_cpu.sh', TFRECORDS_DIR='/r', OVERRIDES='task.model.which_pixel_decoder=fpn', **fake))
+      'scripts/train_cpu.sh', TFRECORDS_DIR='/r', OVERRIDES='task.model.which_pixel_decoder=fpn',
+      **fake))
   assert len(commands) == 2 and 'show_results.py' in commands[1]
   assert all(c.endswith('--params_override=task.model.which_pixel_decoder=fpn') for c in commands)
 
 
 def test_eval(fake):
   commands = _commands(_run(
-      'scripts/eval_cpu.sh', TFRECORDS_DIR='/records', MODEL_DIR='/run', MASKFORMER_CKPT='/w', **fake))
+      'scripts/eval_cpu.sh', TFRECORDS_DIR='/records', MODEL_DIR='/run', MASKFORMER_CKPT='/w',
+      **fake))
   assert len(commands) == 1 and '--mode eval --model_dir /run' in commands[0]
 
 
@@ -85,10 +88,11 @@ def test_several_gpus(fake):
   smi.write_text('#!/bin/sh\necho GPU 0\n')
   smi.chmod(0o755)
   fake['path'] = f'{smi.parent}:{os.environ["PATH"]}'
-  commands = _commands(_run('scripts/train_gpu.sh', TFRECORDS_DIR='/r', NUM_GPUS='4', MODE='train', **fake))
+  commands = _commands(
+      _run('scripts/train_gpu.sh', TFRECORDS_DIR='/r', NUM_GPUS='4', MODE='train', **fake))
   assert 'runtime.distribution_strategy=mirrored,runtime.num_gpus=4' in commands[0]
   result = _run('scripts/train_gpu.sh', TFRECORDS_DIR='/r', NUM_GPUS='two', **fake)
-  assert result.returncode == 2 and 'NUM_GPUS=two is not a whole number' in result.stderr
+  assert result.returncode == 2 and 'NUM_GPUS=two is not a positive integer' in result.stderr
 
 
 def test_named_tpu(fake):
@@ -133,8 +137,9 @@ def test_wrong_python(python, message, tmp_path):
 
 
 def test_no_python_at_all(tmp_path):
-  result = _run('scripts/setup_env.sh', tmp_path, path=_without(tmp_path), VENV_DIR=str(tmp_path / 'venv'))
-  assert result.returncode == 2 and 'no Python 3.10, 3.11 or 3.12' in result.stderr
+  result = _run('scripts/setup_env.sh', tmp_path, path=_without(tmp_path),
+                VENV_DIR=str(tmp_path / 'venv'))
+  assert result.returncode == 2 and 'no Python 3.10 to 3.13' in result.stderr
   assert not (tmp_path / 'venv').exists()
 
 
@@ -152,7 +157,8 @@ def test_set_up_installs_once(tmp_path):
   log = tmp_path / 'log'
   # Any question about its version is answered as by this Python; pip only leaves a line.
   (venv / 'bin' / 'python').write_text(
-      f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho "$*" >> {log}\n[ ! -e {tmp_path}/broken ]\n')
+      f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\n'
+      f'echo "$*" >> {log}\n[ ! -e {tmp_path}/broken ]\n')
   (venv / 'bin' / 'python').chmod(0o755)
   (tmp_path / 'broken').touch()
   assert _run('scripts/setup_env.sh', tmp_path, VENV_DIR=str(venv)).returncode == 1
@@ -167,4 +173,4 @@ def test_set_up_installs_once(tmp_path):
 def test_lock_file_pins_every_line():
   for name in ('requirements.lock.txt', 'requirements-gpu.lock.txt'):
     for line in (support.ROOT / name).read_text().splitlines():
-      assert '==' in line.split(';')[0], f'{name}: {line} is no pin'
+      assert '==' in line.split(';')[0], f'{name}: {line} is not a pin'

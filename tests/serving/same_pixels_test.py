@@ -47,7 +47,7 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   batch, = reader.build(task.validation_data, 'shapes_panoptic', seed=0)
   features = batch[0]
   size = features['image'].shape[1:3]
-  resized, _ = augment.resize((tf.constant(pixels), tf.constant(pixels[..., :1])), tf.constant(size))
+  resized = augment.resize_image(tf.constant(pixels), tf.constant(size))
   np.testing.assert_array_equal(features['image'][0], resized)
   # Pillow's own resizing rounds twice and is off by a level here and there.
   pillow = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))

@@ -132,17 +132,17 @@ def test_evaluating_nothing_is_refused(records, tmp_path):
     run(misspelled, 'train', tmp_path)
 
 
-@pytest.mark.parametrize('score, field, name, lacks', [
+@pytest.mark.parametrize('score, field, name, missing', [
     ('instance', 'instance_annotations', 'instances.json', '5 images'),
     ('semantic', 'semantic_labels', 'labels', 'the labels of 5 images')])
 def test_a_mistake_in_the_truth_does_not_wait_for_the_first_evaluation(
-    records, tmp_path, capsys, score, field, name, lacks):
+    records, tmp_path, capsys, score, field, name, missing):
   (tmp_path / 'instances.json').write_text('{"images": [], "annotations": []}')
   (tmp_path / 'labels').mkdir()
   e = experiment(records, 2)
   setattr(e.task.evaluation, score, True)
   setattr(e.task.evaluation, field, str(tmp_path / name))
-  with pytest.raises(UserError, match=f'{field}=.* lacks {lacks}'):
+  with pytest.raises(UserError, match=f'{field}=.* does not have {missing}'):
     run(e, 'train_and_eval', tmp_path / 'run')
   assert 'step ' not in capsys.readouterr().out and not list((tmp_path / 'run').glob('ckpt*'))
 

@@ -11,6 +11,7 @@ from tf_maskformer.configs.experiments import published
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.configs.task import PerPixel
 
+RESULTS = {'PQ': 'pq_all', 'mIoU': 'miou', 'AP': 'ap'}  # what evaluations call a score
 STEMS = {'basic': 'one_7x7_convolution', 'deeplab': 'three_3x3_convolutions'}
 
 
@@ -110,8 +111,13 @@ def test_every_field(name):
 def test_what_is_not_a_plain_field(name):
   wanted = recipes.published()[name]
   e = published.build(name)
-  assert table.PUBLISHED[name].source == wanted['id']
-  assert float(table.PUBLISHED[name].expected.split()[1]) == wanted['published_scores'][0]['value']
+  row = table.PUBLISHED[name]
+  assert row.source == wanted['id']
+  published_score = wanted['published_scores'][0]
+  assert row.score == published_score['value']
+  assert row.expected == f"{published_score['metric']} {published_score['value']}"
+  assert row.metric == RESULTS[published_score['metric']]
+  assert e.trainer.best_checkpoint_eval_metric == row.metric
   rate, evaluation = e.trainer.optimizer_config.learning_rate, e.task.evaluation
   if wanted['warmup_has_effect']:
     assert (rate.warmup_steps, rate.warmup_factor) == (wanted['warmup_iterations'], wanted['warmup_start_factor'])

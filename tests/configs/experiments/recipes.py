@@ -1,4 +1,4 @@
-"""The published recipes as the official configurations say them: the facts that experiments are compared with."""
+"""The published recipes: what the official configurations say, by experiment."""
 
 import functools
 import json
@@ -11,8 +11,8 @@ from tests import support
 def published() -> dict[str, dict[str, Any]]:
   """Returns the fields of each published recipe by the name of its experiment.
 
-  Fields that a model has not are None. `id` is the official configuration file, `trainable_parameters` was counted in
-  the official model.
+  Fields that a model has not are None. `id` is the official configuration file,
+  `trainable_parameters` was counted in the official model.
   """
   content = json.loads(support.data('recipes.json').read_text())
   return {name: {**content['defaults'], **own} for name, own in content['experiments'].items()}

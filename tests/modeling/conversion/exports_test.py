@@ -135,10 +135,10 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path):
   cases = [
       ({**good, 'sem_seg_head.predictor.strange.weight': np.zeros(3, np.float32)}, 'no place for'),
       ({**good, 'optimizer.state': np.zeros(3, np.float32)}, 'unknown name: optimizer.state'),
-      ({n: a for n, a in good.items() if 'class_embed' not in n}, 'lacks 2 of the'),
+      ({n: a for n, a in good.items() if 'class_embed' not in n}, 'does not have 2 of the'),
       ({n: (a.astype(np.int32) if n == 'backbone.stem.conv1.weight' else a) for n, a in good.items()}, 'type int32'),
       ({**good, 'sem_seg_head.mask_features.bias': good['sem_seg_head.pixel_decoder.mask_features.bias']}, 'twice'),
-      ({'a': np.zeros(3, np.float32)}, 'no model that is known here; its first names: a'),
+      ({'a': np.zeros(3, np.float32)}, 'not hold a model that is known here; its first names: a'),
       ({n: (a[..., :-1] if n == 'backbone.res2.0.conv1.weight' else a) for n, a in good.items()}, 'does not fit')]
   for tensors, words in cases:
     model = build_model(tiny.config(), seed=2)

@@ -124,15 +124,14 @@ def thin(listed):
     'mask2former_coco_panoptic_swin_large_in21k_384_q200'])
 def test_both_spellings_and_the_doubled_one_are_the_same(older):
   current = thin(read(older))
-  respelled = sources._respelled  # pylint: disable=protected-access
-  wanted = respelled('file', current)
+  wanted = sources.renamed('file', current)
   released = 'released_spelling' if older.startswith('mask2former') else 'older_spelling'
   by_older = dict(zip(read(f'{older}.{released}'), current.values()))
   doubled = {re.sub(r'^sem_seg_head\.pixel_decoder', 'sem_seg_head.pixel_decoder.pixel_decoder', n): a
              for n, a in current.items()}
   wrapped = {f'module.{n}': a for n, a in current.items()}
   for other in (by_older, doubled, wrapped):
-    found = respelled('file', other)
+    found = sources.renamed('file', other)
     assert set(found.arrays) == set(wanted.arrays)
     for name, array in wanted.arrays.items():
       np.testing.assert_array_equal(found.arrays[name], array)
@@ -153,7 +152,7 @@ def test_both_spellings_and_the_doubled_one_are_the_same(older):
     slow('backbone_swin_official_swin_large_patch4_window12_384_22k', 'maskformer_coco_panoptic_swin_large', 8)])
 def test_backbone_files(file, name, missing):
   listed = read(file)
-  source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
+  source = sources.renamed('file', filled(listed))
   wanted = {n: shape for n, (shape, _) in variables_of(name).items() if n.startswith('backbone.')}
   found = {n: a.shape for n, a in source.arrays.items()}
   assert found.items() <= wanted.items()
@@ -172,7 +171,7 @@ def test_backbone_files(file, name, missing):
     slow('hf_mask2former_swin_large_coco_panoptic_q200', 'mask2former_coco_panoptic_swin_large')])
 def test_hugging_face_files(file, name):
   listed = read(file)
-  source = sources._respelled('file', filled(listed))  # pylint: disable=protected-access
+  source = sources.renamed('file', filled(listed))
   assert {n: a.shape for n, a in source.arrays.items()} == {n: shape for n, (shape, _) in variables_of(name).items()}
   merged = 2 * len([n for n in listed if re.search(r'(\.key|k_proj)\.', n)])
   assert len(source.arrays) + merged + len(source.ignored) == len(listed)

@@ -90,8 +90,8 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path):
   foreign = tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(tmp_path / 'foreign'))
   damaged = tmp_path / 'damaged.index'
   damaged.write_bytes(b'not an index')
-  for path, words in ((tmp_path / 'none', 'does not exist'), (empty, 'no checkpoint in the folder'),
-                      (text, 'cannot be read as HDF5'), (other, 'no Keras Applications ResNet'),
-                      (foreign, 'no model of this project'), (tmp_path / 'damaged', 'cannot be read')):
+  for path, words in ((tmp_path / 'none', 'does not exist'), (empty, 'no checkpoint is in the folder'),
+                      (text, 'cannot be read as HDF5'), (other, 'does not hold a Keras'),
+                      (foreign, 'does not hold a model of this project'), (tmp_path / 'damaged', 'cannot be read')):
     with pytest.raises(UserError, match=words):
       sources.read(str(path))
