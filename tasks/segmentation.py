@@ -38,6 +38,7 @@ class SegmentationTask(base_task.Task):
       name: the task's name.
     """
     super().__init__(params, logging_dir=logging_dir, name=name)
+    params.resolve()
     self._runtime = runtime or Runtime()
     self._data_set = catalog.get(params.data_set)
     self._ground_truth: ground_truth.GroundTruth | None = None
@@ -169,11 +170,7 @@ class SegmentationTask(base_task.Task):
 
   def num_predictions(self) -> int:
     """Returns the number of predictions of the model that have a loss."""
-    model = self.task_config.model
-    if not model.deep_supervision or model.which_predictor == 'per_pixel':
-      return 1
-    before_the_first_layer = model.which_predictor == 'mask2former'
-    return model.transformer_decoder.layers + before_the_first_layer
+    return self.task_config.model.num_predictions()
 
   @tf.autograph.experimental.do_not_convert
   def validation_step(self, inputs, model: tf_keras.Model, metrics=None) -> dict[str, tf.Tensor]:

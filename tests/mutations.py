@@ -93,7 +93,7 @@ MUTATIONS = (
     Mutation('columns_before_rows', 'ops/position.py', 'tf.concat([y, x], axis=-1)', 'tf.concat([x, y], axis=-1)',
              'tests/modeling/golden_test.py'),
     Mutation('encoder_after_norm', 'modeling/factory.py',
-             'pre_norm=config.transformer_decoder.pre_norm', 'pre_norm=False',
+             'pre_norm=config.encoder_pre_norm()', 'pre_norm=False',
              'tests/modeling/pre_norm_test.py'),
     Mutation('bgr', 'ops/image.py', '(123.675, 116.28, 103.53)', '(103.53, 116.28, 123.675)',
              'tests/ops/image_test.py'),

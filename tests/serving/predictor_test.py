@@ -16,6 +16,7 @@ def test_any_size(short_edges):
   task.validation_data.parser.augmentation.long_edge_limit = 96 if short_edges else 0
   task.evaluation.object_mask_threshold = task.evaluation.overlap_threshold = 0.0
   task.model.size_divisibility = 32
+  task.resolve()
   model = build_model(task.model, seed=0)
   model.predictor.class_embed.bias.assign([0.0] * 7 + [-20.0])
   predictor = Predictor(model, task, catalog.get(task.data_set))
