@@ -1,62 +1,109 @@
-"""Converts checkpoints: files of others to a TensorFlow checkpoint of an experiment, and back to the official names.
+"""Converts checkpoints: files of other libraries to a TensorFlow checkpoint, and back to the official names.
 
-    python scripts/convert_checkpoint.py --experiment maskformer_coco_panoptic \\
+    tf-maskformer convert --experiment maskformer_coco_panoptic \\
         --checkpoint model_final_6f60dc.pkl --output converted/
-    python scripts/convert_checkpoint.py --experiment maskformer_coco_panoptic \\
-        --checkpoint runs/coco --output for_pytorch.pkl
+    tf-maskformer convert --checkpoint maskformer-swin-tiny-ade/ --output converted/
+    tf-maskformer convert --checkpoint runs/coco --output for_pytorch.pkl
 
-Read: detectron2 .pkl, PyTorch .pth and .bin, Hugging Face .safetensors, Keras .h5, TensorFlow checkpoints and folders
-(docs/checkpoints.md). An output that ends in .pkl or .safetensors is written in the official names, any other is a
-folder with a TensorFlow checkpoint. Every tensor on both sides is accounted for, or nothing is written.
+In a checkout that is not installed: python scripts/convert_checkpoint.py, with the same flags.
+
+Read: detectron2 .pkl, PyTorch .pth and .bin, Hugging Face files and folders, Keras .h5, TensorFlow
+checkpoints and folders (docs/checkpoints.md). The folder of a run and of Hugging Face say which model
+they hold; of any other file --experiment must name it. An output that ends in .pkl or .safetensors is
+written in the official names, any other is a folder with a TensorFlow checkpoint and the params.yaml by
+which it loads alone. Every tensor on both sides is accounted for, or nothing is written.
 """
 
 import os
 import pathlib
+import shutil
 from collections.abc import Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
-from tf_maskformer.errors import UserError
+from tf_maskformer import errors
+from tf_maskformer.configs import override_syntax
+from tf_maskformer.configs.experiments import table
+
+
+def flags() -> cli.Parser:
+  """Returns the flags of this program."""
+  parser = cli.Parser(__doc__)
+  parser.add_argument(
+      '--experiment', help='registered name; its model is filled. Default: what the checkpoint says')
+  parser.add_argument('--checkpoint', required=True, help='file, TensorFlow prefix or folder')
+  parser.add_argument(
+      '--output', required=True, help='folder that does not exist, or file.pkl, file.safetensors')
+  parser.add_argument(
+      '--modules', default='all', help="'all', 'backbone' or parts with commas between")
+  parser.add_argument(
+      '--config_file', action='append', default=[], help='YAML or JSON; may be repeated')
+  parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
+  return parser
+
+
+def check(args) -> None:
+  """Checks what can be checked without TensorFlow.
+
+  Raises:
+    UserError: a name is unknown, or the output exists.
+  """
+  if os.path.lexists(args.output):
+    raise errors.UserError(f'--output {args.output} exists; remove it or name another')
+  if args.experiment and args.experiment not in table.ROWS:
+    raise errors.unknown('experiment', args.experiment, table.ROWS)
+  for text in args.params_override:
+    override_syntax.check(text)
 
 
 def main(argv: Sequence[str]) -> None:
-  parser = cli.Parser(__doc__)
-  parser.add_argument('--experiment', required=True, help='registered name; its model is filled')
-  parser.add_argument('--checkpoint', required=True, help='file, TensorFlow prefix or folder')
-  parser.add_argument('--output', required=True, help='folder that does not exist, or file.pkl, file.safetensors')
-  parser.add_argument('--modules', default='all', help="'all', 'backbone' or parts with commas between")
-  parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
-  args = parser.parse(argv)
-  output = pathlib.Path(args.output)
-  if output.exists():
-    raise UserError(f'--output {output} exists; remove it or name another')
+  args = flags().parse(argv)
+  check(args)
 
-  import tensorflow as tf
-
-  from tf_maskformer.configs import overrides
-  from tf_maskformer.configs.experiments import registry
-  from tf_maskformer.configs.task import MaskClassification
   from tf_maskformer.modeling.conversion import exports
   from tf_maskformer.modeling.conversion import restore
   from tf_maskformer.modeling.factory import build_model
+  from tf_maskformer.serving import loading
 
-  experiment = registry.get(args.experiment)
-  for text in args.params_override:
-    overrides.apply(experiment, text)
-  task = experiment.task
-  model = build_model(task.model, seed=0)
-  print(restore.restore(model, args.checkpoint, restore.wanted_modules(args.modules)))
+  found = loading.configure(
+      args.checkpoint, args.experiment, args.params_override, args.config_file)
+  model = build_model(found.experiment.task.model, seed=0)
+  parts = restore.wanted_parts(args.modules, model)
+  report = restore.restore(model, args.checkpoint, parts)
+  print(report)
+  output = pathlib.Path(args.output)
   output.parent.mkdir(parents=True, exist_ok=True)
   if output.suffix in exports.ENDINGS:
-    has_criterion = isinstance(task, MaskClassification)
-    exports.write(exports.official_state(model, task.losses.no_object_weight if has_criterion else None), str(output))
+    # Per-pixel models have no class loss with a weight of no-object.
+    weight = getattr(found.experiment.task.losses, 'no_object_weight', None)
+    exports.write(exports.official_state(model, weight), str(output))
   else:
-    temporary = output.with_name(f'.{output.name}.part')
-    checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(0, dtype=tf.int64))
-    tf.train.CheckpointManager(checkpoint, str(temporary), max_to_keep=1, checkpoint_name='ckpt').save(0)
-    temporary.rename(output)
+    _write_folder(output, model, None if report.missing else found)
   print(f'wrote {output}')
+
+
+def _write_folder(output: pathlib.Path, model, found) -> None:
+  """Writes a TensorFlow checkpoint and its params.yaml; the folder appears complete or not at all.
+
+  Args:
+    output: the folder.
+    model: with its weights.
+    found: a `serving.loading.Configured`; None: not every weight was restored, so that it must not be
+      taken for a model that loads alone.
+  """
+  import tensorflow as tf
+
+  from tf_maskformer.configs.experiments import settings
+  temporary = output.with_name(f'.{output.name}.part')
+  shutil.rmtree(temporary, ignore_errors=True)  # of a conversion that was interrupted
+  checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(0, dtype=tf.int64))
+  manager = tf.train.CheckpointManager(
+      checkpoint, str(temporary), max_to_keep=1, checkpoint_name='ckpt')
+  manager.save(0)
+  if found:
+    settings.write(str(temporary), found.name, found.experiment)
+  temporary.rename(output)
 
 
 if __name__ == '__main__':

@@ -13,8 +13,10 @@ from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.experiments import settings
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import hugging_face_config
 from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.serving import hugging_face
 from tf_maskformer.serving.predictor import Predictor
 
 _BEST = 'best'  # the folder in a run's folder with its best checkpoint
@@ -125,6 +127,9 @@ def _of_source(source: str) -> tuple[str, Experiment]:
   folder = run_folder(source)
   if folder:
     return settings.of_run(folder)
+  config = hugging_face_config.find(source)
+  if config:
+    return hugging_face.configure(config)
   if not tf.io.gfile.exists(source) and not tf.io.gfile.exists(source + '.index'):
     raise UserError(
         f'checkpoint {source} does not exist; name a checkpoint file, its prefix or a folder')

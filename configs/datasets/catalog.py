@@ -69,27 +69,50 @@ _ROWS: dict[str, dict] = {
 }
 
 
+# Data sets that a checkpoint brought along, by name.
+_added: dict[str, DataSet] = {}
+
+
 def names() -> list[str]:
-  """Returns the names of all data sets, sorted."""
+  """Returns the names of the built-in data sets, sorted."""
   return sorted(_ROWS)
 
 
-@functools.cache
+def add(data_set: DataSet) -> DataSet:
+  """Makes a data set known under its name until the process ends, and returns it.
+
+  Raises:
+    UserError: the name is that of another data set.
+  """
+  if data_set.name in _ROWS or _added.get(data_set.name, data_set) != data_set:
+    raise errors.UserError(
+        f'data set {data_set.name} is known with other classes; give the new one another name')
+  _added[data_set.name] = data_set
+  return data_set
+
+
 def get(name: str) -> DataSet:
   """Returns a data set.
 
   Args:
-    name: of its row.
+    name: of its row, or of one that was added.
 
   Raises:
     UserError: the name is unknown.
   """
+  if name in _added:
+    return _added[name]
+  return _built_in(name)
+
+
+@functools.cache
+def _built_in(name: str) -> DataSet:
   if name not in _ROWS:
     raise errors.unknown('data set', name, _ROWS)
   fields = dict(_ROWS[name])
   things_of = fields.pop('things_of', None)
   if things_of:
-    classes = tuple(c for c in get(things_of).classes if c.isthing)
+    classes = tuple(c for c in _built_in(things_of).classes if c.isthing)
   else:
     classes = descriptor.read_label_map(_LABEL_MAPS / f'{name}.json')
   return DataSet(name, classes, **fields)

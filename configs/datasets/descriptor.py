@@ -94,6 +94,10 @@ def read_label_map(path: pathlib.Path) -> tuple[Class, ...]:
   Args:
     path: JSON, a list of {"id", "name", "isthing" (0 or 1), "color" ([red, green, blue])}.
   """
-  rows = json.loads(path.read_text(encoding='utf-8'))
+  return classes_of(json.loads(path.read_text(encoding='utf-8')))
+
+
+def classes_of(rows: list[dict]) -> tuple[Class, ...]:
+  """Returns the classes of the rows of a label map, in their order; see `read_label_map`."""
   return tuple(
       Class(row['id'], row['name'], bool(row['isthing']), tuple(row['color'])) for row in rows)

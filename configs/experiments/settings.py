@@ -4,19 +4,27 @@ The stronger first: `--params_override`, `--config_file`, environment variables 
 them), and the registered experiment or, of a run, its params.yaml.
 """
 
+import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
+import yaml
 
+from tf_maskformer import files
 from tf_maskformer.configs import environment
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor
+from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.errors import UserError
 
 PARAMS = 'params.yaml'
+CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is not built in
 
 
 def settle(
@@ -64,12 +72,36 @@ def of_run(folder: str) -> tuple[str, Experiment]:
   if not isinstance(name, str):
     raise UserError(f'{path} does not name its experiment; give --experiment')
   experiment = registry.get(name)
+  _take_own_classes(experiment, values, folder)
   removed = []
   known = _known(values, experiment, '', removed)
   if removed:
     print(f'{path}: not used, since this version has no such fields: {", ".join(removed)}', flush=True)
   overrides.apply_values(experiment, known, path)
   return name, experiment
+
+
+def write(folder: str, name: str, experiment: Experiment) -> None:
+  """Writes what `of_run` reads into a folder that is not a run's: of a converted checkpoint."""
+  params = {'experiment': name, **experiment.as_dict()}
+  files.write_text(os.path.join(folder, PARAMS), yaml.safe_dump(params))
+  data_set = catalog.get(experiment.task.data_set)
+  if data_set.name not in catalog.names():
+    label_map = [dataclasses.asdict(c) for c in data_set.classes]
+    files.write_json(os.path.join(folder, CLASSES), label_map)
+
+
+def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None:
+  """Sets a data set that is not built in, from the folder's own classes; takes it out of `values`."""
+  task = dict(values.get('task') or {})
+  path = os.path.join(folder, CLASSES)
+  if task.get('data_set') in (None, *catalog.names()) or not tf.io.gfile.exists(path):
+    return
+  with tf.io.gfile.GFile(path) as file:
+    rows = json.load(file)
+  data_set = DataSet(str(task.pop('data_set')), descriptor.classes_of(rows))
+  experiment.task.data_set = catalog.add(data_set).name
+  values['task'] = task
 
 
 def _known(values: Mapping, config, prefix: str, removed: list[str]) -> dict:

@@ -105,7 +105,7 @@ def test_parameter_groups_are_the_official_ones(model):
 def test_a_file_in_released_spelling(model, tmp_path):
   path = released_file('m2f_tiny', tmp_path / 'model_final.pkl')
   again = build_model(tiny_m2f.config(), seed=1)
-  report = restore.restore(again, path, restore.MODULES)
+  report = restore.restore(again, path)
   assert report.kind == 'official MaskFormer' and not report.missing
   for name, value in model(tiny_m2f.batch()).items():
     np.testing.assert_array_equal(again(tiny_m2f.batch())[name], value)
@@ -114,7 +114,7 @@ def test_a_file_in_released_spelling(model, tmp_path):
 def test_round_trip_is_bit_equal(model, tmp_path):
   again = build_model(tiny_m2f.config(), seed=1)
   exports.write(exports.official_state(model, 0.1), str(tmp_path / 'x.pkl'))
-  restore.restore(again, str(tmp_path / 'x.pkl'), restore.MODULES)
+  restore.restore(again, str(tmp_path / 'x.pkl'))
   wanted = {n: e.to_official() for n, e in names.entries(model).items()}
   for name, entry in names.entries(again).items():
     assert entry.to_official().tobytes() == wanted[name].tobytes(), name

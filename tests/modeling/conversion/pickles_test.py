@@ -226,7 +226,7 @@ def test_files_of_pytorch_itself(tmp_path, options):
 def test_a_file_in_released_spelling(tmp_path):
   path = golden.released_file('mf_tiny', tmp_path / 'model_final.pkl')
   model = build_model(tiny.config(), seed=1)
-  report = restore.restore(model, path, restore.MODULES)
+  report = restore.restore(model, path)
   assert report.kind == 'official MaskFormer' and not report.missing
   assert all('empty_weight' in name or 'num_batches' in name for name in report.ignored)
   images, _ = tiny.batch()
