@@ -1,4 +1,4 @@
-"""Overlapping instances: to id maps and back without losing a pixel, also from COCO."""
+"""Instances that overlap: to id maps and back without the loss of a pixel, COCO's own too."""
 
 import json
 

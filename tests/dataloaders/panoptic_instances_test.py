@@ -67,7 +67,7 @@ def test_as_the_json_has_them(write, double, shared, without, tmp_path):
       np.testing.assert_array_equal(row['mask'], coco.annToMask(annotation).astype(bool))
     counts[source_id] = len(found)
   assert sum(counts.values()) == len(coco.anns)
-  # known to have none: its things, segments, are not taken instead
+  # Known to have none: its things, segments, are not taken instead.
   assert counts[str(without)] == 0
   # Instances that overlap, so that no panoptic map has them.
   overlapping = next(e for e in truth.example_ids if truth.source_id(e) == str(double))
