@@ -57,8 +57,8 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   # The weights go through a file of the official form on both roads.
   exports.write(exports.official_state(build_model(task.model, seed=0), 0.1), str(tmp_path / 'model_final.pkl'))
   model = build_model(task.model, seed=1)
-  restore.restore(model, str(tmp_path / 'model_final.pkl'), restore.MODULES)
+  restore.restore(model, str(tmp_path / 'model_final.pkl'))
   step = build_task(task).validation_step(batch, model)
-  found, _ = Predictor(model, task, catalog.get(task.data_set))._logits(resized)
+  found, _ = Predictor(model, task, catalog.get(task.data_set))._logits(resized[None])
   for name, value in found.items():
-    np.testing.assert_allclose(value, step[name][0], rtol=0, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(value[0], step[name][0], rtol=0, atol=1e-5, err_msg=name)
