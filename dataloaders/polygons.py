@@ -114,7 +114,7 @@ def draw(coordinates: np.ndarray, corners: np.ndarray, segment: np.ndarray, is_c
   packed = packing.IdMaps(size)
   plane_of = np.zeros(len(is_crowd), np.int32)
   outlined = np.zeros(len(is_crowd), bool)
-  for k in np.flatnonzero(~is_crowd):
+  for k in np.flatnonzero(~is_crowd).tolist():
     own = [polygons[i] for i in np.flatnonzero(segment == k)]
     if own:
       mask, corner = rasterize(own, size)

@@ -75,7 +75,8 @@ def test_the_placement_says_where_the_pixels_went(road):
       factor, shift = placement[axis].numpy()
       source = (np.arange(maps.shape[axis]) + 0.5 - shift) / factor
       found = maps[:, 0, 0].numpy() if axis == 0 else maps[0, :, 1].numpy()
-      clear = np.abs(source - np.round(source)) > 1e-3  # centers between two pixels may go either way
+      # Centers between two pixels may go either way.
+      clear = np.abs(source - np.round(source)) > 1e-3
       np.testing.assert_array_equal(found[clear], np.floor(source[clear]))
       assert clear.mean() > 0.4
     mirrored.add(bool(placement[1, 0] < 0))
@@ -183,13 +184,16 @@ def test_a_semantic_task_merges_the_id_maps_of_records_with_polygons(tmp_path):
 
 
 @pytest.mark.parametrize('changes, calls', [
-    ({}, True), ({'max_layers': 1}, False), ({'redraw_polygons': False}, False), ({'merge_classes': True}, False)])
+    ({}, True), ({'max_layers': 1}, False), ({'redraw_polygons': False}, False),
+    ({'merge_classes': True}, False)])
 def test_only_instances_call_python(changes, calls):
   config = config_of('scale jitter', **changes)
   step = tf.function(lambda record: parser.parse(
       record, tf.constant(True), tf.constant([0, 0]), config, 'coco_instance'), autograph=False)
   graph = step.get_concrete_function(tf.TensorSpec([], tf.string)).graph.as_graph_def()
-  nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+  nodes = list(graph.node)
+  for function in graph.library.function:
+    nodes += function.node_def
   assert any('PyFunc' in node.op for node in nodes) == calls
 
 
@@ -219,7 +223,8 @@ def test_the_official_filter_drops_what_has_no_polygon_left(tmp_path):
                for k, p in enumerate(parts.values())]
   record = official_polygons.record(tmp_path, instances, SIZE)
   targets = parsed(record, config_of('nothing', drop_vanished_segments=True), tf.constant([0, 0]))
-  np.testing.assert_array_equal(targets['valid'].numpy().sum(), 3)  # with pixels, small, one of two parts
+  # With pixels, small, one of two parts.
+  np.testing.assert_array_equal(targets['valid'].numpy().sum(), 3)
   assert [mask_of(targets, slot, SIZE).any() for slot in range(3)] == [True, False, False]
   kept = parsed(record, config_of('nothing'), tf.constant([0, 0]))
   assert kept['valid'].numpy().sum() == 7
