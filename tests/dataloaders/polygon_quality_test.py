@@ -111,6 +111,7 @@ def test_bytes_and_seconds(tmp_path):
         pass
       seconds[way].append((time.process_time() - began) / 48)
   for way in WAYS:
-    print(f'{way:16s} {size[way] - len(jpeg):6.0f} bytes per record along with the image of {len(jpeg)}, '
+    print(f'{way:16s} {size[way] - len(jpeg):6.0f} bytes per record along with the image of '
+          f'{len(jpeg)}, '
           f'{1e3 * min(seconds[way]):.0f} to {1e3 * max(seconds[way]):.0f} ms of a core per image')
   assert size['redrawn'] - size['resized'] < 0.05 * len(jpeg)
