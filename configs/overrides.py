@@ -94,7 +94,11 @@ def _resolve(root: Experiment, key: str, value: object, where: str) -> list[tupl
   for depth, name in enumerate(names):
     fields = _fields(config)
     if name not in fields:
-      raise _unknown(root, names, depth, where)
+      former = getattr(config, 'FORMER', {})
+      if name not in former:
+        raise _unknown(root, names, depth, where)
+      _check_former({name: former[name]}, names[depth:], value, where)
+      return []
     annotation, current = fields[name], getattr(config, name)
     group = _group(annotation, current)
     if depth == len(names) - 1:
@@ -102,6 +106,29 @@ def _resolve(root: Experiment, key: str, value: object, where: str) -> list[tupl
     if not group or current is None:
       raise errors.UserError(f'{where}: {".".join(names[:depth + 1])} has no fields below it')
     config = current
+
+
+def _check_former(former: Mapping, names: Sequence[str], value: object, where: str) -> None:
+  """Checks that a field of an earlier version is given the value that is now part of the model.
+
+  Args:
+    former: the only values, by name; groups are nested.
+    names: of the field, below the group that `former` is.
+    value: what it is given.
+    where: source and key, for the message.
+  """
+  name, *below = names
+  if name not in former:
+    raise errors.UserError(f'{where} does not exist')
+  if below:
+    _check_former(former[name], below, value, where)
+  elif isinstance(value, Mapping) and isinstance(former[name], Mapping):
+    for key, one in value.items():
+      _check_former(former[name], [str(key)], one, f'{where}.{key}')
+  elif isinstance(former[name], Mapping) or isinstance(value, Mapping) or (
+      convert(value, type(former[name]), where) != former[name]):
+    raise errors.UserError(
+        f'{where} is {former[name]!r} in this model and cannot be changed; leave it out')
 
 
 def _resolve_last(root, config, key, value, where) -> list[tuple]:

@@ -35,7 +35,8 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
     name: its registered name.
     mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval'.
     model_dir: the run's folder.
-    make_task: called with the task's configuration and the runtime's, returns the task.
+    make_task: called with the task's configuration, the runtime's and the keyword train_steps,
+      returns the task.
     allow_random_weights: 'eval' may score a model that nothing was restored into.
     tpu_address: what `preflight.resolve_devices` returned; None: `runtime.tpu` is used.
 
@@ -120,7 +121,8 @@ class Run:
     self._folder = folder
     self._trains = trains
     with building.strategy(experiment.runtime, tpu_address).scope():
-      self._task = make_task(experiment.task, experiment.runtime)
+      self._task = make_task(
+          experiment.task, experiment.runtime, train_steps=experiment.trainer.train_steps)
       self._trainer = building.trainer(experiment, self._task, trains, start_step)
     checkpoint = self._trainer.checkpoint
     config = experiment.trainer

@@ -31,7 +31,7 @@ CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is 
 def settle(
     experiment: Experiment, config_files: Sequence[str] = (), changes: Sequence[str] = (),
     environ: Mapping[str, str] | None = None, tpu: str = '') -> None:
-  """Changes an experiment in place by everything that a user may set, and validates it.
+  """Changes an experiment in place by everything that a user may set; completes and validates it.
 
   Args:
     experiment: as registered, or as a run's folder has it.
@@ -51,6 +51,7 @@ def settle(
     overrides.apply_file(experiment, path)
   for text in changes:
     overrides.apply(experiment, text)
+  experiment.task.resolve()
   rules.validate(experiment)
 
 

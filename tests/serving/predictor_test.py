@@ -19,6 +19,7 @@ def task_of(short_edges=()):
   task.validation_data.parser.augmentation.long_edge_limit = 96 if short_edges else 0
   task.evaluation.object_mask_threshold = task.evaluation.overlap_threshold = 0.0
   task.model.size_divisibility = 32
+  task.resolve()
   return task
 
 

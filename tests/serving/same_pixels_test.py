@@ -53,6 +53,7 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   pillow = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
   assert np.abs(features['image'][0].numpy().astype(int) - pillow).max() <= 1
 
+  task.resolve()
   # The weights go through a file of the official form on both roads.
   exports.write(exports.official_state(build_model(task.model, seed=0), 0.1), str(tmp_path / 'model_final.pkl'))
   model = build_model(task.model, seed=1)

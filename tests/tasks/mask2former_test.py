@@ -34,6 +34,7 @@ def experiment(records, steps=2):
     data.parser.augmentation.flip_probability = 0.0
   e.task.model.pixel_decoder.width = e.task.model.pixel_decoder.mask_width = 32
   e.task.model.backbone.resnet.norm = 'group'
+  e.task.resolve()
   e.task.model.transformer_decoder.layers = 2
   e.task.losses.points = 256
   e.task.evaluation.semantic = e.task.evaluation.instance = True

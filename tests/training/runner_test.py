@@ -40,6 +40,7 @@ def experiment(records, steps=4):
   e.trainer.train_steps, e.trainer.steps_per_loop, e.trainer.checkpoint_interval = steps, 2, 2
   e.trainer.validation_interval = 100
   e.trainer.optimizer_config.learning_rate.schedule = 'constant'
+  e.task.resolve()
   return e
 
 
