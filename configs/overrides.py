@@ -1,10 +1,11 @@
-"""Changes an experiment by `--config_file` and `--params_override`, every value checked against its field.
+"""Changes an experiment by `--config_file` and `--params_override`, checked against its fields.
 
 All keys and values of one source are checked before the first is set, so a mistake changes nothing.
 """
 
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from official.modeling import hyperparams
 
@@ -16,6 +17,13 @@ from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.values import convert
 from tf_maskformer.configs.values import is_config
 from tf_maskformer.configs.values import is_none
+
+
+class Change(NamedTuple):
+  """A field of a configuration and what it is to become; checked, but not yet set."""
+  config: hyperparams.Config
+  name: str
+  value: Any
 
 
 def apply(experiment: Experiment, text: str, source: str = '--params_override') -> None:
@@ -32,9 +40,10 @@ def apply(experiment: Experiment, text: str, source: str = '--params_override') 
   if override_syntax.is_file(text):
     apply_file(experiment, text.strip())
     return
-  changes = []
+  changes: list[Change] = []
   for override in override_syntax.parse(text, source):
-    changes.extend(_resolve(experiment, override.key, override.value, f'{source}: {override.key}'))
+    where = f'{source}: {override.key}'
+    changes += _resolve(experiment, override.key, override.value, where)
   _set(changes)
 
 
@@ -42,7 +51,7 @@ def apply_file(experiment: Experiment, path: str) -> None:
   """Changes `experiment` in place as a YAML or JSON file says; groups are nested or dotted.
 
   Raises:
-    UserError: the file is missing, empty or no YAML; else as `apply`.
+    UserError: as `override_files.read` and `apply`.
   """
   apply_values(experiment, override_files.read(path), path)
 
@@ -58,54 +67,72 @@ def apply_values(experiment: Experiment, values: Mapping, source: str) -> None:
   Raises:
     UserError: as `apply`.
   """
-  changes = []
+  changes: list[Change] = []
   for key, value in values.items():
-    changes.extend(_resolve(experiment, str(key), value, f'{source}: {key}'))
+    changes += _resolve(experiment, str(key), value, f'{source}: {key}')
   _set(changes)
 
 
 def keys(config: hyperparams.Config, prefix: str = '') -> Iterator[str]:
   """Yields the dotted name of every field that holds a value, not of groups."""
-  for name, annotation in _fields(config).items():
-    value = getattr(config, name)
-    if _group(annotation, value):
-      if value is not None:
-        yield from keys(value, f'{prefix}{name}.')
-    else:
+  for name in _annotations(config):
+    if not _is_group(config, name):
       yield f'{prefix}{name}'
+    elif getattr(config, name) is not None:
+      yield from keys(getattr(config, name), f'{prefix}{name}.')
 
 
-def _group(annotation: object, value: object) -> bool:
-  """Whether a field is a group of fields: a configuration, or Optional of one."""
-  if isinstance(value, hyperparams.Config):
-    return True
-  choices = [a for a in typing.get_args(annotation) if a is not type(None)] or [annotation]
-  return all(is_config(a) for a in choices)
-
-
-def _fields(config: hyperparams.Config) -> dict[str, object]:
-  """From name to annotation of the fields of a configuration."""
+def _annotations(config: hyperparams.Config) -> dict[str, Any]:
+  """Returns the annotations of a configuration's fields by name."""
   return config._get_annotations()  # pylint: disable=protected-access
 
 
-def _resolve(root: Experiment, key: str, value: object, where: str) -> list[tuple]:
-  """Returns the (configuration, field, value) that setting `key` means; checked, nothing is set."""
-  config, names = root, key.split('.')
+def _is_group(config: hyperparams.Config, name: str) -> bool:
+  """Whether a field is a group of fields: a configuration, or Optional of one."""
+  if isinstance(getattr(config, name), hyperparams.Config):
+    return True
+  annotation = _annotations(config)[name]
+  members = [one for one in typing.get_args(annotation) if one is not type(None)]
+  return all(is_config(one) for one in members or [annotation])
+
+
+def _resolve(root: Experiment, key: str, value: object, where: str) -> list[Change]:
+  """Returns what setting `key` to `value` changes; nothing is set yet."""
+  names = key.split('.')
+  config: hyperparams.Config = root
   for depth, name in enumerate(names):
-    fields = _fields(config)
-    if name not in fields:
+    if name not in _annotations(config):
       former = getattr(config, 'FORMER', {})
       if name not in former:
         raise _unknown(root, names, depth, where)
       _check_former({name: former[name]}, names[depth:], value, where)
       return []
-    annotation, current = fields[name], getattr(config, name)
-    group = _group(annotation, current)
     if depth == len(names) - 1:
-      return _resolve_last(root, config, key, value, where)
-    if not group or current is None:
-      raise errors.UserError(f'{where}: {".".join(names[:depth + 1])} has no fields below it')
-    config = current
+      break
+    if not _is_group(config, name) or getattr(config, name) is None:
+      known = '.'.join(names[:depth + 1])
+      raise errors.UserError(f'{where}: {known} has no fields below it')
+    config = getattr(config, name)
+  if _is_group(config, names[-1]):
+    return _resolve_group(root, config, key, value, where)
+  converted = convert(value, _annotations(config)[names[-1]], where)
+  rules.check_value(key, converted, config, where)
+  return [Change(config, names[-1], converted)]
+
+
+def _resolve_group(root: Experiment, config: hyperparams.Config, key: str, value: object,
+                   where: str) -> list[Change]:
+  """Returns the changes of a group that a file gives as a mapping."""
+  current = getattr(config, key.rpartition('.')[2])
+  if current is None and is_none(value):
+    return []
+  if not isinstance(value, Mapping) or current is None:
+    inside = ', '.join(_annotations(config if current is None else current))
+    raise errors.UserError(f'{where} is a group, not a value; set one of its fields: {inside}')
+  changes: list[Change] = []
+  for name, one in value.items():
+    changes += _resolve(root, f'{key}.{name}', one, f'{where}.{name}')
+  return changes
 
 
 def _check_former(former: Mapping, names: Sequence[str], value: object, where: str) -> None:
@@ -131,38 +158,33 @@ def _check_former(former: Mapping, names: Sequence[str], value: object, where: s
         f'{where} is {former[name]!r} in this model and cannot be changed; leave it out')
 
 
-def _resolve_last(root, config, key, value, where) -> list[tuple]:
-  name = key.rpartition('.')[2]
-  annotation, current = _fields(config)[name], getattr(config, name)
-  if not _group(annotation, current):
-    converted = convert(value, annotation, where)
-    rules.check_value(key, converted, config, where)
-    return [(config, name, converted)]
-  if current is None and is_none(value):
-    return []
-  if not isinstance(value, Mapping) or current is None:
-    inside = ', '.join(_fields(config if current is None else current))
-    raise errors.UserError(f'{where} is a group, not a value; set one of its fields: {inside}')
-  return [change for k, v in value.items() for change in _resolve(root, f'{key}.{k}', v, f'{where}.{k}')]
+def _unknown(
+    root: Experiment, names: Sequence[str], depth: int, where: str) -> errors.UserError:
+  """Returns the error for a key that does not exist.
 
+  It names the places where a field of that name is, else the names most like it.
 
-def _unknown(root: Experiment, names: Sequence[str], depth: int, where: str) -> errors.UserError:
-  """The error for a key that does not exist: the right place of that name, else the nearest spelling."""
+  Args:
+    root: the experiment.
+    names: the parts of the key.
+    depth: index of the first part that does not exist.
+    where: source and key, for the message.
+  """
   known = list(keys(root))
-  same_name = [k for k in known if k.split('.')[-1] == names[-1]]
   parent = '.'.join(names[:depth])
   prefix = f'{parent}.' if parent else ''
-  beside = {k[len(prefix):].split('.')[0] for k in known if k.startswith(prefix)}
-  if depth == len(names) - 1:
-    close = same_name or [prefix + name for name in errors.nearest(names[-1], beside)]
-  else:
-    close = same_name or errors.nearest('.'.join(names), known)
+  siblings = {key[len(prefix):].split('.')[0] for key in known if key.startswith(prefix)}
+  close = [key for key in known if key.split('.')[-1] == names[-1]]
+  if not close and depth == len(names) - 1:
+    close = [prefix + name for name in errors.nearest(names[-1], siblings)]
+  elif not close:
+    close = errors.nearest('.'.join(names), known)
   if close:
     return errors.UserError(f'{where} does not exist; did you mean {" or ".join(close[:3])}?')
-  inside = ', '.join(sorted(beside))
+  inside = ', '.join(sorted(siblings))
   return errors.UserError(f'{where} does not exist; {parent or "an experiment"} has {inside}')
 
 
-def _set(changes: Sequence[tuple]) -> None:
-  for config, name, value in changes:
-    setattr(config, name, value)
+def _set(changes: Iterable[Change]) -> None:
+  for change in changes:
+    setattr(change.config, change.name, change.value)

@@ -1,33 +1,67 @@
-"""What values a field of an experiment may have, beyond its type, and which fields belong together."""
+"""Which values a field of an experiment takes, and which fields belong together."""
 
 import dataclasses
 import fnmatch
 
 from official.modeling import hyperparams
 
-from tf_maskformer import errors
 from tf_maskformer.configs import fields
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PointLosses
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import PerPixel
 from tf_maskformer.configs.task import Segmentation
+from tf_maskformer.errors import UserError
+from tf_maskformer.errors import require
 
-# Keys (fnmatch patterns) of the Model Garden's fields that the loop and the reader of this project do not read.
-_DATA = 'task.*_data.'
+_SEED_LIMIT = 2**31
+
+# Keys (fnmatch patterns) of the Model Garden's fields that the loop and the reader of this project
+# do not read.
 _WITHOUT_EFFECT = (
-    *(_DATA + name for name in (
-        'tfds_*', 'cache', 'cycle_length', 'ram_budget', 'deterministic', 'sharding', 'enable_*', 'tf_data_*',
-        'apply_*', 'trainer_id', 'seed', 'autotune_algorithm', 'drop_remainder')),
-    'task.name', 'task.differential_privacy_config', 'task.allow_image_summary',
-    'trainer.train_tf_*', 'trainer.allow_tpu_summary', 'trainer.summary_interval', 'trainer.validation_steps',
-    'trainer.best_checkpoint_export_subdir', 'trainer.loss_upper_bound', 'trainer.recovery_*',
-    'trainer.validation_summary_subdir', 'trainer.preemption_on_demand_checkpoint',
-    'runtime.enable_xla', 'runtime.gpu_thread_mode', 'runtime.dataset_num_private_threads',
-    'runtime.per_gpu_thread_count', 'runtime.worker_hosts', 'runtime.task_index', 'runtime.num_packs',
-    'runtime.loss_scale', 'runtime.run_eagerly', 'runtime.batchnorm_spatial_persistent',
-    'runtime.num_cores_per_replica', 'runtime.default_shard_dim', 'runtime.use_tpu_mp_strategy')
+    'task.*_data.apply_*',
+    'task.*_data.autotune_algorithm',
+    'task.*_data.cache',
+    'task.*_data.cycle_length',
+    'task.*_data.deterministic',
+    'task.*_data.drop_remainder',
+    'task.*_data.enable_*',
+    'task.*_data.ram_budget',
+    'task.*_data.seed',
+    'task.*_data.sharding',
+    'task.*_data.tf_data_*',
+    'task.*_data.tfds_*',
+    'task.*_data.trainer_id',
+    'task.allow_image_summary',
+    'task.differential_privacy_config',
+    'task.name',
+    'trainer.allow_tpu_summary',
+    'trainer.best_checkpoint_export_subdir',
+    'trainer.loss_upper_bound',
+    'trainer.preemption_on_demand_checkpoint',
+    'trainer.recovery_*',
+    'trainer.summary_interval',
+    'trainer.train_tf_*',
+    'trainer.validation_steps',
+    'trainer.validation_summary_subdir',
+    'runtime.batchnorm_spatial_persistent',
+    'runtime.dataset_num_private_threads',
+    'runtime.default_shard_dim',
+    'runtime.enable_xla',
+    'runtime.gpu_thread_mode',
+    'runtime.loss_scale',
+    'runtime.num_cores_per_replica',
+    'runtime.num_packs',
+    'runtime.per_gpu_thread_count',
+    'runtime.run_eagerly',
+    'runtime.task_index',
+    'runtime.use_tpu_mp_strategy',
+    'runtime.worker_hosts',
+)
 
 
 def is_without_effect(key: str) -> bool:
@@ -35,7 +69,7 @@ def is_without_effect(key: str) -> bool:
   return any(fnmatch.fnmatchcase(key, pattern) for pattern in _WITHOUT_EFFECT)
 
 
-def check_value(key: str, value: object, config: object, where: str) -> None:
+def check_value(key: str, value: object, config: hyperparams.Config, where: str) -> None:
   """Checks one value that has its field's type already.
 
   Args:
@@ -50,9 +84,10 @@ def check_value(key: str, value: object, config: object, where: str) -> None:
   name = key.rpartition('.')[2]
   if is_without_effect(key):
     if value != getattr(config, name):
-      raise errors.UserError(f'{where} has no effect in this project; remove it')
+      raise UserError(f'{where} has no effect in this project; remove it')
   elif isinstance(config, hyperparams.OneOfConfig) and name == 'type':
-    fields.OneOf(tuple(f.name for f in dataclasses.fields(config) if f.name != name)).check(value, where)
+    others = tuple(f.name for f in dataclasses.fields(config) if f.name != name)
+    fields.OneOf(others).check(value, where)
   else:
     fields.rule(config, name).check(value, where)
 
@@ -60,91 +95,98 @@ def check_value(key: str, value: object, config: object, where: str) -> None:
 def validate(experiment: Experiment) -> None:
   """Checks what must hold between the fields of an experiment.
 
-  What depends on the machine (devices, a batch that its replicas divide) is checked where it is known.
+  What depends on the machine (devices, a batch that its replicas divide) is checked where it is
+  known.
 
   Raises:
     UserError: with the keys that contradict each other.
   """
-  _validate_task(experiment.task)
+  task = experiment.task
+  _validate_task(task)
+  _validate_evaluation(task.evaluation, isinstance(task, PerPixel))
   for name in ('train_data', 'validation_data'):
-    _validate_parser(getattr(experiment.task, name).parser, f'task.{name}.parser')
-  _validate_micro_batches(experiment.task)
+    _validate_parser(getattr(task, name).parser, f'task.{name}.parser')
+  _validate_micro_batches(task)
   _validate_schedule(experiment)
   _validate_compilation(experiment)
   seed = experiment.runtime.seed
-  _require(seed < 2**31, f'runtime.seed is {seed}; it must be below {2**31}')
-
-
-def _require(holds: bool, message: str) -> None:
-  if not holds:
-    raise errors.UserError(message)
+  require(seed < _SEED_LIMIT, f'runtime.seed is {seed}; it must be below {_SEED_LIMIT}')
 
 
 def _validate_task(task: Segmentation) -> None:
-  _require(
+  require(
       isinstance(task.model, task.MODELS),
       f'task.model is a {type(task.model).__name__}, which is not a model of this experiment; '
       f'choose {" or ".join(m.__name__ for m in task.MODELS)}')
   task.model.validate(catalog.get(task.data_set), 'task.model')
   if isinstance(task.losses, PointLosses):
-    _require(
+    require(
         task.losses.focal_alpha == Losses.focal_alpha
         and task.losses.focal_gamma == Losses.focal_gamma,
         "task.losses.focal_alpha and focal_gamma have no effect on mask2former, whose masks' loss "
         'is not focal; leave them as they are')
-  evaluation = task.evaluation
-  _require(
+
+
+def _validate_evaluation(evaluation: Evaluation, is_per_pixel: bool) -> None:
+  require(
       evaluation.panoptic or evaluation.semantic or evaluation.instance,
       'task.evaluation.panoptic, semantic and instance are all False; set one')
-  _require(
+  require(
       not evaluation.instance_annotations or evaluation.instance,
       'task.evaluation.instance_annotations has no effect without task.evaluation.instance; set '
       'that to True')
-  _require(
+  require(
       not evaluation.semantic_labels or evaluation.semantic,
       'task.evaluation.semantic_labels has no effect without task.evaluation.semantic; set that to '
       'True')
-  _require(
-      not (isinstance(task, PerPixel) and (evaluation.panoptic or evaluation.instance)),
-      'task.evaluation.panoptic or instance is True, but a per-pixel model has no panoptic answer; '
+  require(
+      not (is_per_pixel and (evaluation.panoptic or evaluation.instance)),
+      'task.evaluation.panoptic or instance is True, but a per-pixel model predicts classes only; '
       'set it to False')
 
 
-def _validate_parser(parser, where: str) -> None:
-  augmentation = parser.augmentation
-  _require(
-      len(parser.output_size) in (0, 2),
-      f'{where}.output_size has {len(parser.output_size)} numbers; it is [height, width] or []')
-  _require(
+def _validate_parser(parser: ParserConfig, where: str) -> None:
+  size = parser.output_size
+  require(
+      len(size) in (0, 2),
+      f'{where}.output_size has {len(size)} numbers; it is [height, width] or []')
+  require(
       -1 <= parser.padding_byte <= 255,
       f'{where}.padding_byte is {parser.padding_byte}; it is a byte (0 .. 255), or -1')
-  if augmentation.scale_jitter:
-    low_high = augmentation.scale_jitter
-    _require(
-        len(low_high) == 2 and 0 < low_high[0] <= low_high[1] and bool(parser.output_size),
-        f'{where}.augmentation.scale_jitter is {low_high}; it is [smallest,largest] above 0 and needs output_size')
-    _require(
-        not augmentation.short_edges,
-        f'{where}.augmentation.short_edges has no effect beside scale_jitter; set one of them to []')
-  if augmentation.crop_to_output:
-    _require(bool(parser.output_size), f'{where}.augmentation.crop_to_output needs {where}.output_size')
-  side_range = augmentation.crop_side_range
+  require(
+      bool(size) or not parser.augmentation.crop_to_output,
+      f'{where}.augmentation.crop_to_output needs {where}.output_size')
+  _validate_augmentation(parser.augmentation, bool(size), f'{where}.augmentation')
+
+
+def _validate_augmentation(augmentation: Augmentation, has_size: bool, where: str) -> None:
+  jitter = augmentation.scale_jitter
+  short_edges = augmentation.short_edges
+  limit = augmentation.long_edge_limit
+  if jitter:
+    require(
+        len(jitter) == 2 and 0 < jitter[0] <= jitter[1] and has_size,
+        f'{where}.scale_jitter is {jitter}; it is [smallest,largest] above 0 and needs output_size')
+    require(
+        not short_edges,
+        f'{where}.short_edges has no effect along with scale_jitter; set one of them to []')
   if augmentation.crop_probability:
-    _require(
-        bool(augmentation.crop_pre_short_edges) and len(side_range) == 2 and side_range[0] <= side_range[1],
-        f'{where}.augmentation.crop_probability is {augmentation.crop_probability}; it needs '
+    sides = augmentation.crop_side_range
+    require(
+        bool(augmentation.crop_pre_short_edges) and len(sides) == 2 and sides[0] <= sides[1],
+        f'{where}.crop_probability is {augmentation.crop_probability}; it needs '
         'crop_pre_short_edges=[...] and crop_side_range=[smallest,largest]')
-  if augmentation.long_edge_limit and augmentation.short_edges:
-    _require(
-        augmentation.long_edge_limit >= max(augmentation.short_edges),
-        f'{where}.augmentation.long_edge_limit is {augmentation.long_edge_limit}, below the largest of '
-        f'short_edges ({max(augmentation.short_edges)})')
+  if limit and short_edges:
+    require(
+        limit >= max(short_edges),
+        f'{where}.long_edge_limit is {limit}, below the largest of short_edges '
+        f'({max(short_edges)})')
 
 
 def _validate_micro_batches(task: Segmentation) -> None:
   backbone = task.model.backbone
   norm = backbone.get().norm_of_batch()
-  _require(
+  require(
       not task.micro_batch_size or not norm,
       f'task.micro_batch_size is {task.micro_batch_size}, but task.model.backbone.{backbone.type}'
       f".norm is '{norm}', whose statistics are those of the whole batch; set it to 0")
@@ -154,24 +196,30 @@ def _validate_schedule(experiment: Experiment) -> None:
   rate = experiment.trainer.optimizer_config.learning_rate
   where = 'trainer.optimizer_config.learning_rate'
   if rate.schedule == 'multi_step':
-    _require(
-        bool(rate.boundaries), f"{where}.schedule is 'multi_step'; it needs {where}.boundaries=[step,...]")
-    _require(
+    require(
+        bool(rate.boundaries),
+        f"{where}.schedule is 'multi_step'; it needs {where}.boundaries=[step,...]")
+    require(
         all(a < b for a, b in zip(rate.boundaries, rate.boundaries[1:])),
         f'{where}.boundaries are {rate.boundaries}; they must rise')
-  _require(
-      experiment.trainer.train_steps > 0, 'trainer.train_steps is 0; set it to the number of steps to train')
+  require(
+      experiment.trainer.train_steps > 0,
+      'trainer.train_steps is 0; set it to the number of steps to train')
 
 
 def _validate_compilation(experiment: Experiment) -> None:
-  runtime, task = experiment.runtime, experiment.task
-  on_tpu = runtime.distribution_strategy == 'tpu'
-  if runtime.jit_compile or on_tpu:
-    reason = "runtime.distribution_strategy is 'tpu'" if on_tpu else 'runtime.jit_compile is set'
-    _require(
-        isinstance(task, PerPixel) or task.losses.matcher != 'host',
-        f"{reason}, so the matching is compiled too; set task.losses.matcher to 'auto' or 'graph'")
-    _require(
-        bool(task.train_data.parser.output_size),
-        f'{reason} and needs images of one size; set task.train_data.parser.output_size=[height,width] '
-        'or the environment variable IMG_SIZE')
+  runtime = experiment.runtime
+  task = experiment.task
+  if runtime.distribution_strategy == 'tpu':
+    reason = "runtime.distribution_strategy is 'tpu'"
+  elif runtime.jit_compile:
+    reason = 'runtime.jit_compile is set'
+  else:
+    return
+  require(
+      isinstance(task, PerPixel) or task.losses.matcher != 'host',
+      f"{reason}, so the matching is compiled too; set task.losses.matcher to 'auto' or 'graph'")
+  require(
+      bool(task.train_data.parser.output_size),
+      f'{reason} and needs images of one size; set '
+      'task.train_data.parser.output_size=[height,width] or the environment variable IMG_SIZE')

@@ -29,16 +29,18 @@ class Segmentation(cfg.TaskConfig):
   # A row of configs/datasets/catalog.py: classes, names, things, colors.
   data_set: str = choice('coco_panoptic', catalog.names())
   model: Model = dataclasses.field(default_factory=MaskFormer)
-  train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
-  validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))
+  train_data: DataConfig = dataclasses.field(
+      default_factory=lambda: DataConfig(is_training=True))
+  validation_data: DataConfig = dataclasses.field(
+      default_factory=lambda: DataConfig(is_training=False))
   evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
-  # Images of a replica that pass through the model at a time; their gradients are added up. 1: no image is padded to
-  # the size of another. 0: the whole batch at once.
+  # Images per replica that pass through the model at a time; their gradients are added up. 1: no
+  # image is padded to the size of another. 0: all images at once.
   micro_batch_size: int = 0
-  # A checkpoint or folder with checkpoints of this project, or a file of others (.pkl, .pth, .bin, .safetensors,
-  # .h5, see docs/checkpoints.md); empty: from scratch
+  # A checkpoint or folder with checkpoints of this project, or a file of another library (.pkl,
+  # .pth, .bin, .safetensors, .h5, see docs/checkpoints.md); empty: from scratch.
   init_checkpoint: str = ''
-  init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts with commas between
+  init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts, comma-separated
 
   MODELS = ()
 
@@ -80,14 +82,14 @@ class Runtime(cfg.RuntimeConfig):
   mixed_precision_dtype: str = choice(
       'float32', ('float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'))
   seed: int = 0  # of weights, order and augmentation
-  jit_compile: bool = False  # compile the whole training step with XLA (implies the in-graph matcher)
+  jit_compile: bool = False  # compile the training step with XLA; the matcher is then in the graph
 
 
 @dataclasses.dataclass
 class Trainer(cfg.TrainerConfig):
   """Steps, intervals, guards. Intervals are in steps."""
   optimizer_config: Optimization = dataclasses.field(default_factory=Optimization)
-  train_tf_while_loop: bool = False  # one call a step, so that a signal is heard after each
+  train_tf_while_loop: bool = False  # one call per step, so that a signal is handled after each
   steps_per_loop: int = at_least(1, 20)  # steps between two lines on the console
   summary_interval: int = 100
   checkpoint_interval: int = at_least(1, 1000)

@@ -125,12 +125,11 @@ class Run:
           experiment.task, experiment.runtime, train_steps=experiment.trainer.train_steps)
       self._trainer = building.trainer(experiment, self._task, trains, start_step)
     checkpoint = self._trainer.checkpoint
-    config = experiment.trainer
     self._manager = tf.train.CheckpointManager(
-        checkpoint, folder, max_to_keep=config.max_to_keep)
+        checkpoint, folder, max_to_keep=experiment.trainer.max_to_keep)
     self._best = checkpoints.Best(
-        folder, checkpoint, config.best_checkpoint_eval_metric,
-        higher=config.best_checkpoint_metric_comp == 'higher')
+        folder, checkpoint, experiment.trainer.best_checkpoint_eval_metric,
+        higher=experiment.trainer.best_checkpoint_metric_comp == 'higher')
 
   def check_ground_truth(self) -> None:
     """Reads what is scored against: a mistake in it must not wait for the first evaluation.
