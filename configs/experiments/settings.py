@@ -83,10 +83,14 @@ def of_run(folder: str) -> tuple[str, Experiment]:
   return name, experiment
 
 
+def as_yaml(experiment: Experiment, name: str) -> str:
+  """Returns the content of a params.yaml: the name and every field of an experiment."""
+  return yaml.safe_dump({'experiment': name, **experiment.as_dict()})
+
+
 def write(folder: str, name: str, experiment: Experiment) -> None:
   """Writes what `of_run` reads into a folder that is not a run's: of a converted checkpoint."""
-  params = {'experiment': name, **experiment.as_dict()}
-  files.write_text(os.path.join(folder, PARAMS), yaml.safe_dump(params))
+  files.write_text(os.path.join(folder, PARAMS), as_yaml(experiment, name))
   data_set = catalog.get(experiment.task.data_set)
   if data_set.name not in catalog.names():
     label_map = [dataclasses.asdict(c) for c in data_set.classes]
