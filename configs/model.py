@@ -113,7 +113,7 @@ class Model(hyperparams.Config):
   # Images are padded (right, bottom) to a multiple of this; 0: not at all.
   size_divisibility: int = 0
 
-  FORMER = {}
+  FORMER = {}  # type: dict[str, object]
 
   def num_predictions(self) -> int:
     """Returns how many predictions the model makes in training; each has a loss."""

@@ -42,7 +42,7 @@ class Segmentation(cfg.TaskConfig):
   init_checkpoint: str = ''
   init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts, comma-separated
 
-  MODELS = ()
+  MODELS = ()  # type: tuple[type[Model], ...]
 
   def resolve(self) -> None:
     """Fills in what a 0 stands for: the model's number of classes is that of the data set."""
