@@ -29,7 +29,8 @@ def test_each_kind_of_field():
   experiment = _coco()
   overrides.apply(experiment, (
       f'trainer.train_steps=300,{RATE}.base=1e-3,{RATE}.boundaries=[100,200],'
-      'task.model.deep_supervision=false,task.model.which_pixel_decoder=fpn,runtime.jit_compile=True,'
+      'task.model.deep_supervision=false,task.model.which_pixel_decoder=fpn,'
+      'runtime.jit_compile=True,'
       "task.train_data.input_path='a*,b*',task.validation_data.input_path=/x/val*,runtime.tpu=off,"
       'runtime.all_reduce_alg=None,task.train_data.parser.output_size=[64,96]'))
   task, trainer = experiment.task, experiment.trainer
@@ -136,7 +137,8 @@ def test_files(tmp_path):
     ('a.yaml', 'runtime: {tpu: off}', ['runtime.tpu', 'text', 'False']),
     ('a.yaml', 'trainer: {train_steps: 10.5}', ['train_steps', 'a whole number', '10.5']),
     ('a.yaml', 'trainer: {train_steps: yes}', ['train_steps', 'a whole number', 'True']),
-    ('a.yaml', 'trainer: {train_stops: 1}', ['a.yaml', 'train_stops', 'did you mean trainer.train_steps']),
+    ('a.yaml', 'trainer: {train_stops: 1}',
+     ['a.yaml', 'train_stops', 'did you mean trainer.train_steps']),
     ('a.yaml', 'trainer: 3', ['trainer', 'is a group']),
     ('a.yaml', 'task: {model: null}', ['task.model', 'is a group']),
     ('a.txt', 'a: 1', ['ending', '.yaml']),

@@ -36,7 +36,7 @@ def test_model_dir_below_a_file(tmp_path):
 ])
 def test_reads_what_the_mode_needs(mode, fields):
   task, seen = _shapes().task, []
-  preflight.check_inputs(task, mode, lambda data, name, classes, field: seen.append((name, classes, field)))
+  preflight.check_inputs(task, mode, lambda data, *rest: seen.append(rest))
   assert seen == [('shapes_panoptic', task.model.num_classes, field) for field in fields]
 
 
@@ -44,7 +44,8 @@ def test_missing_input_names_the_variable():
   task = _shapes().task
   task.validation_data.input_path = ''
   preflight.check_inputs(task, 'train', lambda *_: None)
-  with pytest.raises(UserError, match='task.validation_data.input_path is empty; set TFRECORDS_DIR'):
+  message = 'task.validation_data.input_path is empty; set TFRECORDS_DIR'
+  with pytest.raises(UserError, match=message):
     preflight.check_inputs(task, 'eval', lambda *_: None)
 
 
@@ -118,13 +119,17 @@ def test_tpu_that_is_not_there(monkeypatch):
 
 def test_all_together(tmp_path):
   seen = []
-  preflight.check(_shapes(), 'train', str(tmp_path / 'run'), lambda *arguments: seen.append(arguments))
+  folder = str(tmp_path / 'run')
+  address = preflight.check(
+      _shapes(), 'train', folder, lambda *arguments: seen.append(arguments))
+  assert address is None
   assert len(seen) == 1 and (tmp_path / 'run').is_dir()
 
 
 def test_nothing_to_follow(tmp_path):
   experiment = _shapes()
   folder = tmp_path / 'absent'
-  with pytest.raises(UserError, match='absent does not exist; give the folder of the run to follow'):
+  message = 'absent does not exist; give the folder of the run to follow'
+  with pytest.raises(UserError, match=message):
     preflight.check(experiment, 'continuous_eval', str(folder), lambda *_: None)
   assert not folder.exists()
