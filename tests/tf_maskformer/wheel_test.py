@@ -1,4 +1,4 @@
-"""The wheel in an empty environment, away from the checkout: the command, the import, and nothing else.
+"""The wheel in an empty environment, away from the checkout: command, import, and nothing else.
 
 The environment sees this Python's other packages (TensorFlow and so on), but not the checkout.
 """
