@@ -15,44 +15,51 @@ class Augmentation(hyperparams.Config):
   """Flip, DETR's crop, shortest-edge resize, crop, color; sizes in pixels."""
   flip_probability: float = share(0.5)
   # DETR crop: with crop_probability the short side is resized to one of crop_pre_short_edges and a
-  # rectangle with sides drawn from crop_side_range is cut out, before the last resize.
+  # rectangle with random sides in crop_side_range is cut out, before the last resize.
   crop_probability: float = share(0.0)
   crop_pre_short_edges: list[int] = at_least(1, [])
   crop_side_range: list[int] = at_least(1, [])
-  short_edges: list[int] = at_least(1, [])  # one is drawn; empty: no resize
+  short_edges: list[int] = at_least(1, [])  # a random one of these; empty: no resize
   long_edge_limit: int = 0  # 0: none
-  # Large-scale jitter instead of short_edges: the image is fitted into a share of output_size, drawn from this range.
+  # Large-scale jitter instead of short_edges: the image is fitted into a share of output_size,
+  # sampled from this range.
   scale_jitter: list[float] = dataclasses.field(default_factory=list)
   color_jitter: bool = False  # SSD's brightness, contrast, saturation and hue (COLOR_AUG_SSD)
-  # Id maps are resized by PyTorch's older rule, source floor(i * in / out), as the official mapper does with semantic
-  # labels; else by the pixel under the half-pixel center.
+  # Id maps are resized by PyTorch's older rule, source floor(i * in / out), as the official mapper
+  # does with semantic labels; else by the pixel under the half-pixel center.
   legacy_nearest: bool = False
   crop_to_output: bool = False  # cut a random output_size window where the image is larger
 
 
 @dataclasses.dataclass
-class Parser(hyperparams.Config):
+class ParserConfig(hyperparams.Config):
   """From a record to a padded example."""
   output_size: list[int] = at_least(1, [])  # [height, width]; empty: largest of the batch
-  # What fills an image up to output_size: a byte (0 .. 255, before normalization), or -1: zeros after it.
+  # What fills an image up to output_size: a byte (0 .. 255, before normalization), or -1: zeros
+  # after it.
   padding_byte: int = anything(-1)
   # Slots for target segments; the smallest that do not fit are dropped and counted.
   max_segments: int = at_least(1, 128)
-  # Id maps of an image, 1 where segments never overlap; the segments of further ones are dropped and counted.
+  # Id maps per image, 1 where segments never overlap; the segments of further ones are dropped and
+  # counted.
   max_layers: int = at_least(1, 1)
-  merge_classes: bool = False  # all segments of a class are one, crowds too: what a semantic task learns
-  # Where max_layers has room for overlaps: masks of segments whose polygons the records hold are drawn at the final
-  # size, officially so too; false: id maps are resized, for an input pipeline without Python (a remote TPU worker).
+  # All segments of a class are one, crowds too: what a semantic task learns.
+  merge_classes: bool = False
+  # Where max_layers has room for overlaps: masks of segments whose polygons the records hold are
+  # rasterized at the final size, officially so too; false: id maps are resized, for an input
+  # pipeline without Python (a remote TPU worker).
   redraw_polygons: bool = True
-  drop_vanished_segments: bool = False  # official: a segment that the crop removed stays as an empty mask
+  # Officially a segment that the crop removed stays as an empty mask.
+  drop_vanished_segments: bool = False
   augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
 
 
 @dataclasses.dataclass
 class DataConfig(cfg.DataConfig):
   """Records and how they are read; see the base class for the fields that are not named here."""
-  input_path: str = ''  # file, glob, or several with commas between
-  global_batch_size: int = 0  # images of all replicas; of validation 0: one per replica, so that nothing is padded
+  input_path: str = ''  # file, glob, or several separated by commas
+  # Images of all replicas; of validation 0: one per replica, so that nothing is padded.
+  global_batch_size: int = 0
   drop_remainder: bool = True  # training only; validation never drops an image
   shuffle_buffer_size: int = at_least(1, 1000)  # records
-  parser: Parser = dataclasses.field(default_factory=Parser)
+  parser: ParserConfig = dataclasses.field(default_factory=ParserConfig)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.model import TransformerModel
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import PerPixel
 
@@ -227,6 +228,8 @@ def _no_object_weight(
 def _deep_supervision(
     experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
+  if not isinstance(experiment.task.model, TransformerModel):
+    raise errors.UserError(f'{name}={text} has no effect on a model without decoder layers; unset it')
   experiment.task.model.deep_supervision = _flag(name, text)
   which = 'every' if experiment.task.model.deep_supervision else 'the last'
   return f'a prediction after {which} decoder layer'

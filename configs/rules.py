@@ -10,9 +10,9 @@ from tf_maskformer.configs import fields
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PointLosses
-from tf_maskformer.configs.model import PixelDecoder
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.configs.task import Segmentation
 
 # Keys (fnmatch patterns) of the Model Garden's fields that the loop and the reader of this project do not read.
 _DATA = 'task.*_data.'
@@ -65,9 +65,7 @@ def validate(experiment: Experiment) -> None:
   Raises:
     UserError: with the keys that contradict each other.
   """
-  _validate_predictor(experiment)
-  _validate_backbone(experiment.task.model.backbone)
-  _validate_model(experiment.task)
+  _validate_task(experiment.task)
   for name in ('train_data', 'validation_data'):
     _validate_parser(getattr(experiment.task, name).parser, f'task.{name}.parser')
   _validate_micro_batches(experiment.task)
@@ -82,129 +80,34 @@ def _require(holds: bool, message: str) -> None:
     raise errors.UserError(message)
 
 
-def _validate_predictor(experiment: Experiment) -> None:
-  task = experiment.task
-  predictor, per_pixel = task.model.which_predictor, isinstance(task, PerPixel)
+def _validate_task(task: Segmentation) -> None:
   _require(
-      per_pixel == predictor.startswith('per_pixel'),
-      f'task.model.which_predictor is {predictor}, which is no model of this experiment; choose one of '
-      f'{"per_pixel_*" if per_pixel else "maskformer_*"} (scripts/list_experiments.py)')
-  if predictor == 'per_pixel_plus':
-    _require(
-        task.model.num_queries == task.model.num_classes,
-        f'task.model.num_queries is {task.model.num_queries}; per_pixel_plus has a query for each class: set it to '
-        f'{task.model.num_classes}')
+      isinstance(task.model, task.MODELS),
+      f'task.model is a {type(task.model).__name__}, which is not a model of this experiment; '
+      f'choose {" or ".join(m.__name__ for m in task.MODELS)}')
+  task.model.validate(catalog.get(task.data_set), 'task.model')
   if isinstance(task.losses, PointLosses):
     _require(
-        (task.losses.focal_alpha, task.losses.focal_gamma) == (Losses.focal_alpha, Losses.focal_gamma),
-        "task.losses.focal_alpha and focal_gamma have no effect on mask2former, whose masks' loss is not focal; leave "
-        'them as they are')
+        task.losses.focal_alpha == Losses.focal_alpha
+        and task.losses.focal_gamma == Losses.focal_gamma,
+        "task.losses.focal_alpha and focal_gamma have no effect on mask2former, whose masks' loss "
+        'is not focal; leave them as they are')
   evaluation = task.evaluation
   _require(
       evaluation.panoptic or evaluation.semantic or evaluation.instance,
       'task.evaluation.panoptic, semantic and instance are all False; set one')
   _require(
       not evaluation.instance_annotations or evaluation.instance,
-      'task.evaluation.instance_annotations has no effect without task.evaluation.instance; set that to True')
+      'task.evaluation.instance_annotations has no effect without task.evaluation.instance; set '
+      'that to True')
   _require(
       not evaluation.semantic_labels or evaluation.semantic,
       'task.evaluation.semantic_labels has no effect without task.evaluation.semantic; set that to '
       'True')
   _require(
-      not (per_pixel and (evaluation.panoptic or evaluation.instance)),
-      'task.evaluation.panoptic or instance is True, but a per-pixel model has no panoptic answer; set it to False')
-
-
-def _validate_backbone(backbone) -> None:
-  if backbone.type == 'swin':
-    c, where = backbone.swin, 'task.model.backbone.swin'
-    _require(
-        len(c.depths) == 4 and len(c.heads) == 4,
-        f'{where}.depths and {where}.heads have {len(c.depths)} and {len(c.heads)} numbers; both need four')
-    _require(
-        all((c.embed_dim << i) % heads == 0 for i, heads in enumerate(c.heads)),
-        f'{where}.embed_dim is {c.embed_dim}; the heads {c.heads} do not divide the channels of their stages')
-    _require(
-        int(c.embed_dim * c.mlp_ratio) >= 1,
-        f'{where}.mlp_ratio is {c.mlp_ratio}, which leaves the first MLP no channel; raise it')
-  else:
-    _validate_resnet(backbone.resnet)
-
-
-def _validate_resnet(c) -> None:
-  where, grid = 'task.model.backbone.resnet', c.res5_multi_grid
-  _require(len(grid) == 3, f'{where}.res5_multi_grid has {len(grid)} numbers; it needs three')
-  blocks = {14: 1, 26: 2}.get(c.depth, 3)
-  _require(
-      all(dilation == 1 for dilation in grid[blocks:]),
-      f'{where}.res5_multi_grid is {grid}, but res5 has {blocks} blocks at depth {c.depth}; set '
-      'the others to 1')
-  _require(
-      grid[0] == 1 or c.res5_dilation > 1 or c.stride_in_1x1,
-      f'{where}.res5_multi_grid begins with {grid[0]}, and the first 3x3 of res5 has stride 2; set '
-      'it to 1, or res5_dilation=2')
-  _require(c.freeze_at <= 5, f'{where}.freeze_at is {c.freeze_at}; the last stage is 5')
-  if c.norm == 'group':
-    halved = c.stem_channels // 2 if c.stem_type == 'deeplab' else c.stem_channels
-    _require(
-        all(n % 32 == 0 for n in (halved, c.stem_channels, c.res2_channels, c.bottleneck_channels)),
-        f"{where}.norm is 'group', of 32 groups; stem_channels (deeplab: half of it), "
-        'res2_channels and bottleneck_channels must be multiples of 32')
-
-
-def _validate_model(task) -> None:
-  model, decoder, transformer = task.model, task.model.pixel_decoder, task.model.transformer_decoder
-  data_set = catalog.get(task.data_set)
-  _require(
-      model.num_classes == data_set.num_classes,
-      f'task.model.num_classes is {model.num_classes}, but data set {data_set.name} has '
-      f'{data_set.num_classes} classes; set task.model.num_classes={data_set.num_classes}')
-  _require(
-      transformer.hidden % transformer.heads == 0,
-      f'task.model.transformer_decoder.hidden is {transformer.hidden}, which its heads '
-      f'({transformer.heads}) do not divide; change one of them')
-  _require(
-      transformer.hidden % 4 == 0,
-      f'task.model.transformer_decoder.hidden is {transformer.hidden}; it must be a multiple of 4')
-  _validate_what_is_read(model)
-  if model.which_predictor == 'mask2former':
-    _require(
-        not transformer.dropout,
-        'task.model.transformer_decoder.dropout has no effect on mask2former; leave it 0')
-  if model.which_pixel_decoder == 'deformable':
-    _require(
-        not decoder.encoder_dropout,
-        'task.model.pixel_decoder.encoder_dropout has no effect on the deformable decoder; leave it 0')
-  if model.which_pixel_decoder in ('transformer_fpn', 'deformable'):
-    _require(
-        decoder.width % decoder.encoder_heads == 0,
-        f'task.model.pixel_decoder.width is {decoder.width}, which encoder_heads '
-        f'({decoder.encoder_heads}) do not divide; change one of them')
-    _require(
-        decoder.width % 4 == 0,
-        f'task.model.pixel_decoder.width is {decoder.width}; it must be a multiple of 4')
-  if decoder.norm == 'group' or model.which_pixel_decoder == 'deformable':
-    _require(
-        decoder.width % 32 == 0,
-        f"task.model.pixel_decoder.width is {decoder.width}; group norm (norm 'group', the deformable decoder) needs a "
-        'multiple of 32')
-
-
-def _validate_what_is_read(model) -> None:
-  """Refuses settings of parts that the model has, which these parts do not read."""
-  transformer, points = model.transformer_decoder, model.pixel_decoder.encoder_points
-  is_convolution = model.which_predictor == 'per_pixel'
-  _require(
-      not (is_convolution and transformer.input_projection),
-      'task.model.transformer_decoder.input_projection has no effect on per_pixel; leave it False')
-  _require(
-      not (is_convolution and model.which_pixel_decoder == 'fpn' and transformer.pre_norm),
-      'task.model.transformer_decoder.pre_norm has no effect on a model without a transformer; '
-      'leave it False')
-  _require(
-      model.which_pixel_decoder == 'deformable' or points == PixelDecoder.encoder_points,
-      'task.model.pixel_decoder.encoder_points has no effect on the pixel decoder '
-      f'{model.which_pixel_decoder}; leave it {PixelDecoder.encoder_points}')
+      not (isinstance(task, PerPixel) and (evaluation.panoptic or evaluation.instance)),
+      'task.evaluation.panoptic or instance is True, but a per-pixel model has no panoptic answer; '
+      'set it to False')
 
 
 def _validate_parser(parser, where: str) -> None:
@@ -238,12 +141,13 @@ def _validate_parser(parser, where: str) -> None:
         f'short_edges ({max(augmentation.short_edges)})')
 
 
-def _validate_micro_batches(task) -> None:
+def _validate_micro_batches(task: Segmentation) -> None:
   backbone = task.model.backbone
+  norm = backbone.get().norm_of_batch()
   _require(
-      not task.micro_batch_size or backbone.type != 'resnet' or backbone.resnet.norm in ('frozen', 'group'),
-      f'task.micro_batch_size is {task.micro_batch_size}, but task.model.backbone.resnet.norm is '
-      f"'{backbone.resnet.norm}', whose statistics are those of the whole batch; set it to 0")
+      not task.micro_batch_size or not norm,
+      f'task.micro_batch_size is {task.micro_batch_size}, but task.model.backbone.{backbone.type}'
+      f".norm is '{norm}', whose statistics are those of the whole batch; set it to 0")
 
 
 def _validate_schedule(experiment: Experiment) -> None:

@@ -12,16 +12,23 @@ from tf_maskformer.configs.fields import choice
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PerPixelLosses
 from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.model import Mask2Former
 from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import Model
+from tf_maskformer.configs.model import PerPixelBaseline
+from tf_maskformer.configs.model import PerPixelBaselinePlus
 from tf_maskformer.configs.optimization import Optimization
 
 
 @dataclasses.dataclass
 class Segmentation(cfg.TaskConfig):
-  """What every task has: a model, records, what is scored, what it starts from."""
+  """What every task has: a model, records, what is scored, what it starts from.
+
+  MODELS (not a field): the families of models that the task is for.
+  """
   # A row of configs/datasets/catalog.py: classes, names, things, colors.
   data_set: str = choice('coco_panoptic', catalog.names())
-  model: MaskFormer = dataclasses.field(default_factory=MaskFormer)
+  model: Model = dataclasses.field(default_factory=MaskFormer)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
   validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))
   evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
@@ -33,22 +40,33 @@ class Segmentation(cfg.TaskConfig):
   init_checkpoint: str = ''
   init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts with commas between
 
+  MODELS = ()
+
+  def resolve(self) -> None:
+    """Fills in what a 0 stands for: the model's number of classes is that of the data set."""
+    self.model.resolve(catalog.get(self.data_set).num_classes)
+
 
 @dataclasses.dataclass
 class MaskClassification(Segmentation):
   """Trains and evaluates a mask classification model."""
+  MODELS = (MaskFormer, Mask2Former)
   losses: Losses = dataclasses.field(default_factory=Losses)
 
 
 @dataclasses.dataclass
 class PointMaskClassification(Segmentation):
-  """Trains and evaluates a mask classification model whose masks are looked at in points (Mask2Former)."""
+  """Trains a mask classification model whose loss compares masks in points (Mask2Former)."""
+  MODELS = (MaskFormer, Mask2Former)
+  model: Model = dataclasses.field(default_factory=Mask2Former)
   losses: PointLosses = dataclasses.field(default_factory=PointLosses)
 
 
 @dataclasses.dataclass
 class PerPixel(Segmentation):
   """Trains and evaluates a per-pixel classification baseline."""
+  MODELS = (PerPixelBaseline, PerPixelBaselinePlus)
+  model: Model = dataclasses.field(default_factory=PerPixelBaseline)
   losses: PerPixelLosses = dataclasses.field(default_factory=PerPixelLosses)
 
 

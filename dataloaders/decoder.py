@@ -1,106 +1,52 @@
 """From a serialized record to an image, its id maps and its segments."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders import schema
 
-# Raw category ids of Model Garden's records are bytes.
-_RAW_IDS = 256
+Features = dict[str, tf.Tensor]
+
+_BYTE_VALUES = 256  # raw category and instance ids of Model Garden's records are bytes
+_NUM_EXAMPLE_IDS = 2**62  # fits into int64
 # First bytes of a JPEG and of a PNG.
 _MAGIC = (b'\xff\xd8\xff', b'\x89PNG')
 
 
-def _class_of_raw_id(data_set: str) -> tf.Tensor:
-  """Table [256] from a raw category id to the contiguous class, -1 where there is none."""
-  known = catalog.get(data_set).contiguous_ids
-  return tf.constant([known.get(i, -1) for i in range(_RAW_IDS)], tf.int32)
+def parse_features(record: tf.Tensor) -> Features:
+  """Returns the features of a serialized record, nothing decoded; see `schema.features`."""
+  return tf.io.parse_single_example(record, schema.features())
 
 
-def _id_maps(parsed):
-  return tf.map_fn(
-      lambda png: tf.io.decode_png(png, channels=1, dtype=tf.uint16)[:, :, 0], parsed['image/id_maps'],
-      fn_output_signature=tf.TensorSpec([None, None], tf.uint16))
-
-
-def _polygons(parsed):
-  """The outlines of a record's segments, as `schema.Segment` has them, one behind the other."""
-  coordinates = tf.io.decode_raw(parsed['polygons/coordinates'], tf.float64)
-  return {
-      'coordinates': tf.reshape(coordinates, [-1, 2]),
-      'corners': tf.cast(parsed['polygons/corners'], tf.int32),
-      'segment': tf.cast(parsed['polygons/segment'], tf.int32),
-  }
-
-
-def _needed_id_maps(parsed):
-  """Those of `_id_maps` where a target has no polygon, else one that is empty: decoding them is slow."""
-  needed = polygons.needs_id_maps(
-      tf.cast(parsed['segments/is_crowd'], tf.bool), tf.cast(parsed['polygons/segment'], tf.int32))
-  size = tf.stack([1, parsed['image/height'], parsed['image/width']])
-  return tf.cond(needed, lambda: _id_maps(parsed), lambda: tf.zeros(size, tf.uint16))
-
-
-def _own_segments(parsed, id_maps_of):
-  ints = {name: tf.cast(parsed[f'segments/{name}'], tf.int32) for name in ('class', 'is_crowd', 'layer', 'area')}
-  return (tf.transpose(id_maps_of(parsed), [1, 2, 0]), ints['class'], tf.cast(ints['is_crowd'], tf.bool), ints['layer'],
-          ints['area'])
-
-
-def _model_garden_segments(parsed, class_of_raw_id):
-  """One segment for each pair of category and instance in the two PNGs; these records know no crowds."""
-  category = tf.cast(tf.io.decode_png(parsed['image/panoptic/category_mask'], channels=1), tf.int32)
-  instance = tf.cast(tf.io.decode_png(parsed['image/panoptic/instance_mask'], channels=1), tf.int32)
-  pairs = tf.where(category > 0, category * 256 + instance, 0)
-  values = tf.sort(tf.unique(tf.reshape(pairs, [-1]))[0])
-  values = tf.boolean_mask(values, values > 0)
-  order = tf.searchsorted(values, tf.reshape(pairs, [-1])) + 1
-  id_map = tf.where(pairs > 0, tf.reshape(order, tf.shape(pairs)), 0)
-  area = tf.math.bincount(tf.reshape(id_map, [-1]), minlength=tf.shape(values)[0] + 1)[1:]
-  nothing = tf.zeros_like(values)
-  return (tf.cast(id_map, tf.uint16), tf.gather(class_of_raw_id, values // 256), tf.cast(nothing, tf.bool), nothing,
-          area)
-
-
-def example_id(source_id: tf.Tensor) -> tf.Tensor:
-  """Returns a fingerprint of source ids, int64, for where no string can go."""
-  return tf.cast(tf.strings.to_hash_bucket_fast(source_id, 2**62), tf.int64)
-
-
-def decode_segments(parsed: dict[str, tf.Tensor], data_set: str, polygons_replace_maps: bool = False
-                    ) -> dict[str, tf.Tensor]:
-  """Returns a parsed record's segments.
+def decode(record: tf.Tensor, data_set: str, polygons_replace_maps: bool = False) -> dict:
+  """Decodes a record.
 
   Args:
-    parsed: what `parse` returned.
-    data_set: row of configs/datasets/catalog.py, for records that hold raw category ids.
-    polygons_replace_maps: whether id maps that `polygons.redraw` does not look at are left undecoded; one empty
-      map stands in their place.
+    record: string scalar, a serialized tf.train.Example.
+    data_set: see `decode_segments`, as `polygons_replace_maps`.
 
   Returns:
-    id_maps uint16 [height, width, layers] (value k: the k-th segment, 0: void); class, plane, area int32 [n] and
-    is_crowd bool [n].
+    image uint8 [height, width, 3], source_id (string), and polygons, a dict of coordinates float64
+    [corners of all polygons, 2] (x and y in pixels), corners int32 [polygons] (how many each has)
+    and segment int32 [polygons] (which it belongs to), along with what `decode_segments` returns.
   """
-  is_own = tf.size(parsed['image/id_maps']) > 0
-  table = _class_of_raw_id(data_set)
-  id_maps_of = _needed_id_maps if polygons_replace_maps else _id_maps
-  id_maps, classes, is_crowd, layer, area = tf.cond(
-      is_own, lambda: _own_segments(parsed, id_maps_of), lambda: _model_garden_segments(parsed, table))
-  id_maps.set_shape([None, None, None])
-  return {'id_maps': id_maps, 'class': classes, 'is_crowd': is_crowd, 'plane': layer, 'area': area}
-
-
-def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
-  """Returns the features of a serialized record, nothing decoded."""
-  return tf.io.parse_single_example(record, schema.features())
+  features = parse_features(record)
+  return {
+      'image': decode_image(features['image/encoded']),
+      'source_id': features['image/source_id'],
+      'polygons': _polygons(features),
+      **decode_segments(features, data_set, polygons_replace_maps),
+  }
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
   """Decodes a JPEG or PNG to the bytes that Pillow gives, which the official mappers read with.
 
-  Pillow takes libjpeg's accurate integer DCT; TensorFlow's default, the fast one, is off by 1 to 2 gray levels on
-  average and by up to 20.
+  Pillow takes libjpeg's accurate integer DCT; TensorFlow's default, the fast one, is off by 1 to 2
+  gray levels on average and by up to 20.
 
   Args:
     encoded: string scalar, the file.
@@ -114,18 +60,113 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
   is_known = [tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic) for magic in _MAGIC]
   check = tf.debugging.Assert(tf.reduce_any(is_known), ['the image is neither JPEG nor PNG'])
   with tf.control_dependencies([check]):
-    image = tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE')  # reads PNG too
+    # This reads PNG too.
+    image = tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE')
   return tf.ensure_shape(image, [None, None, 3])
 
 
-def decode(record: tf.Tensor, data_set: str, polygons_replace_maps: bool = False) -> dict[str, tf.Tensor]:
-  """Decodes a record; arguments as of `decode_segments`.
+def decode_segments(features: Features, data_set: str, polygons_replace_maps: bool = False
+                    ) -> dict[str, tf.Tensor]:
+  """Returns a record's segments.
+
+  Args:
+    features: what `parse_features` returned.
+    data_set: name in configs/datasets/catalog.py, for records that hold raw category ids.
+    polygons_replace_maps: whether id maps that `polygons.redraw` does not read are left undecoded;
+      one empty map replaces them.
 
   Returns:
-    image uint8 [height, width, 3], source_id, and polygons: a dict of coordinates float64 [corners of all polygons, 2]
-    (x and y in pixels), corners int32 [polygons] (how many each has) and segment int32 [polygons] (whose it is),
-    beside what `decode_segments` returns.
+    id_maps uint16 [height, width, planes] (value k: the k-th segment, 0: void); class, plane (the
+    id map that holds it), area (pixels) int32 [n] and is_crowd bool [n].
   """
-  parsed = parse(record)
-  return {'image': decode_image(parsed['image/encoded']), 'source_id': parsed['image/source_id'],
-          'polygons': _polygons(parsed), **decode_segments(parsed, data_set, polygons_replace_maps)}
+  is_own = tf.size(features['image/id_maps']) > 0
+  decode_id_maps = _needed_id_maps if polygons_replace_maps else _id_maps
+  class_of_raw_id = _class_of_raw_id(data_set)
+  segments = tf.cond(
+      is_own,
+      lambda: _own_segments(features, decode_id_maps),
+      lambda: _model_garden_segments(features, class_of_raw_id))
+  segments['id_maps'].set_shape([None, None, None])
+  return segments
+
+
+def _own_segments(features: Features, decode_id_maps: Callable[[Features], tf.Tensor]
+                  ) -> dict[str, tf.Tensor]:
+  """Returns the segments of this project's records."""
+  return {
+      'id_maps': tf.transpose(decode_id_maps(features), [1, 2, 0]),
+      'class': tf.cast(features['segments/class'], tf.int32),
+      'is_crowd': tf.cast(features['segments/is_crowd'], tf.bool),
+      'plane': tf.cast(features['segments/layer'], tf.int32),
+      'area': tf.cast(features['segments/area'], tf.int32),
+  }
+
+
+def _model_garden_segments(features: Features, class_of_raw_id: tf.Tensor
+                           ) -> dict[str, tf.Tensor]:
+  """Returns one segment for each pair of category and instance in the two PNGs of Model Garden.
+
+  These records know no crowds.
+  """
+  category = _byte_map(features['image/panoptic/category_mask'])
+  instance = _byte_map(features['image/panoptic/instance_mask'])
+  pairs = tf.where(category > 0, category * _BYTE_VALUES + instance, 0)
+  values = tf.sort(tf.unique(tf.reshape(pairs, [-1]))[0])
+  values = tf.boolean_mask(values, values > 0)
+  order = tf.searchsorted(values, tf.reshape(pairs, [-1])) + 1
+  id_map = tf.where(pairs > 0, tf.reshape(order, tf.shape(pairs)), 0)
+  pixels = tf.math.bincount(tf.reshape(id_map, [-1]), minlength=tf.shape(values)[0] + 1)
+  return {
+      'id_maps': tf.cast(id_map, tf.uint16),
+      'class': tf.gather(class_of_raw_id, values // _BYTE_VALUES),
+      'is_crowd': tf.zeros_like(values, tf.bool),
+      'plane': tf.zeros_like(values),
+      'area': pixels[1:],
+  }
+
+
+def _class_of_raw_id(data_set: str) -> tf.Tensor:
+  """Returns a table [256] from a raw category id to the contiguous class, -1 without one."""
+  known = catalog.get(data_set).contiguous_ids
+  return tf.constant([known.get(i, -1) for i in range(_BYTE_VALUES)], tf.int32)
+
+
+def _byte_map(png: tf.Tensor) -> tf.Tensor:
+  """Returns int32 [height, width, 1], 0 .. 255."""
+  return tf.cast(tf.io.decode_png(png, channels=1), tf.int32)
+
+
+def _id_map(png: tf.Tensor) -> tf.Tensor:
+  """Returns uint16 [height, width]."""
+  return tf.io.decode_png(png, channels=1, dtype=tf.uint16)[:, :, 0]
+
+
+def _id_maps(features: Features) -> tf.Tensor:
+  """Returns uint16 [planes, height, width]."""
+  return tf.map_fn(
+      _id_map, features['image/id_maps'],
+      fn_output_signature=tf.TensorSpec([None, None], tf.uint16))
+
+
+def _needed_id_maps(features: Features) -> tf.Tensor:
+  """Returns `_id_maps` where a target has no polygon, else an empty one: decoding them is slow."""
+  is_needed = polygons.needs_id_maps(
+      tf.cast(features['segments/is_crowd'], tf.bool),
+      tf.cast(features['polygons/segment'], tf.int32))
+  size = tf.stack([1, features['image/height'], features['image/width']])
+  return tf.cond(is_needed, lambda: _id_maps(features), lambda: tf.zeros(size, tf.uint16))
+
+
+def _polygons(features: Features) -> dict[str, tf.Tensor]:
+  """Returns the outlines of a record's segments one after the other; see `decode`."""
+  coordinates = tf.io.decode_raw(features['polygons/coordinates'], tf.float64)
+  return {
+      'coordinates': tf.reshape(coordinates, [-1, 2]),
+      'corners': tf.cast(features['polygons/corners'], tf.int32),
+      'segment': tf.cast(features['polygons/segment'], tf.int32),
+  }
+
+
+def example_id(source_id: tf.Tensor) -> tf.Tensor:
+  """Returns fingerprints of source ids (strings), int64, for where strings cannot be."""
+  return tf.cast(tf.strings.to_hash_bucket_fast(source_id, _NUM_EXAMPLE_IDS), tf.int64)

@@ -4,16 +4,16 @@ import numpy as np
 
 
 class IdMaps:
-  """Id maps of one image, to which masks are added; each goes whole into the first map where it is free.
+  """Id maps of one image, to which masks are added; each mask goes into the first map with room.
 
   Attributes:
-    layers: the id maps so far, uint16 [height, width] each, 0 where nothing is.
+    planes: the id maps so far, uint16 [height, width] each, 0 where nothing is.
   """
 
   def __init__(self, size: tuple[int, int]):
     """Begins with one empty id map of `size` (height, width)."""
     self._size = size
-    self.layers = [np.zeros(size, np.uint16)]
+    self.planes = [np.zeros(size, np.uint16)]
 
   def add(self, mask: np.ndarray, value: int, corner: tuple[int, int] = (0, 0)) -> int:
     """Writes `value` where a mask is and returns the index of the id map that took it.
@@ -25,12 +25,18 @@ class IdMaps:
     """
     rows = slice(corner[0], corner[0] + mask.shape[0])
     columns = slice(corner[1], corner[1] + mask.shape[1])
-    free = (not (layer[rows, columns] * mask).any() for layer in self.layers)
-    index = next((i for i, is_free in enumerate(free) if is_free), len(self.layers))
-    if index == len(self.layers):
-      self.layers.append(np.zeros(self._size, np.uint16))
-    np.copyto(self.layers[index][rows, columns], np.uint16(value), where=mask)
+    index = self._first_free(mask, rows, columns)
+    if index == len(self.planes):
+      self.planes.append(np.zeros(self._size, np.uint16))
+    np.copyto(self.planes[index][rows, columns], np.uint16(value), where=mask)
     return index
+
+  def _first_free(self, mask: np.ndarray, rows: slice, columns: slice) -> int:
+    """Returns the first id map where a mask overlaps nothing; their number if there is none."""
+    for index, plane in enumerate(self.planes):
+      if not (plane[rows, columns] * mask).any():
+        return index
+    return len(self.planes)
 
 
 def pack(masks: list[np.ndarray], size: tuple[int, int]) -> tuple[list[np.ndarray], list[int]]:
@@ -45,5 +51,5 @@ def pack(masks: list[np.ndarray], size: tuple[int, int]) -> tuple[list[np.ndarra
     of each mask.
   """
   id_maps = IdMaps(size)
-  layer_of = [id_maps.add(mask, k + 1) for k, mask in enumerate(masks)]
-  return id_maps.layers, layer_of
+  plane_of = [id_maps.add(mask, k + 1) for k, mask in enumerate(masks)]
+  return id_maps.planes, plane_of

@@ -1,4 +1,6 @@
-"""The input pipeline: endless training batches in a reproducible order, and every validation image once."""
+"""The input pipeline: endless training batches in a reproducible order, validation once."""
+
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
@@ -11,48 +13,68 @@ from tf_maskformer.dataloaders import record_files
 from tf_maskformer.errors import UserError
 
 _CYCLE = 8  # files read in turns
+# Second half of the key of all example seeds, which keeps them apart from other uses of a seed.
+_EXAMPLE_KEY = 17
+_INT32_SEEDS = 2**31
+_SHUFFLED_FILES = -1  # position of the seed that shuffles the files
+
+
+@dataclasses.dataclass(frozen=True)
+class _Share:
+  """Which of the input pipelines this is.
+
+  Attributes:
+    pipelines: how many input pipelines there are.
+    index: of this one, from 0.
+    replicas: of all pipelines.
+  """
+  pipelines: int = 1
+  index: int = 0
+  replicas: int = 1
 
 
 def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
           input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
   """Returns the batches of one input pipeline.
 
-  Training is endless; an epoch holds every record exactly once, its order and the augmentation are functions of
-  (seed, epoch), and `start_step` goes on as if that many steps had been run. Validation holds every record once,
-  filled up with examples that are not real to whole global batches.
+  Training is endless; an epoch holds every record exactly once, its order and the augmentation are
+  functions of (seed, epoch), and `start_step` resumes as if that many steps had been run.
+  Validation holds every record once, filled up with examples that are not real to full global
+  batches.
 
   Args:
     params: records, batch size (of validation 0: one image per replica), augmentation.
-    data_set: row of configs/datasets/catalog.py.
+    data_set: name in configs/datasets/catalog.py.
     seed: of order and augmentation.
     start_step: training steps to skip.
     input_context: which of the input pipelines this is; None: the only one.
 
   Returns:
-    Pairs (features, targets): image uint8 [batch, height, width, 3], image_size [batch, 2]; id_maps
-    [batch, layers, height, width], classes, plane, valid [batch, segments], example_id, is_real [batch],
-    original_size [batch, 2], dropped_segments [batch]. The last is a replica's batch.
+    Pairs (features, targets). features: image uint8 [batch, height, width, 3] and image_size int32
+    [batch, 2]. targets: id_maps [batch, planes, height, width], classes, plane, valid
+    [batch, segments], example_id, is_real, dropped_segments [batch], original_size [batch, 2]; see
+    `targets.build`. The batch is a replica's.
 
   Raises:
     UserError: no records, a truncated file, or a batch that the replicas cannot share.
   """
-  pipelines, index, replicas = 1, 0, 1
+  share = _Share()
   if input_context is not None:
-    pipelines, index = input_context.num_input_pipelines, input_context.input_pipeline_id
-    replicas = input_context.num_replicas_in_sync
-  global_batch_size = params.global_batch_size or (0 if params.is_training else replicas)
-  if global_batch_size < 1 or global_batch_size % replicas:
-    raise UserError(f'global_batch_size={global_batch_size} cannot be shared by {replicas} replicas; choose a multiple')
+    share = _Share(input_context.num_input_pipelines, input_context.input_pipeline_id,
+                   input_context.num_replicas_in_sync)
+  global_batch_size = _global_batch_size(params, share.replicas)
   paths = record_files.match(params.input_path)
-  per_pipeline = global_batch_size // pipelines
   if params.is_training:
-    records = _training_records(paths, params, seed, start_step * per_pipeline, pipelines, index)
+    start_example = start_step * (global_batch_size // share.pipelines)
+    records = _training_records(paths, params, seed, start_example, share)
   else:
-    records = _validation_records(paths, global_batch_size, pipelines, index)
-  examples = records.map(
-      lambda record, is_real, example_seed: parser.parse(record, is_real, example_seed, params.parser, data_set),
-      num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-  batch_size = global_batch_size // replicas
+    records = _validation_records(paths, global_batch_size, share)
+
+  def parse(record, is_real, example_seed):
+    return parser.parse(record, is_real, example_seed, params.parser, data_set)
+
+  examples = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+  batch_size = global_batch_size // share.replicas
   if params.parser.output_size:
     batches = examples.batch(batch_size, drop_remainder=True)
   else:
@@ -62,69 +84,99 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
   return batches.with_options(options).prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
 
 
+def _global_batch_size(params: DataConfig, replicas: int) -> int:
+  """Returns images per step; raises UserError where the replicas cannot share them."""
+  size = params.global_batch_size or (0 if params.is_training else replicas)
+  if size < 1 or size % replicas:
+    raise UserError(f'global_batch_size={size} cannot be shared by {replicas} replicas; '
+                    'choose a multiple')
+  return size
+
+
 def _example_seed(seed: int, epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-  key = tf.constant([seed % 2**31, 17], tf.int32)
+  """Returns int32 [2], another for every example of every epoch."""
+  key = tf.constant([seed % _INT32_SEEDS, _EXAMPLE_KEY], tf.int32)
   key = tf.random.experimental.stateless_fold_in(key, tf.cast(epoch, tf.int32))
   return tf.random.experimental.stateless_fold_in(key, tf.cast(position, tf.int32))
 
 
-def _training_records(paths, params, seed, start_example, pipelines, index):
-  """Endless (record, True, seed of the example)."""
-  count = len(record_files.places(paths))
-  own = -(-(count - index) // pipelines)  # every `pipelines`-th record, from `index`
+def _training_records(paths: list[str], params: DataConfig, seed: int, start_example: int,
+                      share: _Share) -> tf.data.Dataset:
+  """Returns endless (record, True, seed of the example), from this pipeline's `start_example`."""
+  count = len(record_files.record_offsets(paths))
+  # This pipeline's part of an epoch: every `pipelines`-th record, from `index`.
+  own = -(-(count - share.index) // share.pipelines)
   if own < 1:
-    raise UserError(f'{params.input_path} holds {count} records, fewer than the {pipelines} input pipelines')
+    raise UserError(f'{params.input_path} holds {count} records, fewer than the '
+                    f'{share.pipelines} input pipelines')
+  first_epoch = start_example // own
 
   def epoch_records(epoch):
-    order = tf.random.experimental.stateless_shuffle(
-        tf.constant(paths), _example_seed(seed, epoch, tf.constant(-1)))
-    records = tf.data.Dataset.from_tensor_slices(order).interleave(
-        tf.data.TFRecordDataset, cycle_length=min(_CYCLE, len(paths)), block_length=params.block_length,
-        num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    buffer = max(min(params.shuffle_buffer_size, count), 1)
-    # Of this traced function's graph only: the order must not depend on the program's global seed.
-    tf.compat.v1.set_random_seed(seed + 1)
-    records = records.shuffle(buffer, seed=tf.cast(epoch, tf.int64), reshuffle_each_iteration=False)
-    records = records.shard(pipelines, index).enumerate()
-    first = tf.cast(tf.where(epoch == start_example // own, start_example % own, 0), tf.int64)
-    return records.skip(first).map(
-        lambda position, record: (record, True, _example_seed(seed, epoch, position * pipelines + index)))
+    def with_seed(position, record):
+      of_epoch = position * share.pipelines + share.index
+      return record, True, _example_seed(seed, epoch, of_epoch)
 
-  epochs = tf.data.Dataset.range(start_example // own, np.iinfo(np.int64).max)
+    records = _shuffled(paths, params, seed, epoch, count)
+    records = records.shard(share.pipelines, share.index).enumerate()
+    skipped = tf.where(epoch == first_epoch, start_example % own, 0)
+    return records.skip(tf.cast(skipped, tf.int64)).map(with_seed)
+
+  epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
   return epochs.flat_map(epoch_records)
 
 
-def _validation_records(paths, global_batch_size, pipelines, index):
-  """(record, is real, seed) of every record once and of as many fillers as whole batches need."""
-  count = len(record_files.places(paths))
-  fill = -count % global_batch_size
+def _shuffled(paths: list[str], params: DataConfig, seed: int, epoch: tf.Tensor, count: int
+              ) -> tf.data.Dataset:
+  """Returns the `count` records of all files in an epoch's order."""
+  order = tf.random.experimental.stateless_shuffle(
+      tf.constant(paths), _example_seed(seed, epoch, tf.constant(_SHUFFLED_FILES)))
+  records = tf.data.Dataset.from_tensor_slices(order).interleave(
+      tf.data.TFRecordDataset, cycle_length=min(_CYCLE, len(paths)),
+      block_length=params.block_length, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+  buffer_size = max(min(params.shuffle_buffer_size, count), 1)
+  # Of this traced function's graph only: the order must not depend on the program's global seed.
+  tf.compat.v1.set_random_seed(seed + 1)
+  return records.shuffle(
+      buffer_size, seed=tf.cast(epoch, tf.int64), reshuffle_each_iteration=False)
+
+
+def _validation_records(paths: list[str], global_batch_size: int, share: _Share
+                        ) -> tf.data.Dataset:
+  """Returns (record, is real, seed) of every record once, with fillers up to full batches."""
+  count = len(record_files.record_offsets(paths))
+  num_fillers = -count % global_batch_size
   records = tf.data.TFRecordDataset(paths)
-  records = records.concatenate(records.take(1).repeat(fill)).enumerate()
-  return records.shard(pipelines, index).map(
-      lambda position, record: (record, position < count, tf.zeros([2], tf.int32)))
+  records = records.concatenate(records.take(1).repeat(num_fillers)).enumerate()
+
+  def with_flag(position, record):
+    return record, position < count, tf.zeros([2], tf.int32)
+
+  return records.shard(share.pipelines, share.index).map(with_flag)
 
 
 def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -> None:
-  """Checks that the records are there, whole, decodable and of this data set, by the first of them.
+  """Checks that the records exist, are complete, decodable and of this data set, by the first.
 
   Args:
     params: the records.
-    data_set: row of configs/datasets/catalog.py.
+    data_set: name in configs/datasets/catalog.py.
     num_classes: the model's.
     field: name of the configuration's field, for the error.
 
   Raises:
     UserError: one sentence that says what is wrong.
   """
-  place = record_files.places(record_files.match(params.input_path, field))[0]
+  path = record_files.record_offsets(record_files.match(params.input_path, field))[0].path
   try:
     # Through the dataset, which verifies the checksum.
-    record = next(iter(tf.data.TFRecordDataset(place.path)))
+    record = next(iter(tf.data.TFRecordDataset(path)))
     example = decoder.decode(record, data_set)
   except tf.errors.OpError as e:
-    raise UserError(f'{field}: the first record of {place.path} cannot be read ({errors.explain(e.message)}); '
-                    'convert the data set again with scripts/prepare_data.py') from e
+    raise UserError(f'{field}: the first record of {path} cannot be read '
+                    f'({errors.explain(e.message)}); convert the data set again with '
+                    'scripts/prepare_data.py') from e
   wrong = [int(c) for c in example['class'] if not 0 <= c < num_classes]
   if wrong:
-    raise UserError(f'{field}: {place.path} has class {wrong[0]}, the model has classes 0 to {num_classes - 1}; '
-                    'choose the data set that it was converted for (task.data_set, task.model.num_classes)')
+    raise UserError(
+        f'{field}: {path} has class {wrong[0]}, the model has classes 0 to {num_classes - 1}; '
+        'choose the data set that it was converted for (task.data_set, task.model.num_classes)')

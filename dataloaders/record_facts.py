@@ -1,4 +1,4 @@
-"""What a validation record says of itself, read once and without decoding an image."""
+"""What a validation record says of itself, read without decoding an image."""
 
 import dataclasses
 
@@ -16,8 +16,9 @@ class Facts:
     source_id: the image's id in its data set; its file name where the record has none.
     file_name: of the image, '' where the record does not say.
     knows_crowds: whether it can mark a segment as a crowd; Model Garden's converter cannot.
-    knows_instances: whether it holds the instances next to the panoptic segments.
-    repeats_a_class: whether two of its segments have one class, so that they are no semantic label.
+    knows_instances: whether it holds the instances along with the panoptic segments.
+    repeats_a_class: whether two of its segments have one class, so that they are not a semantic
+      label.
   """
   source_id: str
   file_name: str
@@ -33,21 +34,22 @@ def of(record: bytes) -> Facts:
     UserError: it has neither a source id nor a file name.
   """
   features = tf.train.Example.FromString(record).features.feature
-  source_id, file_name = (
-      _text(features, f'image/{name}') for name in ('source_id', 'filename'))
+  source_id = _text(features, 'image/source_id')
+  file_name = _text(features, 'image/filename')
   if not source_id and not file_name:
     raise UserError(
         'a record has neither image/source_id nor image/filename; convert the data set again')
-  own = 'image/id_maps' in features
-  classes = list(features['segments/class'].int64_list.value) if own else []
+  is_own = 'image/id_maps' in features
+  classes = list(features['segments/class'].int64_list.value) if is_own else []
   return Facts(
       source_id=source_id or file_name,
       file_name=file_name,
-      knows_crowds=own,
+      knows_crowds=is_own,
       knows_instances=schema.INSTANCE_CLASS in features,
-      repeats_a_class=not own or len(set(classes)) < len(classes))
+      repeats_a_class=not is_own or len(set(classes)) < len(classes))
 
 
 def _text(features, key: str) -> str:
+  """Returns a feature as text, '' without it."""
   values = features[key].bytes_list.value if key in features else []
   return values[0].decode() if values else ''

@@ -8,9 +8,12 @@ import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as mask_tools
 
-FORMAT = 3  # raised when converters write other records than before; what was converted earlier is converted again
+# Raised when preparation writes other records than before; what was converted earlier is converted
+# again.
+FORMAT = 3
 MAX_SEGMENTS = 65535  # id maps are 16-bit PNGs
-INSTANCE_CLASS = 'instances/class'  # there, though empty, in every record that knows the instances
+# In every record that knows the instances, even where there are none.
+INSTANCE_CLASS = 'instances/class'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,14 +23,15 @@ class Segment:
   Attributes:
     class_id: contiguous class.
     is_crowd: whether it stands for a group of things that were not told apart.
-    layer: the id map that holds it.
+    plane: the id map that holds it.
     area: pixels, as the annotation file states it.
     id: id in the annotation file.
-    polygons: its outlines, float64 [corners, 2] of x, y in pixels each; empty where it is given by pixels.
+    polygons: its outlines, float64 [corners, 2] of x, y in pixels each; empty where it is given by
+      pixels.
   """
   class_id: int
   is_crowd: bool
-  layer: int
+  plane: int
   area: int
   id: int
   polygons: tuple[np.ndarray, ...] = ()
@@ -40,9 +44,9 @@ class Instance:
   Attributes:
     class_id: contiguous class.
     is_crowd: whether it stands for a group of things that were not told apart.
-    area: pixels, as the annotation file states it, a whole number.
+    area: pixels, as the annotation file states it, an integer.
     id: id in the annotation file.
-    mask: bool [height, width], the whole mask.
+    mask: bool [height, width], the full mask.
   """
   class_id: int
   is_crowd: bool
@@ -52,7 +56,7 @@ class Instance:
 
 
 def encode_id_map(id_map: np.ndarray) -> bytes:
-  """Returns [height, width] of whole numbers below 65536 as a 16-bit grayscale PNG."""
+  """Returns integers 0 .. 65535, [height, width], as a 16-bit grayscale PNG."""
   buffer = io.BytesIO()
   Image.fromarray(id_map.astype(np.uint16)).save(buffer, 'PNG')
   return buffer.getvalue()
@@ -61,27 +65,6 @@ def encode_id_map(id_map: np.ndarray) -> bytes:
 def decode_id_map(png: bytes) -> np.ndarray:
   """Returns the id map of a 16-bit grayscale PNG, int32 [height, width]."""
   return np.asarray(Image.open(io.BytesIO(png))).astype(np.int32)
-
-
-def _bytes(*values: bytes) -> tf.train.Feature:
-  return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def _ints(*values: int) -> tf.train.Feature:
-  return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-
-
-def _polygons(segments: list[Segment]) -> dict[str, tf.train.Feature]:
-  """Returns the features of all polygons; none where no segment has any."""
-  rows = [(k, polygon) for k, segment in enumerate(segments) for polygon in segment.polygons]
-  if not rows:
-    return {}
-  coordinates = np.concatenate([polygon for _, polygon in rows]).astype('<f8')
-  return {
-      'polygons/segment': _ints(*[k for k, _ in rows]),
-      'polygons/corners': _ints(*[len(polygon) for _, polygon in rows]),
-      'polygons/coordinates': _bytes(coordinates.tobytes()),
-  }
 
 
 def write(image: bytes, image_format: str, size: tuple[int, int], source_id: str, filename: str,
@@ -95,38 +78,64 @@ def write(image: bytes, image_format: str, size: tuple[int, int], source_id: str
     size: (height, width).
     source_id: the image's id in its data set.
     filename: for messages.
-    id_maps: [height, width] a layer; pixel value k is the k-th of `segments`, counted from 1; 0 is void.
+    id_maps: [height, width] each; value k is the k-th of `segments`, counted from 1; 0 is void.
     segments: all segments of the image.
-    void: bool [height, width], pixels that no score counts, where those differ from the pixels of no segment.
+    void: bool [height, width], pixels that no score counts, where those differ from the pixels of
+      no segment.
     instances: of a panoptic data set, what AP is measured against; None: not known.
   """
-  return tf.train.Example(features=tf.train.Features(feature={
-      'image/encoded': _bytes(image),
-      'image/format': _bytes(image_format.encode()),
-      'image/height': _ints(size[0]),
-      'image/width': _ints(size[1]),
-      'image/source_id': _bytes(source_id.encode()),
-      'image/filename': _bytes(filename.encode()),
-      'image/id_maps': _bytes(*[encode_id_map(m) for m in id_maps]),
-      'segments/class': _ints(*[s.class_id for s in segments]),
-      'segments/is_crowd': _ints(*[int(s.is_crowd) for s in segments]),
-      'segments/layer': _ints(*[s.layer for s in segments]),
-      'segments/area': _ints(*[s.area for s in segments]),
-      'segments/id': _ints(*[s.id for s in segments]),
-      **_polygons(segments),
-      **({} if void is None else {'image/void': _bytes(encode_id_map(void))}),
-      **({} if instances is None else _instance_features(instances)),
-  })).SerializeToString(deterministic=True)
+  features = {
+      'image/encoded': _bytes([image]),
+      'image/format': _bytes([image_format.encode()]),
+      'image/height': _ints([size[0]]),
+      'image/width': _ints([size[1]]),
+      'image/source_id': _bytes([source_id.encode()]),
+      'image/filename': _bytes([filename.encode()]),
+      'image/id_maps': _bytes([encode_id_map(id_map) for id_map in id_maps]),
+      'segments/class': _ints([s.class_id for s in segments]),
+      'segments/is_crowd': _ints([int(s.is_crowd) for s in segments]),
+      'segments/layer': _ints([s.plane for s in segments]),
+      'segments/area': _ints([s.area for s in segments]),
+      'segments/id': _ints([s.id for s in segments]),
+      **_polygon_features(segments),
+  }
+  if void is not None:
+    features['image/void'] = _bytes([encode_id_map(void)])
+  if instances is not None:
+    features.update(_instance_features(instances))
+  example = tf.train.Example(features=tf.train.Features(feature=features))
+  return example.SerializeToString(deterministic=True)
+
+
+def _bytes(values: list[bytes]) -> tf.train.Feature:
+  return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _ints(values: list[int]) -> tf.train.Feature:
+  return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def _polygon_features(segments: list[Segment]) -> dict[str, tf.train.Feature]:
+  """Returns the features of all polygons; none where no segment has any."""
+  outlines = [(k, outline) for k, s in enumerate(segments) for outline in s.polygons]
+  if not outlines:
+    return {}
+  coordinates = np.concatenate([outline for _, outline in outlines]).astype('<f8')
+  return {
+      'polygons/segment': _ints([k for k, _ in outlines]),
+      'polygons/corners': _ints([len(outline) for _, outline in outlines]),
+      'polygons/coordinates': _bytes([coordinates.tobytes()]),
+  }
 
 
 def _instance_features(instances: list[Instance]) -> dict[str, tf.train.Feature]:
   runs = [mask_tools.encode(np.asfortranarray(i.mask.astype(np.uint8))) for i in instances]
   return {
-      INSTANCE_CLASS: _ints(*[i.class_id for i in instances]),
-      'instances/is_crowd': _ints(*[int(i.is_crowd) for i in instances]),
-      'instances/area': _ints(*[i.area for i in instances]),
-      'instances/id': _ints(*[i.id for i in instances]),
-      'instances/runs': _bytes(*[r['counts'] for r in runs]),  # COCO's compressed run lengths
+      INSTANCE_CLASS: _ints([i.class_id for i in instances]),
+      'instances/is_crowd': _ints([int(i.is_crowd) for i in instances]),
+      'instances/area': _ints([i.area for i in instances]),
+      'instances/id': _ints([i.id for i in instances]),
+      'instances/runs': _bytes([r['counts'] for r in runs]),  # COCO's compressed run lengths
   }
 
 
@@ -135,36 +144,37 @@ def read_instances(record: bytes) -> list[Instance] | None:
 
   They are for scoring on the host alone; the input pipeline does not read them.
   """
-  found = tf.train.Example.FromString(record).features.feature
-  if INSTANCE_CLASS not in found:
+  features = tf.train.Example.FromString(record).features.feature
+  if INSTANCE_CLASS not in features:
     return None
-  size = [found[f'image/{side}'].int64_list.value[0] for side in ('height', 'width')]
-  masks = [mask_tools.decode({'size': size, 'counts': counts}).astype(bool)
-           for counts in found['instances/runs'].bytes_list.value]
-  numbers = [found[key].int64_list.value
-             for key in (INSTANCE_CLASS, 'instances/is_crowd', 'instances/area', 'instances/id')]
-  return [Instance(class_id, bool(is_crowd), area, instance_id, mask)
-          for class_id, is_crowd, area, instance_id, mask in zip(*numbers, masks)]
+  size = [features[f'image/{side}'].int64_list.value[0] for side in ('height', 'width')]
+  instances = []
+  for i, counts in enumerate(features['instances/runs'].bytes_list.value):
+    instances.append(Instance(
+        class_id=features[INSTANCE_CLASS].int64_list.value[i],
+        is_crowd=bool(features['instances/is_crowd'].int64_list.value[i]),
+        area=features['instances/area'].int64_list.value[i],
+        id=features['instances/id'].int64_list.value[i],
+        mask=mask_tools.decode({'size': size, 'counts': counts}).astype(bool)))
+  return instances
 
 
 def features() -> dict:
-  """Returns the parsing specification of this project's records and, beside it, of Model Garden's."""
-  var = lambda dtype: tf.io.RaggedFeature(dtype)
+  """Returns the parsing specification of this project's records, along with Model Garden's."""
   return {
       'image/encoded': tf.io.FixedLenFeature([], tf.string),
       'image/height': tf.io.FixedLenFeature([], tf.int64),
       'image/width': tf.io.FixedLenFeature([], tf.int64),
       'image/source_id': tf.io.FixedLenFeature([], tf.string, ''),
-      'image/filename': tf.io.FixedLenFeature([], tf.string, ''),
-      'image/id_maps': var(tf.string),
+      'image/id_maps': tf.io.RaggedFeature(tf.string),
       'image/void': tf.io.FixedLenFeature([], tf.string, ''),
-      'segments/class': var(tf.int64),
-      'segments/is_crowd': var(tf.int64),
-      'segments/layer': var(tf.int64),
-      'segments/area': var(tf.int64),
-      'segments/id': var(tf.int64),
-      'polygons/segment': var(tf.int64),
-      'polygons/corners': var(tf.int64),
+      'segments/class': tf.io.RaggedFeature(tf.int64),
+      'segments/is_crowd': tf.io.RaggedFeature(tf.int64),
+      'segments/layer': tf.io.RaggedFeature(tf.int64),
+      'segments/area': tf.io.RaggedFeature(tf.int64),
+      'segments/id': tf.io.RaggedFeature(tf.int64),
+      'polygons/segment': tf.io.RaggedFeature(tf.int64),
+      'polygons/corners': tf.io.RaggedFeature(tf.int64),
       'polygons/coordinates': tf.io.FixedLenFeature([], tf.string, ''),
       # Model Garden's COCO converter.
       'image/panoptic/category_mask': tf.io.FixedLenFeature([], tf.string, ''),

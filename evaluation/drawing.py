@@ -11,17 +11,20 @@ from PIL import ImageDraw
 from tf_maskformer.evaluation import captions
 from tf_maskformer.evaluation import legend
 
+Drawn = tuple[np.ndarray, Sequence[Mapping[str, Any]]]  # id map and segments, see `draw_panoptic`
+
 _SMALLEST = 384  # pixels; smaller images are enlarged so that contours and names can be read
 _OPACITY = 0.55  # of the colors
 _OUTLINE = 1 / 700  # width by the shorter side
-# Of the instances of a class, one after the other: shift of the hue (turns), share of white (above 0)
-# or black (below 0) that is mixed in.
+# Of the instances of a class, one after the other: shift of the hue (turns), share of white
+# (above 0) or black (below 0) that is mixed in.
 _SHADES = (
-    (0.0, 0.0), (0.04, 0.2), (-0.05, -0.2), (0.08, -0.1), (-0.08, 0.25), (0.03, -0.35), (-0.03, 0.4))
+    (0.0, 0.0), (0.04, 0.2), (-0.05, -0.2), (0.08, -0.1), (-0.08, 0.25), (0.03, -0.35),
+    (-0.03, 0.4))
 
 
 def shade(color: Sequence[int], number: int) -> captions.Color:
-  """Returns the color of the `number`-th instance of a class: near the class's, told apart by eye."""
+  """Returns the color of a class's instance, counted from 0, which has the class's own color."""
   turn, mixed_in = _SHADES[number % len(_SHADES)]
   hue, lightness, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in color))
   turned = np.array(colorsys.hls_to_rgb((hue + turn) % 1, lightness, saturation))
@@ -45,7 +48,8 @@ def draw_panoptic(image: np.ndarray, id_map: np.ndarray, segments: Sequence[Mapp
     with_legend: adds a legend of the classes in the image, those of the largest area first.
 
   Returns:
-    uint8, the image's size or, for small images, a whole multiple of it; with a legend wider or higher.
+    uint8 [height, width, 3]: the image's size or, for small images, an integer multiple of it;
+    with a legend wider or higher.
   """
   image = _enlarge(image, Image.Resampling.BILINEAR)
   values = _enlarge(_numbered(id_map, segments), Image.Resampling.NEAREST)
@@ -62,32 +66,60 @@ def draw_panoptic(image: np.ndarray, id_map: np.ndarray, segments: Sequence[Mapp
   return np.asarray(canvas)
 
 
+def compare(image: np.ndarray, truth: Drawn, prediction: Drawn,
+            classes: Sequence[Any]) -> np.ndarray:
+  """Returns an image, its truth and its prediction in a row; arguments as `draw_panoptic`.
+
+  Args:
+    image: uint8 [height, width, 3].
+    truth: id map and segments.
+    prediction: id map and segments.
+    classes: by class.
+  """
+  drawn = [draw_panoptic(image, *of, classes) for of in (truth, prediction)]
+  return side_by_side([image, *drawn], ['image', 'truth', 'prediction'])
+
+
 def side_by_side(images: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
-  """Returns images in a row, each with its title above, uint8; small ones are enlarged to fit the largest."""
+  """Returns images in a row, each with its title above.
+
+  Args:
+    images: uint8 [height, width, 3]; all are enlarged to the height of the highest.
+    titles: as many texts.
+
+  Returns:
+    uint8 [height, width, 3].
+  """
   height = max(image.shape[0] for image in images)
-  scaled = [Image.fromarray(image).resize((max(round(image.shape[1] * height / image.shape[0]), 1), height))
-            for image in images]
+  scaled = [_of_height(image, height) for image in images]
   size = captions.text_size((height, max(image.width for image in scaled)))
   gap, head = size, 2 * size
-  canvas = Image.new('RGB', (sum(image.width + gap for image in scaled) - gap, height + head), 'white')
+  width = sum(image.width + gap for image in scaled) - gap
+  canvas = Image.new('RGB', (width, height + head), 'white')
   pen = ImageDraw.Draw(canvas)
   left = 0
   for image, title in zip(scaled, titles):
     canvas.paste(image, (left, head))
-    pen.text((left + size // 4, head // 2), title, fill='black', font=captions.font(size), anchor='lm')
+    place = (left + size // 4, head // 2)
+    pen.text(place, title, fill='black', font=captions.font(size), anchor='lm')
     left += image.width + gap
   return np.asarray(canvas)
 
 
+def _of_height(image: np.ndarray, height: int) -> Image.Image:
+  width = max(round(image.shape[1] * height / image.shape[0]), 1)
+  return Image.fromarray(image).resize((width, height))
+
+
 def _enlarge(array: np.ndarray, how: Image.Resampling) -> np.ndarray:
-  """Returns [height, width, …] a whole number of times as large, so that the longer side is at least 384."""
+  """Returns [height, width, …] an integer times as large, the longer side at least 384."""
   factor = -(-_SMALLEST // max(array.shape[:2]))
   size = (array.shape[1] * factor, array.shape[0] * factor)
   return array if factor < 2 else np.asarray(Image.fromarray(array).resize(size, how))
 
 
 def _numbered(id_map: np.ndarray, segments: Sequence[Mapping[str, Any]]) -> np.ndarray:
-  """Returns the map with each id replaced by the number of its segment, from 1; 0 where there is none."""
+  """Returns the map with the numbers of the segments, from 1, for their ids; 0 where none is."""
   largest = max(int(id_map.max(initial=0)), *(s['id'] for s in segments), 0)
   table = np.zeros(largest + 1, np.int32)
   for number, segment in enumerate(segments):
@@ -106,7 +138,7 @@ def _colors(segments, classes) -> list[captions.Color]:
 
 
 def _outlines(values: np.ndarray) -> np.ndarray:
-  """Returns bool [height, width]: the first pixels right of or below a border between two segments."""
+  """Returns bool [height, width]: the pixels just right of or below a border of segments."""
   width = max(round(_OUTLINE * min(values.shape)), 1)
   outline = np.zeros(values.shape, bool)
   for step in range(1, width + 1):

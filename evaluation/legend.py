@@ -18,7 +18,8 @@ def add(image: Image.Image, entries: Sequence[Entry]) -> Image.Image:
 
   Args:
     image: RGB.
-    entries: name and color (0..255 each) per class, in the order of the legend; none: the image is returned.
+    entries: name and color (0..255 each) per class, in the order of the legend; where there is
+      none, the image is returned.
   """
   if not entries:
     return image
@@ -41,6 +42,7 @@ def add(image: Image.Image, entries: Sequence[Entry]) -> Image.Image:
   for number, (name, (_, color)) in enumerate(zip(names, entries)):
     left = start[0] + number // rows * column_width
     middle = start[1] + (number % rows) * row_height + row_height / 2
-    pen.rounded_rectangle((left, middle - size / 2, left + 1.4 * size, middle + size / 2), size // 4, color)
+    swatch = (left, middle - size / 2, left + 1.4 * size, middle + size / 2)
+    pen.rounded_rectangle(swatch, radius=size // 4, fill=color)
     pen.text((left + 1.9 * size, middle), name, fill=_INK, font=type_face, anchor='lm')
   return canvas

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_maskformer.ops import products
+from tf_maskformer.ops import masks
 
 
 def mask_outputs(mask_embeddings: tf.Tensor, mask_features: tf.Tensor, training: bool
@@ -14,7 +14,7 @@ def mask_outputs(mask_embeddings: tf.Tensor, mask_features: tf.Tensor, training:
     mask_features: [batch, height, width, channels].
     training: whether a loss will be taken.
   """
-  outputs = {'mask_logits': products.mask_logits(mask_embeddings, mask_features)}
+  outputs = {'mask_logits': masks.mask_logits(mask_embeddings, mask_features)}
   if training:
     outputs.update(mask_embeddings=mask_embeddings, mask_features=mask_features)
   return outputs

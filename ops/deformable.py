@@ -1,21 +1,26 @@
-"""The sampling of multi-scale deformable attention (Deformable DETR, arXiv 2010.04159), in plain TensorFlow."""
+"""The sampling of multi-scale deformable attention (Deformable DETR, arXiv 2010.04159)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
 from tf_maskformer.ops import points as point_ops
+from tf_maskformer.ops import shape as shape_ops
+from tf_maskformer.ops.shape import Size
 
 
-def sample(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, sizes: Sequence[tuple]) -> tf.Tensor:
+def sample(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor,
+           sizes: Sequence[tuple[Size, Size]]) -> tf.Tensor:
   """Sums, for every query and head, bilinear samples of all levels with their attention weights.
 
-  Nothing but the arguments is kept for the gradient: the gathered values of a layer would be half a gigabyte. Where
-  all sizes are static both ways are compiled by XLA, each for itself; a compilation takes some seconds.
+  Only the arguments are kept for the gradient: the gathered values of one layer would be half a
+  gigabyte. Where all sizes are static, XLA compiles forward and backward separately; a compilation
+  takes some seconds.
 
   Args:
     value: float32 [batch, tokens, heads, width], the levels one after the other, row by row.
-    locations: float32 [batch, queries, heads, levels, points, 2], (x, y) in units of each level's map.
+    locations: float32 [batch, queries, heads, levels, points, 2], (x, y) in units of each level's
+      map.
     weights: float32 [batch, queries, heads, levels, points].
     sizes: (height, width) of each level.
 
@@ -23,65 +28,103 @@ def sample(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, sizes: Se
     float32 [batch, queries, heads, width].
   """
   sizes = tuple(sizes)
-  static = all(isinstance(size, int) for pair in sizes for size in pair)
-  forward, backward = (_compiled_sum, _compiled_gradient) if static else (_sum, _gradient)
+  forward = _sum
+  backward = _gradient
+  if all(shape_ops.are_static(*size) for size in sizes):
+    forward = _compiled_sum
+    backward = _compiled_gradient
 
   @tf.custom_gradient
-  def run(*tensors):
-    return forward(*tensors, sizes), lambda upstream: backward(*tensors, upstream, sizes)
+  def run(value, locations, weights):
+    def gradient(upstream):
+      return backward(value, locations, weights, upstream, sizes)
+    return forward(value, locations, weights, sizes), gradient
 
   return run(value, locations, weights)
 
 
-def _levels(value, sizes):
+def _levels(value: tf.Tensor, sizes) -> Iterator[tuple[tf.Tensor, tuple[Size, Size]]]:
   """Yields each level's rows of `value`, [batch * height * width * heads, width], and its size."""
-  batch, heads, width = tf.shape(value)[0], value.shape[2], value.shape[3]
+  batch = tf.shape(value)[0]
+  heads = value.shape[2]
+  channels = value.shape[3]
   start = 0
-  for height, columns in sizes:
-    tokens = value[:, start:start + height * columns]
-    start += height * columns
-    yield tf.reshape(tokens, [batch * height * columns * heads, width]), (height, columns)
+  for height, width in sizes:
+    tokens = value[:, start:start + height * width]
+    start += height * width
+    yield tf.reshape(tokens, [batch * height * width * heads, channels]), (height, width)
 
 
-def _rows_and_shares(locations, weights, heads, size):
-  """Of one level: the row of every corner of every point, and its share; [batch, queries, heads, 4 * points] each."""
-  batch, (height, width) = tf.shape(locations)[0], size
-  image = tf.range(batch)[:, None, None, None]
+def _rows_and_shares(locations: tf.Tensor, weights: tf.Tensor, heads: int, size: tuple[Size, Size]
+                     ) -> tuple[tf.Tensor, tf.Tensor]:
+  """The row of each corner of each point, and its share, of one level.
+
+  Args:
+    locations: float32 [batch, queries, heads, points, 2].
+    weights: float32 [batch, queries, heads, points].
+    heads: of the attention.
+    size: (height, width) of the level.
+
+  Returns:
+    int32 and float32 [batch, queries, heads, 4 * points].
+  """
+  height, width = size
+  image = tf.range(tf.shape(locations)[0])[:, None, None, None]
   head = tf.range(heads)[None, None, :, None]
-  corners = list(point_ops.corners(locations, height, width))
-  rows = [(image * height * width + place) * heads + head for place, _ in corners]
-  return tf.concat(rows, axis=-1), tf.concat([share * weights for _, share in corners], axis=-1)
+  rows = []
+  shares = []
+  for index, share in point_ops.corners(locations, height, width):
+    rows.append((image * height * width + index) * heads + head)
+    shares.append(share * weights)
+  return tf.concat(rows, axis=-1), tf.concat(shares, axis=-1)
 
 
-def _sum(value, locations, weights, sizes):
+def _sum(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, sizes) -> tf.Tensor:
   """`sample` without a gradient."""
-  heads, result = value.shape[2], 0.0
+  heads = value.shape[2]
+  result = 0.0
   for level, (rows, size) in enumerate(_levels(value, sizes)):
-    index, share = _rows_and_shares(locations[:, :, :, level], weights[:, :, :, level], heads, size)
-    # A corner at a time: XLA makes one loop over the channels of it, ten times as fast as a sum over an axis.
+    index, share = _rows_and_shares(
+        locations[:, :, :, level], weights[:, :, :, level], heads, size)
+    # One corner at a time: XLA makes one loop over its channels, ten times as fast as a sum over an
+    # axis.
     for row, part in zip(tf.unstack(index, axis=-1), tf.unstack(share, axis=-1)):
       result += tf.gather(rows, row) * part[..., None]
   return result
 
 
-def _gradient(value, locations, weights, upstream, sizes):
-  """Gradients of `sample` by its three tensors."""
-  heads, width = value.shape[2], value.shape[3]
-  by_value, by_locations, by_weights = [], [], []
+def _gradient(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor, sizes
+              ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Gradients of `sample` with respect to its three tensors."""
+  heads = value.shape[2]
+  channels = value.shape[3]
+  grad_value = []
+  grad_locations = []
+  grad_weights = []
   for level, (rows, size) in enumerate(_levels(value, sizes)):
-    own = locations[:, :, :, level], weights[:, :, :, level]
-    with tf.GradientTape() as tape:
-      tape.watch(own)
-      index, share = _rows_and_shares(*own, heads, size)
-    by_share = tf.reduce_sum(tf.gather(rows, index) * upstream[:, :, :, None], axis=-1)
-    by_location, by_weight = tape.gradient(share, own, by_share)
-    by_locations.append(by_location)
-    by_weights.append(by_weight)
-    by_rows = tf.math.unsorted_segment_sum(
-        tf.reshape(share[..., None] * upstream[:, :, :, None], [-1, width]), tf.reshape(index, [-1]),
-        tf.shape(rows)[0])
-    by_value.append(tf.reshape(by_rows, [tf.shape(value)[0], size[0] * size[1], heads, width]))
-  return tf.concat(by_value, axis=1), tf.stack(by_locations, axis=3), tf.stack(by_weights, axis=3)
+    grad_rows, grad_location, grad_weight = _level_gradient(
+        rows, locations[:, :, :, level], weights[:, :, :, level], heads, upstream, size)
+    height, width = size
+    shape = [tf.shape(value)[0], height * width, heads, channels]
+    grad_value.append(tf.reshape(grad_rows, shape))
+    grad_locations.append(grad_location)
+    grad_weights.append(grad_weight)
+  return (tf.concat(grad_value, axis=1), tf.stack(grad_locations, axis=3),
+          tf.stack(grad_weights, axis=3))
+
+
+def _level_gradient(rows, locations, weights, heads, upstream, size
+                    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Gradients of one level's part of the sum with respect to its rows, locations and weights."""
+  with tf.GradientTape() as tape:
+    tape.watch([locations, weights])
+    index, share = _rows_and_shares(locations, weights, heads, size)
+  upstream = upstream[:, :, :, None]
+  grad_share = tf.reduce_sum(tf.gather(rows, index) * upstream, axis=-1)
+  grad_locations, grad_weights = tape.gradient(share, [locations, weights], grad_share)
+  of_corners = tf.reshape(share[..., None] * upstream, [-1, rows.shape[1]])
+  grad_rows = tf.math.unsorted_segment_sum(of_corners, tf.reshape(index, [-1]), tf.shape(rows)[0])
+  return grad_rows, grad_locations, grad_weights
 
 
 _compiled_sum = tf.function(_sum, jit_compile=True, autograph=False)

@@ -1,10 +1,11 @@
-"""Group norm with its gradient in closed form: one pass less each way, and nothing kept but the input."""
+"""Group norm with its gradient in closed form: one pass less each way; only the input is kept."""
 
 import tensorflow as tf
 
 
-def group_norm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, groups: int, epsilon: float) -> tf.Tensor:
-  """Normalizes every group of neighboring channels over all pixels of an image (Wu and He, arXiv 1803.08494).
+def group_norm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, groups: int, epsilon: float
+               ) -> tf.Tensor:
+  """Normalizes each group of neighboring channels over all pixels (Wu and He, arXiv 1803.08494).
 
   Args:
     x: [batch, height, width, channels].
@@ -16,30 +17,52 @@ def group_norm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, groups: int, ep
   Returns:
     Like x; statistics are float32 whatever its dtype.
   """
-  width = x.shape[-1] // groups
-  def sum_of_group(per_channel):  # [batch, channels] -> [batch, groups]
-    return tf.reduce_sum(tf.reshape(per_channel, [-1, groups, width]), axis=2)
-  def of_channel(per_group):  # [batch, groups] -> [batch, 1, 1, channels]
-    return tf.reshape(tf.tile(per_group[:, :, None], [1, 1, width]), [-1, 1, 1, groups * width])
-
   @tf.custom_gradient
   def normalize(x, weight, bias):
     full = tf.cast(x, tf.float32)
-    shape = tf.shape(x)
-    count = tf.cast(shape[1] * shape[2] * width, tf.float32)
-    mean = of_channel(sum_of_group(tf.reduce_sum(full, [1, 2])) / count)
-    variance = sum_of_group(tf.reduce_sum(tf.math.squared_difference(full, mean), [1, 2])) / count
-    inverse = of_channel(tf.math.rsqrt(variance + epsilon))
+    mean = _group_mean(tf.reduce_sum(full, [1, 2]), x, groups)
+    squares = tf.math.squared_difference(full, mean)
+    variance = _group_mean(tf.reduce_sum(squares, [1, 2]), x, groups)
+    inverse = tf.math.rsqrt(variance + epsilon)
     scale = inverse * weight
+    y = full * scale + (bias - mean * scale)
 
     def gradient(upstream):
-      full, g = tf.cast(x, tf.float32), tf.cast(upstream, tf.float32)
-      total = tf.reduce_sum(g, [1, 2])
-      along = tf.reduce_sum(g * (full - mean), [1, 2])
-      mean_of_g = of_channel(sum_of_group(weight * total) / count)
-      slope = of_channel(sum_of_group(weight * along) / count) * inverse**3
-      by_x = g * scale - full * slope + (slope * mean - inverse * mean_of_g)
-      return tf.cast(by_x, x.dtype), tf.reduce_sum(along * inverse[:, 0, 0], 0), tf.reduce_sum(total, 0)
-    return tf.cast(full * scale + (bias - mean * scale), x.dtype), gradient
+      return _gradient(x, mean, inverse, weight, groups, upstream)
+    return tf.cast(y, x.dtype), gradient
 
   return normalize(x, weight, bias)
+
+
+def _group_mean(sums: tf.Tensor, x: tf.Tensor, groups: int) -> tf.Tensor:
+  """Mean over each group's pixels and channels, at each of its channels.
+
+  Args:
+    sums: float32 [batch, channels], over the pixels of x.
+    x: [batch, height, width, channels].
+    groups: divides channels.
+
+  Returns:
+    float32 [batch, 1, 1, channels].
+  """
+  channels = x.shape[-1]
+  width = channels // groups
+  shape = tf.shape(x)
+  count = tf.cast(shape[1] * shape[2] * width, tf.float32)
+  per_group = tf.reduce_sum(tf.reshape(sums, [-1, groups, width]), axis=2) / count
+  per_channel = tf.tile(per_group[:, :, None], [1, 1, width])
+  return tf.reshape(per_channel, [-1, 1, 1, channels])
+
+
+def _gradient(x, mean, inverse, weight, groups, upstream) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Gradients with respect to x, weight and bias; `inverse` is 1 / the standard deviation."""
+  full = tf.cast(x, tf.float32)
+  upstream = tf.cast(upstream, tf.float32)
+  total = tf.reduce_sum(upstream, [1, 2])
+  along = tf.reduce_sum(upstream * (full - mean), [1, 2])
+  offset = _group_mean(weight * total, x, groups)
+  slope = _group_mean(weight * along, x, groups) * inverse**3
+  grad_x = upstream * (inverse * weight) - full * slope + (slope * mean - inverse * offset)
+  grad_weight = tf.reduce_sum(along * inverse[:, 0, 0], axis=0)
+  grad_bias = tf.reduce_sum(total, axis=0)
+  return tf.cast(grad_x, x.dtype), grad_weight, grad_bias

@@ -1,55 +1,45 @@
-"""Binary target masks out of id maps."""
+"""Mask logits: products of mask embeddings and the features of pixels."""
 
 import tensorflow as tf
 
-from tf_maskformer.ops import resize
+from tf_maskformer.ops import shape as shape_ops
 
 
-def segment_masks(id_maps: tf.Tensor, layer: tf.Tensor, size) -> tf.Tensor:
-  """Masks of all segments at a smaller size, for the matching.
-
-  Args:
-    id_maps: integer [batch, layers, height, width], value slot + 1 where a segment is, 0 elsewhere.
-    layer: int32 [batch, segments], the id map that holds each segment.
-    size: (height, width) of the result; nearest by the legacy rule.
-
-  Returns:
-    float32 [batch, segments, height * width] of zeros and ones.
-  """
-  small = resize.nearest_maps(id_maps, size)
-  shape = tf.shape(small)
-  small = tf.cast(tf.reshape(small, [shape[0], shape[1], shape[2] * shape[3]]), tf.int32)
-  of_segment = small if id_maps.shape[1] == 1 else tf.gather(small, layer, batch_dims=1)
-  slots = tf.range(1, tf.shape(layer)[1] + 1)
-  return tf.cast(of_segment == slots[None, :, None], tf.float32)
-
-
-def masks_of(id_maps: tf.Tensor, image: tf.Tensor, layer: tf.Tensor, slot: tf.Tensor) -> tf.Tensor:
-  """Masks of chosen segments at full size.
+def mask_logits(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tensor:
+  """Products of mask embeddings with the features of every pixel, for all layers at once.
 
   Args:
-    id_maps: integer [batch, layers, height, width].
-    image: int32 [n], index into the batch.
-    layer: int32 [n].
-    slot: int32 [n], the segment's slot.
+    mask_embeddings: [layers, batch, queries, channels].
+    mask_features: [batch, height, width, channels], shared by all layers, or
+      [layers, batch, height, width, channels], one set per layer.
 
   Returns:
-    bool [n, height, width].
+    float32 [layers, batch, queries, height, width].
   """
-  maps = tf.gather_nd(id_maps, tf.stack([image, layer], axis=1))
-  return maps == tf.cast(slot + 1, maps.dtype)[:, None, None]
+  if mask_features.shape.rank == 5:
+    return _of_own_features(mask_embeddings, mask_features)
+  return _of_shared_features(mask_embeddings, mask_features)
 
 
-def inside(image_size: tf.Tensor, size) -> tf.Tensor:
-  """Tells an image from the padding right of and below it.
+def _of_shared_features(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tensor:
+  """`mask_logits` of features [batch, height, width, channels]."""
+  layers, batch, queries, channels = shape_ops.sizes(mask_embeddings)
+  height, width = shape_ops.spatial_size(mask_features)
+  pixels = tf.reshape(mask_features, [batch, height * width, channels])
+  rows = tf.transpose(mask_embeddings, [1, 0, 2, 3])
+  rows = tf.reshape(rows, [batch, layers * queries, channels])
+  # One product per image; one that broadcasts over the layers crashes in oneDNN at batch 1
+  # (TensorFlow 2.20).
+  logits = tf.cast(tf.matmul(rows, pixels, transpose_b=True), tf.float32)
+  logits = tf.reshape(logits, [batch, layers, queries, height, width])
+  return tf.transpose(logits, [1, 0, 2, 3, 4])
 
-  Args:
-    image_size: int32 [batch, 2], (height, width) of each image.
-    size: (height, width) of the batch.
 
-  Returns:
-    float32 [batch, height * width], 1 in the image, 0 in its padding.
-  """
-  rows = tf.range(size[0])[None, :, None] < image_size[:, 0, None, None]
-  columns = tf.range(size[1])[None, None] < image_size[:, 1, None, None]
-  return tf.cast(tf.reshape(rows & columns, [-1, size[0] * size[1]]), tf.float32)
+def _of_own_features(mask_embeddings: tf.Tensor, mask_features: tf.Tensor) -> tf.Tensor:
+  """`mask_logits` of features [layers, batch, height, width, channels]."""
+  layers, batch, queries, channels = shape_ops.sizes(mask_embeddings)
+  height, width = shape_ops.sizes(mask_features)[2:4]
+  pixels = tf.reshape(mask_features, [layers * batch, height * width, channels])
+  rows = tf.reshape(mask_embeddings, [layers * batch, queries, channels])
+  logits = tf.cast(tf.matmul(rows, pixels, transpose_b=True), tf.float32)
+  return tf.reshape(logits, [layers, batch, queries, height, width])

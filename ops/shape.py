@@ -1,10 +1,12 @@
-"""Sizes of tensors, static where they are known."""
+"""Sizes of tensors: integers where they are static, scalar tensors where they are dynamic."""
 
 import tensorflow as tf
 
+Size = int | tf.Tensor  # a scalar tensor is int32
 
-def sizes(x: tf.Tensor) -> list[int | tf.Tensor]:
-  """Returns the size of every axis: integers, or scalars where dynamic."""
+
+def sizes(x: tf.Tensor) -> list[Size]:
+  """Returns the size of every axis."""
   known = list(x.shape)
   if None not in known:
     return known
@@ -12,16 +14,32 @@ def sizes(x: tf.Tensor) -> list[int | tf.Tensor]:
   return [dynamic[i] if size is None else size for i, size in enumerate(known)]
 
 
-def batch_size(x: tf.Tensor) -> int | tf.Tensor:
-  """Returns the first axis' size: an integer, or a scalar where dynamic."""
+def batch_size(x: tf.Tensor) -> Size:
+  """Returns the size of the first axis."""
   return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
 
 
-def spatial_size(features: tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:
-  """Returns (height, width) of [batch, height, width, channels]: integers, or scalars where dynamic."""
+def spatial_size(features: tf.Tensor) -> tuple[Size, Size]:
+  """Returns (height, width) of [batch, height, width, channels]."""
   return tuple(sizes(features)[1:3])
 
 
-def with_static_size(maps: tf.Tensor, size) -> tf.Tensor:
-  """Returns [n, height, width] knowing its (height, width) where they are integers."""
-  return tf.ensure_shape(maps, [None, *(s if isinstance(s, int) else None for s in size)])
+def are_static(*given: Size) -> bool:
+  """Returns whether all sizes are integers."""
+  return all(isinstance(size, int) for size in given)
+
+
+def smallest(a: Size, b: Size) -> Size:
+  """Returns the smaller of two sizes, an integer if both are."""
+  return min(a, b) if are_static(a, b) else tf.minimum(a, b)
+
+
+def largest(a: Size, b: Size) -> Size:
+  """Returns the larger of two sizes, an integer if both are."""
+  return max(a, b) if are_static(a, b) else tf.maximum(a, b)
+
+
+def with_static_size(maps: tf.Tensor, size: tuple[Size, Size]) -> tf.Tensor:
+  """Returns [n, height, width] with the static (height, width) where they are integers."""
+  known = [n if isinstance(n, int) else None for n in size]
+  return tf.ensure_shape(maps, [None, *known])

@@ -1,135 +1,128 @@
-"""Predicts images: a PNG and an overlay for each, one predictions.json.
+"""Predicts images: PNGs and an overlay for each, and JSON files for all of them.
 
-The PNG of a panoptic or instance experiment holds segment ids (id = R + 256 G + 65536 B), that of a semantic one the
-class of every pixel, counted from 0 (8 bits, 16 with more than 256 classes). Instances are those of a score above 0.5,
-the surest on top; predictions.json holds the whole mask of each, as COCO's compressed run lengths, and its area.
+    python scripts/predict.py --checkpoint runs/coco --input images/ --output out/
+    python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint model.pkl \\
+        --input street.jpg 'holiday/*/*.jpg' --output out/
 
-    python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint runs/coco \\
-        --input images/ --output out/
+A run's folder and a Hugging Face folder say which model they hold; for other checkpoints
+--experiment names it. With --experiment, environment variables apply as for train.py.
+
+Files in the output folder, for an image called NAME:
+
+  NAME.png           panoptic and instance experiments: segment ids, id = R + 256 G + 65536 B, 0
+                     where there is none; semantic ones: the class of each pixel, counted from 0
+                     (8 bits, 16 with more than 256 classes)
+  NAME_labels.png    panoptic experiments: the class of each pixel, void = 255 (16 bits with more
+                     than 255 classes, void = 65535)
+  NAME_overlay.png   to look at: class colors, outlines, names and scores; with a legend in semantic
+                     experiments and where the image has more than 8 classes
+  predictions.json   COCO's panoptic format: per image its segments' id, category_id, category_name,
+                     isthing, area, bbox and score. Instances are those of a score above 0.5, the
+                     highest on top; each has its complete mask as COCO's compressed run lengths
+  coco_results.json  panoptic and instance experiments: COCO's results format (image_id,
+                     category_id, bbox, score, segmentation) of things; in instance experiments of
+                     every score. image_id is a number where every NAME is a different number
+
+NAME is the image's path without suffix, relative to the folder or to the fixed part of the pattern
+that found it. Images of different folders that would have the same NAME are called by their path
+relative to the folder that they have in common; images of one folder that differ only in their
+suffix keep it. Images that cannot be decoded are left out and named at the end, with exit code 2.
 """
 
-import collections
-import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
 from tf_maskformer.errors import UserError
+from tf_maskformer.serving import image_files
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+_NAMED = 5  # images named in the message about those that cannot be decoded
 
 
-def find(path: str) -> list[pathlib.Path]:
-  """Returns the images that a file or folder means.
+def flags() -> cli.Parser:
+  parser = cli.Parser(__doc__)
+  parser.add_argument('--checkpoint', required=True, help='folder of a run, or another checkpoint')
+  parser.add_argument(
+      '--input', required=True, nargs='+', action='extend',
+      help=f'images, folders ({", ".join(image_files.SUFFIXES)}), and patterns in quotes')
+  parser.add_argument('--output', required=True, help='folder, made if needed')
+  parser.add_argument(
+      '--experiment', help='registered name; needed where the checkpoint does not say its model')
+  parser.add_argument('--recursive', action='store_true', help='search subfolders of folders, too')
+  parser.add_argument(
+      '--batch_size', type=int, help='images that are read at a time; default: 4 on a GPU, else 1')
+  parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
+  parser.add_argument('--config_file', action='append', default=[], help='as for train.py')
+  return parser
 
-  Raises:
-    UserError: there is none.
+
+class _Decoded:
+  """Yields the images that can be decoded, in order, and notes the names of their results.
+
+  Attributes:
+    names: of the images yielded so far.
+    refused: why each of the others was left out.
   """
-  given = pathlib.Path(path)
-  found = [given] if given.is_file() else sorted(p for p in given.glob('*') if p.suffix.lower() in SUFFIXES)
-  if not found:
-    raise UserError(f'--input {path} is no image and no folder with images ({", ".join(SUFFIXES)})')
-  return found
 
+  def __init__(self, images: Sequence[image_files.ImageFile]):
+    self.names: list[str] = []
+    self.refused: list[str] = []
+    self._images = images
 
-def check_output(paths: list[pathlib.Path], output: pathlib.Path) -> None:
-  """Checks that no prediction takes the place of an image or of another prediction.
-
-  Raises:
-    UserError: one would.
-  """
-  if output.resolve() in {p.resolve().parent for p in paths}:
-    raise UserError(f'--output {output} is the folder of the images, which predictions would replace; choose another')
-  stems = collections.Counter(p.stem for p in paths)
-  twice = [stem for stem, count in stems.items() if count > 1]
-  if twice:
-    raise UserError(f'--input holds {len(twice)} names with several suffixes, {twice[0]} for one, whose predictions '
-                    'would replace each other; rename them')
+  def __iter__(self) -> Iterator:
+    from tf_maskformer.serving import inputs
+    for image in self._images:
+      try:
+        decoded = inputs.as_rgb(image.path)
+      except UserError as e:
+        self.refused.append(str(e))
+        continue
+      self.names.append(image.name)
+      yield decoded
 
 
 def main(argv: Sequence[str]) -> int:
-  parser = cli.Parser(__doc__)
-  for name, text in (('experiment', 'registered name'), ('checkpoint', 'checkpoint or folder with checkpoints'),
-                     ('input', 'image or folder'), ('output', 'folder, made if needed')):
-    parser.add_argument(f'--{name}', required=True, help=text)
-  parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
-  args = parser.parse(argv)
-  paths, output = find(args.input), pathlib.Path(args.output)
-  check_output(paths, output)
+  """Predicts images; returns the exit code.
 
-  import numpy as np
-  from PIL import Image
-  from PIL import ImageOps
+  Raises:
+    UserError: a flag is wrong, the checkpoint does not fit, or images could not be decoded.
+  """
+  args = flags().parse(argv)
+  output = pathlib.Path(args.output)
+  images = image_files.find(args.input, output, args.recursive)
+  image_files.check_output(images, output)
+  if args.batch_size is not None and args.batch_size < 1:
+    raise UserError(f'--batch_size {args.batch_size} is below 1; give 1 or more')
+
   from tqdm import tqdm
 
-  from tf_maskformer.configs import overrides
-  from tf_maskformer.configs.datasets import catalog
-  from tf_maskformer.configs.experiments import registry
-  from tf_maskformer.dataloaders import images
-  from tf_maskformer.evaluation import drawing
-  from tf_maskformer.evaluation import instance_ap
-  from tf_maskformer.modeling.conversion import restore
-  from tf_maskformer.modeling.factory import build_model
+  from tf_maskformer.serving import loading
+  from tf_maskformer.serving.collection import Collection
   from tf_maskformer.serving.predictor import Predictor
 
-  experiment = registry.get(args.experiment)
-  for text in args.params_override:
-    overrides.apply(experiment, text)
-  model = build_model(experiment.task.model)
-  print(restore.restore(model, args.checkpoint))
-  data_set = catalog.get(experiment.task.data_set)
-  predictor, classes = Predictor(model, experiment.task, data_set), data_set.classes
+  loaded = loading.open_checkpoint(
+      args.checkpoint, args.experiment, args.params_override, args.config_file,
+      environ=os.environ if args.experiment else None)
+  print(loaded.report)
+  predictor = Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
   output.mkdir(parents=True, exist_ok=True)
-
-  def save(array, name):
-    Image.fromarray(array).save(output / f'.part-{name}')
-    (output / f'.part-{name}').replace(output / name)
-
-  evaluation = experiment.task.evaluation
-  semantic_only = not (evaluation.panoptic or evaluation.instance)
-
-  def encoded(id_map):
-    if semantic_only:
-      return (id_map - 1).astype(np.uint8 if len(classes) <= 256 else np.uint16)
-    return np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], -1).astype(np.uint8)
-
-  def described(segment, id_map):
-    value = segment['category_id'] if semantic_only else segment['id']  # of its pixels in the PNG
-    row = {'id': value, 'category_id': classes[segment['category_id']].id}
-    mask = segment.get('mask', id_map == segment['id'])
-    row['area'] = int(mask.sum())
-    if 'score' in segment:
-      row['score'] = round(segment['score'], 4)
-    if 'mask' in segment:
-      runs = instance_ap.encode(mask)
-      row['segmentation'] = {**runs, 'counts': runs['counts'].decode()}
-    return row
-
-  rows, refused = [], []
-  for path in tqdm(paths, unit='images'):
-    try:
-      opened = Image.open(path)
-      image = np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))
-    except OSError as e:  # Pillow's error for what it cannot decode
-      refused.append(f'{path}: {e}')
-      continue
-    if images.is_deep(opened):
-      refused.append(f'{path} {images.TOO_DEEP}')
-      continue
-    id_map, segments = predictor.predict(image)
-    save(encoded(id_map), f'{path.stem}.png')
-    save(drawing.draw_panoptic(image, id_map, segments, classes), f'{path.stem}_overlay.png')
-    rows.append({'image_id': path.stem, 'file_name': f'{path.stem}.png',
-                 'segments_info': [described(s, id_map) for s in segments]})
-  temporary = output / 'predictions.json.part'
-  temporary.write_text(json.dumps({'annotations': rows}))
-  temporary.replace(output / 'predictions.json')
-  print(f'{len(rows)} images in {output}')
-  if refused:
-    raise UserError(f'{len(refused)} images could not be decoded, the others are done; {"; ".join(refused[:5])}')
+  collection = Collection()
+  decoded = _Decoded(images)
+  with tqdm(total=len(images), unit='image') as progress:
+    for result in predictor.predict_stream(decoded, args.batch_size):
+      name = decoded.names[len(collection)]
+      result.save_images(output, name)
+      collection.add(result, name)
+      progress.update(len(collection) + len(decoded.refused) - progress.n)
+  collection.write(output)
+  print(f'{len(collection)} images in {output}')
+  if decoded.refused:
+    raise UserError(
+        f'{len(decoded.refused)} images could not be decoded, the others are done; '
+        f'{"; ".join(decoded.refused[:_NAMED])}')
   return 0
 
 

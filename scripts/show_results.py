@@ -1,6 +1,9 @@
-"""Draws predictions beside the truth and writes a results table, from a run's folder.
+"""Draws predictions next to the truth and writes a table of results, from a run's folder.
 
-    python scripts/show_results.py --experiment maskformer_shapes_panoptic --model_dir runs/maskformer_shapes_panoptic
+    python scripts/show_results.py --model_dir runs/maskformer_shapes_panoptic
+
+writes RUN/images/*.png (image, truth, prediction) and RUN/results.md. The run's folder says which
+model it holds; --experiment takes its place, and then environment variables apply as for train.py.
 """
 
 import json
@@ -11,95 +14,93 @@ from collections.abc import Sequence
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
+from tf_maskformer import files
 from tf_maskformer.errors import UserError
-
-# Metrics of the results table, those that an evaluation has.
-COLUMNS = {'pq_all': 'PQ', 'sq_all': 'SQ', 'rq_all': 'RQ', 'pq_things': 'PQ things', 'pq_stuff': 'PQ stuff',
-           'miou': 'mIoU', 'iiou': 'iIoU', 'category_iou': 'IoU categories',
-           'category_iiou': 'iIoU categories', 'fwiou': 'fwIoU', 'macc': 'mACC', 'pacc': 'pACC',
-           'ap': 'AP', 'ap50': 'AP50'}
+from tf_maskformer.evaluation import report
 
 
 def write_table(folder: pathlib.Path) -> None:
-  """Writes results.md: the last evaluation's groups, and the history."""
+  """Writes results.md: a row per evaluation with the metrics that the last one has.
+
+  Args:
+    folder: of the run.
+
+  Raises:
+    UserError: the run was not evaluated.
+  """
   rows = [json.loads(p.read_text()) for p in sorted((folder / 'evaluations').glob('step_*.json'))]
   if not rows:
     raise UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')
-  known = {key: title for key, title in COLUMNS.items() if key in rows[-1]['metrics']}
-  lines = [f'| step | {" | ".join(known.values())} | images |', '|---|' + '---|' * len(known) + '---|']
+  known = {key: title for key, title in report.columns().items() if key in rows[-1]['metrics']}
+  lines = [
+      f'| step | {" | ".join(known.values())} | images |',
+      '|---|' + '---|' * len(known) + '---|']
   for row in rows:
     numbers = [row['metrics'].get(key, float('nan')) for key in known]
     count = row['images'] if 'images' in row else row['pictures']  # as earlier versions wrote it
-    lines.append(f'| {row["step"]} | ' + ' | '.join(f'{n:.1f}' for n in numbers) + f' | {count} |')
-  temporary = folder / 'results.md.part'
-  temporary.write_text('\n'.join(lines) + '\n')
-  temporary.replace(folder / 'results.md')
+    values = ' | '.join(f'{number:.1f}' for number in numbers)
+    lines.append(f'| {row["step"]} | {values} | {count} |')
+  files.write_text(folder / 'results.md', '\n'.join(lines) + '\n')
   print('\n'.join(lines))
 
 
-def main(argv: Sequence[str]) -> None:
+def draw(predictor, truth, example_id: int, folder: pathlib.Path) -> None:
+  """Draws an image, its truth and its prediction into one PNG, called by the image's id.
+
+  Args:
+    predictor: a `serving.predictor.Predictor`.
+    truth: the `dataloaders.ground_truth.GroundTruth` of the validation records.
+    example_id: of the image.
+    folder: exists.
+  """
+  from PIL import Image
+
+  from tf_maskformer.evaluation import drawing
+
+  image = truth.image(example_id)
+  result = predictor.predict(image)
+  drawn = drawing.compare(
+      image, truth[example_id], (result.id_map, result.shown), predictor.classes)
+  name = ''.join(c if c.isalnum() else '_' for c in truth.source_id(example_id))
+  with files.write_atomically(folder / f'{name}.png') as temporary:
+    Image.fromarray(drawn).save(temporary)
+
+
+def flags() -> cli.Parser:
   parser = cli.Parser(__doc__)
-  parser.add_argument('--experiment', required=True)
-  parser.add_argument('--model_dir', required=True)
-  parser.add_argument('--params_override', action='append', default=[])
+  parser.add_argument('--model_dir', required=True, help='folder of the run')
+  parser.add_argument('--experiment', help="registered name, in place of the run's own settings")
+  parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
+  parser.add_argument('--config_file', action='append', default=[], help='as for train.py')
   parser.add_argument('--images', '--pictures', type=int, default=12, help='how many to draw')
-  args = parser.parse(argv)
+  return parser
+
+
+def main(argv: Sequence[str]) -> None:
+  """Writes the table and draws.
+
+  Raises:
+    UserError: a flag is wrong, or the folder does not hold an evaluated run.
+  """
+  args = flags().parse(argv)
   folder = pathlib.Path(args.model_dir)
   write_table(folder)
 
-  import numpy as np
-  import tensorflow as tf
-  from PIL import Image
-
-  from tf_maskformer.configs import overrides
-  from tf_maskformer.configs.datasets import catalog
-  from tf_maskformer.configs.experiments import registry
   from tf_maskformer.dataloaders import ground_truth
-  from tf_maskformer.dataloaders import reader
-  from tf_maskformer.evaluation import drawing
-  from tf_maskformer.modeling.conversion import restore
-  from tf_maskformer.modeling.factory import build_model
-  from tf_maskformer.modeling.postprocessing import predictions
-  from tf_maskformer.modeling.postprocessing.sizes import Sizes
-  from tf_maskformer.ops import image as image_ops
+  from tf_maskformer.serving import loading
+  from tf_maskformer.serving.predictor import Predictor
 
-  experiment = registry.get(args.experiment)
-  for text in args.params_override:
-    overrides.apply(experiment, text)
-  task = experiment.task
-  model = build_model(task.model)
-  restore.restore(model, str(folder))
-
-
-  @tf.function(autograph=False)
-  def predict(image, size):
-    images = image_ops.pad_to_multiple(image_ops.normalize(image, size), task.model.size_divisibility)
-    outputs = model(images, last_layer_only=True)
-    return {name: logits[-1, 0] for name, logits in outputs.items()}, tf.shape(images)[1:3]
-
-  data_set = catalog.get(task.data_set)
+  loaded = loading.open_checkpoint(
+      args.model_dir, args.experiment, args.params_override, args.config_file,
+      environ=os.environ if args.experiment else None)
+  task = loaded.experiment.task
+  predictor = Predictor(loaded.model, task, loaded.data_set)
   truth = ground_truth.GroundTruth(task.validation_data.input_path, task.data_set)
-  task.validation_data.global_batch_size = 1
-  target = folder / 'images'
-  target.mkdir(exist_ok=True)
-  batches = reader.build(task.validation_data, task.data_set, seed=0).take(args.images)
-  for features, targets in batches.as_numpy_iterator():
-    outputs, padded_size = predict(features['image'], features['image_size'])
-    example_id = int(targets['example_id'][0])
-    sizes = Sizes.of(padded_size.numpy(), features['image_size'][0], targets['original_size'][0])
-    outputs = {name: logits.numpy() for name, logits in outputs.items()}
-    id_map, segments = predictions.answer(
-        outputs, sizes, data_set.thing_classes, task.evaluation)
-    true_map, true_segments = truth[example_id]
-    image = truth.image(example_id)
-    drawn = drawing.side_by_side(
-        [image, drawing.draw_panoptic(image, true_map, true_segments, data_set.classes),
-         drawing.draw_panoptic(image, id_map, segments, data_set.classes)], ['image', 'truth', 'prediction'])
-    name = ''.join(c if c.isalnum() else '_' for c in truth.source_id(example_id))
-    temporary = target / f'.part-{name}.png'
-    Image.fromarray(np.asarray(drawn)).save(temporary)
-    temporary.replace(target / f'{name}.png')
-  print(f'images of truth and prediction: {target}')
+  images = folder / 'images'
+  images.mkdir(exist_ok=True)
+  for example_id in truth.example_ids[:args.images]:
+    draw(predictor, truth, example_id, images)
+  print(f'images of truth and prediction: {images}')
   print(f'results table: {folder / "results.md"}')
 
 

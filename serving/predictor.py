@@ -1,57 +1,166 @@
-"""From images of any size to panoptic or semantic maps at their own size."""
+"""From images of any size to segments and maps at their own size."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
+from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing.instance import instances
+from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.semantic import as_segments
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.ops import image as image_ops
+from tf_maskformer.serving import inputs
+from tf_maskformer.serving.inputs import ImageLike
+from tf_maskformer.serving.result import Result
+
+_BATCH_ON_GPU = 4  # a CPU's cores are all used by one image
 
 
 class Predictor:
-  """Resizes as in validation, runs the model, and gives every pixel to a segment or class."""
+  """A model that predicts images: resized as in validation, results at the images' own size.
+
+  Attributes:
+    data_set: name and classes.
+    task: what is predicted: 'panoptic', 'instance' or 'semantic', the first of these that the
+      experiment evaluates.
+    short_edge: pixels that the shorter side of an image is resized to; 0: images keep their size.
+    long_edge_limit: pixels that the longer side does not exceed then; 0: no limit.
+  """
 
   def __init__(self, model: tf_keras.Model, task: Segmentation, data_set: DataSet):
     """Makes the predictor.
 
     Args:
       model: with its weights.
-      task: sizes of validation_data and thresholds are read from it.
+      task: sizes of validation_data, what is evaluated, and thresholds are read from it.
       data_set: the classes.
     """
-    self._model, self._task = model, task
-    self._things = data_set.thing_classes
-    self._run = tf.function(self._logits, autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+    augmentation = task.validation_data.parser.augmentation
+    self.data_set = data_set
+    self.task = _kind(task)
+    self.short_edge: int = augmentation.short_edges[0] if augmentation.short_edges else 0
+    self.long_edge_limit: int = augmentation.long_edge_limit if self.short_edge else 0
+    self._model = model
+    self._evaluation = task.evaluation
+    self._size_divisibility = task.model.size_divisibility
+    self._run = tf.function(
+        self._logits, autograph=False,
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
 
-  def _logits(self, image):
-    """The last layer's logits of one resized image, and the size that the model saw."""
-    size = tf.shape(image)[None, :2]
-    images = image_ops.normalize(image[None], size)
-    images = image_ops.pad_to_multiple(images, self._task.model.size_divisibility)
-    outputs = self._model(images, last_layer_only=True)
-    return {name: logits[-1, 0] for name, logits in outputs.items()}, tf.shape(images)[1:3]
+  @property
+  def classes(self) -> Sequence[Class]:
+    """The classes by contiguous number: id in the data set, name, whether a thing, color."""
+    return self.data_set.classes
 
-  def predict(self, image: np.ndarray) -> tuple[np.ndarray, list[dict]]:
-    """Predicts one image.
+  def predict(self, images: ImageLike | Sequence[ImageLike],
+              batch_size: int | None = None) -> Result | list[Result]:
+    """Predicts an image, or several.
 
     Args:
-      image: uint8 [height, width, 3], RGB.
+      images: a path, a PIL image or a uint8 array, see `inputs.as_rgb`; or a list or tuple of
+        these.
+      batch_size: see `predict_stream`.
 
     Returns:
-      id_map int32 [height, width] and its segments, see `postprocessing.panoptic`; of a semantic task one segment
-      for each class in the image, with id = class + 1.
+      A result; of a list or tuple a list of results in the same order.
+
+    Raises:
+      UserError: see `inputs.as_rgb`; or the batch size is below 1.
     """
-    settings = self._task.validation_data.parser.augmentation
+    if isinstance(images, (list, tuple)):
+      return list(self.predict_stream(images, batch_size))
+    result, = self.predict_stream([images])
+    return result
+
+  def predict_stream(self, images: Iterable[ImageLike],
+                     batch_size: int | None = None) -> Iterator[Result]:
+    """Predicts any number of images, one result after the other; memory holds one batch of them.
+
+    Args:
+      images: see `inputs.as_rgb`; taken a batch at a time.
+      batch_size: images that are read at a time; those among them that have the same size after
+        resizing pass through the model together, which changes results by float rounding only.
+        None: 4 where TensorFlow has a GPU, else 1.
+
+    Yields:
+      Results in the order of the images.
+
+    Raises:
+      UserError: see `inputs.as_rgb`; or the batch size is below 1.
+    """
+    if batch_size is None:
+      batch_size = _BATCH_ON_GPU if tf.config.list_physical_devices('GPU') else 1
+    if batch_size < 1:
+      raise UserError(f'a batch size of {batch_size} is below 1; give 1 or more')
+    remaining = iter(images)
+    while batch := list(itertools.islice(remaining, batch_size)):
+      names = [inputs.name_of(image) for image in batch]
+      yield from self._predict_batch(names, [inputs.as_rgb(image) for image in batch])
+
+  def _predict_batch(self, names: list[str], images: list[np.ndarray]) -> Iterator[Result]:
+    """Yields the results of images of any sizes; those of equal resized size run together."""
+    resized = [self._resize(image) for image in images]
+    of_size: dict[tuple[int, int], list[int]] = {}
+    for number, image in enumerate(resized):
+      of_size.setdefault(tuple(image.shape[:2]), []).append(number)
+    outputs: dict[int, tuple[dict[str, np.ndarray], Sizes]] = {}
+    for size, numbers in of_size.items():
+      logits, padded_size = self._run(tf.stack([resized[number] for number in numbers]))
+      arrays = {name: value.numpy() for name, value in logits.items()}
+      for place, number in enumerate(numbers):
+        sizes = Sizes.of(padded_size.numpy(), size, images[number].shape[:2])
+        outputs[number] = {name: value[place] for name, value in arrays.items()}, sizes
+    for number, (name, image) in enumerate(zip(names, images)):
+      output, sizes = outputs.pop(number)
+      yield self._result(name, image, output, sizes)
+
+  def _resize(self, image: np.ndarray) -> tf.Tensor:
+    """Resizes uint8 [height, width, 3] as validation does."""
     resized = tf.constant(image)
-    if settings.short_edges:
-      size = augment.shortest_edge_size(
-          tf.constant(image.shape[:2]), tf.constant(settings.short_edges[0]), settings.long_edge_limit)
-      resized, _ = augment.resize((resized, resized[..., :1]), size)
-    outputs, padded_size = self._run(resized)
-    sizes = Sizes.of(padded_size.numpy(), resized.shape[:2], image.shape[:2])
-    outputs = {name: logits.numpy() for name, logits in outputs.items()}
-    return predictions.answer(outputs, sizes, self._things, self._task.evaluation)
+    if not self.short_edge:
+      return resized
+    size = augment.shortest_edge_size(
+        tf.constant(image.shape[:2]), tf.constant(self.short_edge), self.long_edge_limit)
+    return augment.resize_image(resized, size)
+
+  def _logits(self, images):
+    """The last layer's logits of resized images of one size, and the size that the model sees."""
+    count = tf.shape(images)[0]
+    size = tf.tile(tf.shape(images)[None, 1:3], [count, 1])
+    padded = image_ops.normalize(images, size)
+    padded = image_ops.pad_to_multiple(padded, self._size_divisibility)
+    outputs = self._model(padded, last_layer_only=True)
+    return {name: logits[-1] for name, logits in outputs.items()}, tf.shape(padded)[1:3]
+
+  def _result(self, name: str, image: np.ndarray, output: Mapping[str, np.ndarray],
+              sizes: Sizes) -> Result:
+    evaluation = self._evaluation
+    found: list[dict] = []
+    if self.task == 'panoptic':
+      id_map, segments = panoptic(
+          output['class_logits'], output['mask_logits'], sizes, self.data_set.thing_classes,
+          evaluation.object_mask_threshold, evaluation.overlap_threshold,
+          evaluation.confident_pixels_only)
+    elif self.task == 'instance':
+      found = instances(
+          output['class_logits'], output['mask_logits'], sizes, evaluation.instances_per_image)
+      id_map, segments = predictions.drawable(found, sizes.original)
+    else:
+      id_map, segments = as_segments(predictions.labels_of(output, sizes, resize_first=False))
+    return Result(name, image, id_map, segments, self.data_set, self.task, found)
+
+
+def _kind(task: Segmentation) -> str:
+  """Returns what a task predicts."""
+  if task.evaluation.panoptic:
+    return 'panoptic'
+  return 'instance' if task.evaluation.instance else 'semantic'

@@ -9,6 +9,12 @@ class UserError(Exception):
   """A mistake that the user can fix; the programs print it as `error: …` and exit with code 2."""
 
 
+def require(holds: bool, message: str) -> None:
+  """Raises UserError with that message unless the condition holds."""
+  if not holds:
+    raise UserError(message)
+
+
 def nearest(name: str, known: Iterable[str]) -> list[str]:
   """Returns up to three of the `known` names that look most like `name`, best first."""
   return difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)

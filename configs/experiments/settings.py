@@ -14,6 +14,7 @@ import yaml
 
 from tf_maskformer import files
 from tf_maskformer.configs import environment
+from tf_maskformer.configs import override_files
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.datasets import catalog
@@ -30,7 +31,7 @@ CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is 
 def settle(
     experiment: Experiment, config_files: Sequence[str] = (), changes: Sequence[str] = (),
     environ: Mapping[str, str] | None = None, tpu: str = '') -> None:
-  """Changes an experiment in place by everything that a user may set, and validates it.
+  """Changes an experiment in place by everything that a user may set; completes and validates it.
 
   Args:
     experiment: as registered, or as a run's folder has it.
@@ -50,6 +51,7 @@ def settle(
     overrides.apply_file(experiment, path)
   for text in changes:
     overrides.apply(experiment, text)
+  experiment.task.resolve()
   rules.validate(experiment)
 
 
@@ -67,7 +69,7 @@ def of_run(folder: str) -> tuple[str, Experiment]:
     UserError: the file is missing or damaged, or its experiment or a value is unknown.
   """
   path = os.path.join(folder, PARAMS)
-  values = dict(overrides.read_file(path))
+  values = dict(override_files.read(path))
   name = values.pop('experiment', None)
   if not isinstance(name, str):
     raise UserError(f'{path} does not name its experiment; give --experiment')

@@ -1,26 +1,38 @@
 """The embedded data set: drawn images with things and stuff, in COCO's panoptic layout.
 
-Every image has a background of sky over ground (grass, sand, or both), textured, with a wavy horizon, and a few
-overlapping things (disc, square, triangle, star). As in life a class has its usual color, but not always: one thing
-in ten has any, and only its shape tells what it is.
+Every image has a background of sky over ground (grass, sand, or both), textured, with a wavy
+horizon, and a few overlapping things (disc, square, triangle, star). As in life a class has its
+usual color, but not always: one thing in ten has a random one, and only its shape tells what it is.
 Some images hold a crowd segment (a cluster of small things) or a void region, as COCO's do.
 """
 
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
+from tf_maskformer import files
 from tf_maskformer.configs.datasets import catalog
 
 SUPERSAMPLING = 4
 DISC, SQUARE, TRIANGLE, STAR, SKY, GRASS, SAND = range(7)
 MOST_TURNED = np.pi / 9  # radians
-ODD_COLORED = 0.1  # share of things with any color
-USUAL_COLOR = {DISC: (200, 55, 50), SQUARE: (130, 60, 180), TRIANGLE: (240, 135, 30), STAR: (250, 240, 120)}
+ODD_COLORED = 0.1  # share of things with a random color
+USUAL_COLOR = {
+    DISC: (200, 55, 50), SQUARE: (130, 60, 180), TRIANGLE: (240, 135, 30), STAR: (250, 240, 120)}
+# Shares of images.
+WIDE = 0.7
+CROWDED = 0.08
+WITH_VOID = 0.15
+TWO_GROUNDS = 0.5
+# What remains of a covered thing must still be visible: this share of the longest side, squared.
+SMALLEST = 0.03
+_FIRST_VALIDATION_ID = 10**6
+_NUM_COLORS = 256**3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +52,20 @@ class Region:
   mask: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class _Layer:
+  """What is painted over the background, from the back to the front.
+
+  Attributes:
+    class_id: None: void.
+    is_crowd: whether a crowd.
+    cover: share of each pixel that it covers, float [height, width].
+  """
+  class_id: int | None
+  is_crowd: bool
+  cover: np.ndarray
+
+
 def _noise(rng: np.random.Generator, size: tuple[int, int], cells: int) -> np.ndarray:
   """Smooth noise in [0, 1], [height, width]."""
   coarse = Image.fromarray(rng.random([cells, cells]).astype(np.float32))
@@ -47,24 +73,30 @@ def _noise(rng: np.random.Generator, size: tuple[int, int], cells: int) -> np.nd
 
 
 def _texture(rng: np.random.Generator, kind: int, size: tuple[int, int]) -> np.ndarray:
-  """A stuff class' look, float [height, width, 3] in 0..255."""
+  """The look of a stuff class, float [height, width, 3] in 0 .. 255."""
   height, width = size
-  cloud, grain = _noise(rng, size, 4)[..., None], rng.normal(size=[height, width, 1])
+  cloud = _noise(rng, size, 4)[..., None]
+  grain = rng.normal(size=[height, width, 1])
   if kind == SKY:
     base = np.array([110, 170, 235]) + rng.normal(0, 12, 3)
     return base + 90 * np.maximum(cloud - 0.5, 0) + 2 * grain
   if kind == GRASS:
     blades = np.repeat(rng.normal(size=[height, width // 2 + 1, 1]), 2, axis=1)[:, :width]
-    return np.array([75, 145, 60]) + rng.normal(0, 10, 3) + 40 * (cloud - 0.5) + 14 * blades
-  return np.array([215, 190, 135]) + rng.normal(0, 10, 3) + 30 * (cloud - 0.5) + 9 * grain
+    base = np.array([75, 145, 60]) + rng.normal(0, 10, 3)
+    return base + 40 * (cloud - 0.5) + 14 * blades
+  base = np.array([215, 190, 135]) + rng.normal(0, 10, 3)
+  return base + 30 * (cloud - 0.5) + 9 * grain
 
 
 def _outline(rng: np.random.Generator, kind: int, center: tuple[float, float], radius: float
              ) -> list[tuple[float, float]]:
   """Corners of a thing as (x, y), nearly upright."""
   count, inner, upright = {
-      DISC: (40, 1.0, 0.0), SQUARE: (4, 1.0, np.pi / 4), TRIANGLE: (3, 1.0, -np.pi / 2),
-      STAR: (10, 0.42, -np.pi / 2)}[kind]
+      DISC: (40, 1.0, 0.0),
+      SQUARE: (4, 1.0, np.pi / 4),
+      TRIANGLE: (3, 1.0, -np.pi / 2),
+      STAR: (10, 0.42, -np.pi / 2),
+  }[kind]
   turn = upright + rng.uniform(-MOST_TURNED, MOST_TURNED)
   radii = [radius * (inner if i % 2 and kind == STAR else 1.0) for i in range(count)]
   angles = turn + 2 * np.pi * np.arange(count) / count
@@ -73,23 +105,30 @@ def _outline(rng: np.random.Generator, kind: int, center: tuple[float, float], r
 
 def _cover(size: tuple[int, int], outline: list[tuple[float, float]]) -> np.ndarray:
   """Share of each pixel inside an outline, float [height, width]."""
-  big = Image.new('L', (size[1] * SUPERSAMPLING, size[0] * SUPERSAMPLING))
-  ImageDraw.Draw(big).polygon([(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in outline], fill=255)
-  return np.asarray(big.resize((size[1], size[0]), Image.Resampling.BOX)) / 255.0
+  height, width = size
+  big = Image.new('L', (width * SUPERSAMPLING, height * SUPERSAMPLING))
+  corners = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in outline]
+  ImageDraw.Draw(big).polygon(corners, fill=255)
+  return np.asarray(big.resize((width, height), Image.Resampling.BOX)) / 255.0
+
+
+def _wave(rng: np.random.Generator, size: tuple[int, int], level: float) -> np.ndarray:
+  """The row of a wavy border in each column, float [width]; `level` is a share of the height."""
+  height, width = size
+  x = np.arange(width) / width
+  return height * (level + 0.05 * np.sin(2 * np.pi * (x * rng.uniform(0.5, 2) + rng.random())))
 
 
 def _ground(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, list[Region]]:
   """Sky above one or two kinds of ground, with wavy borders."""
   height, width = size
-  x = np.arange(width) / width
-  wave = lambda level: height * (level + 0.05 * np.sin(2 * np.pi * (x * rng.uniform(0.5, 2) + rng.random())))
   rows = np.arange(height)[:, None]
-  below_horizon = rows >= wave(rng.uniform(0.3, 0.6))[None]
-  near = rows >= wave(rng.uniform(0.7, 0.85))[None]
-  first, second = rng.permutation([GRASS, SAND])
-  masks = {SKY: ~below_horizon, int(first): below_horizon}
-  if rng.random() < 0.5:
-    masks = {SKY: ~below_horizon, int(first): below_horizon & ~near, int(second): below_horizon & near}
+  below_horizon = rows >= _wave(rng, size, rng.uniform(0.3, 0.6))[None]
+  near = rows >= _wave(rng, size, rng.uniform(0.7, 0.85))[None]
+  first, second = rng.permutation([GRASS, SAND]).tolist()
+  masks = {SKY: ~below_horizon, first: below_horizon}
+  if rng.random() < TWO_GROUNDS:
+    masks = {SKY: ~below_horizon, first: below_horizon & ~near, second: below_horizon & near}
   image = np.zeros([height, width, 3])
   regions = []
   for kind, mask in masks.items():
@@ -98,16 +137,80 @@ def _ground(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray
   return image, regions
 
 
-def _paint(rng, image, cover, kind):
+def _blend(image: np.ndarray, over: np.ndarray, cover: np.ndarray) -> np.ndarray:
+  """Puts one image over another, [height, width, 3], where `cover` [height, width] says so."""
+  return image * (1 - cover[..., None]) + over * cover[..., None]
+
+
+def _paint(rng: np.random.Generator, image: np.ndarray, cover: np.ndarray, kind: int
+           ) -> np.ndarray:
   """Paints a thing over the image, shaded across."""
   if rng.random() < ODD_COLORED:
     color = rng.uniform(0, 255, 3)
   else:
     color = np.array(USUAL_COLOR[kind]) + rng.normal(0, 20, 3)
   height, width = cover.shape
-  shade = 1 + 0.25 * (np.arange(width)[None] / width - 0.5) + 0.25 * (np.arange(height)[:, None] / height - 0.5)
+  x = np.arange(width)[None] / width
+  y = np.arange(height)[:, None] / height
+  shade = 1 + 0.25 * (x - 0.5) + 0.25 * (y - 0.5)
   painted = (color * shade[..., None]).clip(0, 255) + rng.normal(0, 4, [height, width, 1])
-  return image * (1 - cover[..., None]) + painted * cover[..., None]
+  return _blend(image, painted, cover)
+
+
+class _Canvas:
+  """An image while things are painted over its background.
+
+  Attributes:
+    image: float [height, width, 3] in 0 .. 255.
+    layers: what was painted.
+  """
+
+  def __init__(self, rng: np.random.Generator, background: np.ndarray, longest: int):
+    self._rng = rng
+    self._longest = longest
+    self._size = background.shape[:2]
+    self.image = background
+    self.layers: list[_Layer] = []
+
+  def _position(self, radius: float) -> tuple[float, float]:
+    """Returns a random center (x, y) of something of this radius."""
+    height, width = self._size
+    x = self._rng.uniform(0.6 * radius, width - 0.6 * radius)
+    y = self._rng.uniform(0.6 * radius, height - 0.6 * radius)
+    return x, y
+
+  def _cover(self, kind: int, center: tuple[float, float], radius: float) -> np.ndarray:
+    return _cover(self._size, _outline(self._rng, kind, center, radius))
+
+  def add_crowd(self) -> None:
+    """Paints six small things of one kind in a cluster."""
+    kind = int(self._rng.integers(4))
+    x, y = self._position(0.2 * self._longest)
+    radius = 0.06 * self._longest
+    step = 1.6 * radius
+    spots = []
+    for dx in (-1, 0, 1):
+      for dy in (-0.5, 0.5):
+        spots.append(self._cover(kind, (x + dx * step, y + dy * step), radius))
+    for spot in spots:
+      self.image = _paint(self._rng, self.image, spot, kind)
+    self.layers.append(_Layer(kind, True, np.max(spots, axis=0)))
+
+  def add_thing(self) -> None:
+    """Paints one thing."""
+    kind = int(self._rng.integers(4))
+    radius = self._longest * self._rng.uniform(0.16, 0.28)
+    cover = self._cover(kind, self._position(radius), radius)
+    self.image = _paint(self._rng, self.image, cover, kind)
+    self.layers.append(_Layer(kind, False, cover))
+
+  def add_void(self) -> None:
+    """Paints a disc of static."""
+    radius = 0.12 * self._longest
+    cover = self._cover(DISC, self._position(radius), radius)
+    static = 0.5 * self.image + 0.5 * self._rng.uniform(0, 255, [*self._size, 1])
+    self.image = _blend(self.image, static, cover)
+    self.layers.append(_Layer(None, False, cover))
 
 
 def draw(rng: np.random.Generator, size: int) -> tuple[np.ndarray, list[Region]]:
@@ -118,104 +221,137 @@ def draw(rng: np.random.Generator, size: int) -> tuple[np.ndarray, list[Region]]
     size: longest side in pixels; the other is 3/4 of it or more.
 
   Returns:
-    uint8 [height, width, 3] and the segments, each with a mask bool [height, width]; masks do not overlap, pixels
-    in none are void.
+    uint8 [height, width, 3] and the segments, each with a mask bool [height, width]; masks do not
+    overlap, pixels in none are void.
   """
   short = int(size * rng.uniform(0.75, 1.0))
-  height, width = (short, size) if rng.random() < 0.7 else (size, short)
-  image, regions = _ground(rng, (height, width))
-  def place(radius):
-    return rng.uniform(0.6 * radius, width - 0.6 * radius), rng.uniform(0.6 * radius, height - 0.6 * radius)
-  layers = []  # (class or None for void, is crowd, cover)
-  if rng.random() < 0.08:
-    kind, (cx, cy), radius = int(rng.integers(4)), place(0.2 * size), 0.06 * size
-    spots = [_cover((height, width), _outline(rng, kind, (cx + dx * radius * 1.6, cy + dy * radius * 1.6), radius))
-             for dx in (-1, 0, 1) for dy in (-0.5, 0.5)]
-    for spot in spots:
-      image = _paint(rng, image, spot, kind)
-    layers.append((kind, True, np.max(spots, axis=0)))
+  is_wide = rng.random() < WIDE
+  height, width = (short, size) if is_wide else (size, short)
+  background, regions = _ground(rng, (height, width))
+  canvas = _Canvas(rng, background, size)
+  if rng.random() < CROWDED:
+    canvas.add_crowd()
   for _ in range(rng.integers(2, 4)):
-    kind, radius = int(rng.integers(4)), size * rng.uniform(0.16, 0.28)
-    cover = _cover((height, width), _outline(rng, kind, place(radius), radius))
-    image = _paint(rng, image, cover, kind)
-    layers.append((kind, False, cover))
-  if rng.random() < 0.15:
-    radius = 0.12 * size
-    cover = _cover((height, width), _outline(rng, DISC, place(radius), radius))
-    static = 0.5 * image + 0.5 * rng.uniform(0, 255, [height, width, 1])
-    image = image * (1 - cover[..., None]) + static * cover[..., None]
-    layers.append((None, False, cover))
-  masks = [r.mask for r in regions]
-  kinds = [(r.class_id, r.is_crowd) for r in regions]
-  for kind, is_crowd, cover in layers:
-    above = cover >= 0.5
-    masks = [m & ~above for m in masks] + [above]
-    kinds.append((kind, is_crowd))
-  smallest = (0.03 * size)**2  # what is left of a covered thing must still be something to see
-  segments = [Region(kind, crowd, mask) for (kind, crowd), mask in zip(kinds, masks)
-              if kind is not None and mask.sum() >= smallest]
-  return image.clip(0, 255).astype(np.uint8), segments
+    canvas.add_thing()
+  if rng.random() < WITH_VOID:
+    canvas.add_void()
+  smallest = (SMALLEST * size)**2
+  visible = [r for r in _visible(regions, canvas.layers) if r.mask.sum() >= smallest]
+  return canvas.image.clip(0, 255).astype(np.uint8), visible
 
 
-def _save_whole(path: pathlib.Path, save) -> None:
-  """Calls save(temporary path), then renames: the file is there whole or not at all."""
-  temporary = path.with_name('.part-' + path.name)
-  save(temporary)
-  temporary.replace(path)
+def _visible(background: list[Region], layers: list[_Layer]) -> list[Region]:
+  """Returns what is visible of each region and layer that has a class."""
+  regions = list(background)
+  for layer in layers:
+    above = layer.cover >= 0.5
+    regions = [dataclasses.replace(r, mask=r.mask & ~above) for r in regions]
+    if layer.class_id is not None:
+      regions.append(Region(layer.class_id, layer.is_crowd, above))
+  return regions
 
 
-def _write_split(root: pathlib.Path, split: str, count: int, first_id: int, options: Options) -> None:
-  """Writes the images, the PNGs and, last, the JSON of one split."""
+def _save(image: np.ndarray, path: pathlib.Path, **options) -> None:
+  """Writes an image file, complete or not at all."""
+  with files.write_atomically(path) as temporary:
+    Image.fromarray(image).save(temporary, **options)
+
+
+def _segment_info(region: Region, segment_id: int, category_id: int) -> dict[str, Any]:
+  """Returns a row of 'segments_info'."""
+  rows = np.flatnonzero(region.mask.any(1))
+  columns = np.flatnonzero(region.mask.any(0))
+  top = int(rows[0])
+  left = int(columns[0])
+  return {
+      'id': segment_id,
+      'category_id': category_id,
+      'iscrowd': int(region.is_crowd),
+      'area': int(region.mask.sum()),
+      'bbox': [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
+  }
+
+
+def _colors_of_ids(id_map: np.ndarray) -> np.ndarray:
+  """Returns ids as COCO's panoptic PNGs hold them: red + 256 * green + 65536 * blue."""
+  channels = [id_map % 256, id_map // 256 % 256, id_map // 65536]
+  return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def _write_image(root: pathlib.Path, split: str, image_id: int, options: Options
+                 ) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Writes an image and its PNG of ids; returns its rows of 'images' and 'annotations'."""
   classes = catalog.get('shapes_panoptic').classes
-  folder_of_images, pngs = root / split, root / 'annotations' / f'panoptic_{split}'
-  for folder in (folder_of_images, pngs):
+  rng = np.random.default_rng([options.seed, image_id])
+  image, regions = draw(rng, options.size)
+  segment_ids = (rng.choice(_NUM_COLORS - 1, len(regions), replace=False) + 1).tolist()
+  height, width = image.shape[:2]
+  id_map = np.zeros([height, width], np.int64)
+  segments = []
+  for region, segment_id in zip(regions, segment_ids):
+    id_map[region.mask] = segment_id
+    segments.append(_segment_info(region, segment_id, classes[region.class_id].id))
+  name = f'{image_id:012d}'
+  _save(image, root / split / f'{name}.jpg', quality=92)
+  _save(_colors_of_ids(id_map), root / 'annotations' / f'panoptic_{split}' / f'{name}.png')
+  return (
+      {'id': image_id, 'file_name': f'{name}.jpg', 'height': height, 'width': width},
+      {'image_id': image_id, 'file_name': f'{name}.png', 'segments_info': segments})
+
+
+def _write_split(root: pathlib.Path, split: str, image_ids: range, options: Options) -> None:
+  """Writes the images, the PNGs and, last, the JSON of one split."""
+  for folder in (root / split, root / 'annotations' / f'panoptic_{split}'):
     folder.mkdir(parents=True, exist_ok=True)
-  images, annotations = [], []
-  for image_id in range(first_id, first_id + count):
-    rng = np.random.default_rng([options.seed, image_id])
-    image, regions = draw(rng, options.size)
-    ids = rng.choice(256**3 - 1, len(regions), replace=False) + 1
-    id_map = np.zeros(image.shape[:2], np.int64)
-    segments = []
-    for region, segment_id in zip(regions, ids):
-      id_map[region.mask] = segment_id
-      rows, columns = np.flatnonzero(region.mask.any(1)), np.flatnonzero(region.mask.any(0))
-      segments.append({
-          'id': int(segment_id), 'category_id': classes[region.class_id].id, 'iscrowd': int(region.is_crowd),
-          'area': int(region.mask.sum()),
-          'bbox': [int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)]})
-    name = f'{image_id:012d}'
-    rgb = np.stack([id_map % 256, id_map // 256 % 256, id_map // 65536], axis=-1).astype(np.uint8)
-    _save_whole(folder_of_images / f'{name}.jpg',
-                lambda p, image=image: Image.fromarray(image).save(p, 'JPEG', quality=92))
-    _save_whole(pngs / f'{name}.png', lambda p, rgb=rgb: Image.fromarray(rgb).save(p, 'PNG'))
-    height, width = image.shape[:2]
-    images.append({'id': image_id, 'file_name': f'{name}.jpg', 'height': height, 'width': width})
-    annotations.append({'image_id': image_id, 'file_name': f'{name}.png', 'segments_info': segments})
+  images = []
+  annotations = []
+  for image_id in image_ids:
+    image, annotation = _write_image(root, split, image_id, options)
+    images.append(image)
+    annotations.append(annotation)
+  categories = [
+      {
+          'id': c.id,
+          'name': c.name,
+          'supercategory': 'shape' if c.isthing else 'ground',
+          'isthing': int(c.isthing),
+          'color': list(c.color),
+      }
+      for c in catalog.get('shapes_panoptic').classes]
   content = {
       'info': {'description': 'drawn shapes', 'options': dataclasses.asdict(options)},
-      'images': images, 'annotations': annotations,
-      'categories': [{'id': c.id, 'name': c.name, 'supercategory': 'shape' if c.isthing else 'ground',
-                      'isthing': int(c.isthing), 'color': list(c.color)} for c in classes]}
-  _save_whole(root / 'annotations' / f'panoptic_{split}.json', lambda p: p.write_text(json.dumps(content)))
+      'images': images,
+      'annotations': annotations,
+      'categories': categories,
+  }
+  files.write_json(root / 'annotations' / f'panoptic_{split}.json', content, indent=None)
 
 
 def write(root: str, options: Options = Options()) -> bool:
   """Writes the data set below `root` in COCO's layout (train2017, val2017, annotations).
 
   Args:
-    root: the folder.
+    root: the folder, local.
     options: what to draw.
 
   Returns:
-    Whether anything was drawn; False where the same data set is there already.
+    Whether anything was drawn; False where the same data set exists already.
   """
   folder = pathlib.Path(root)
-  drawn = False
-  for split, count, first_id in (('train2017', options.train, 1), ('val2017', options.validation, 10**6)):
-    target = folder / 'annotations' / f'panoptic_{split}.json'
-    if target.exists() and json.loads(target.read_text())['info'].get('options') == dataclasses.asdict(options):
-      continue
-    _write_split(folder, split, count, first_id, options)
-    drawn = True
-  return drawn
+  splits = {
+      'train2017': range(1, options.train + 1),
+      'val2017': range(_FIRST_VALIDATION_ID, _FIRST_VALIDATION_ID + options.validation),
+  }
+  was_drawn = False
+  for split, image_ids in splits.items():
+    if not _exists(folder / 'annotations' / f'panoptic_{split}.json', options):
+      _write_split(folder, split, image_ids, options)
+      was_drawn = True
+  return was_drawn
+
+
+def _exists(path: pathlib.Path, options: Options) -> bool:
+  """Whether a split with these options is complete."""
+  if not path.exists():
+    return False
+  return json.loads(path.read_text())['info'].get('options') == dataclasses.asdict(options)

@@ -79,12 +79,17 @@ def test_what_is_possible_is_not_refused(text):
 
 
 @pytest.mark.parametrize('text, parts', [
-    ('pre_norm=True', ['pre_norm has no effect', 'without a transformer']),
-    ('input_projection=True', ['input_projection has no effect'])])
+    ('transformer_decoder.pre_norm=True', ['pre_norm is False', 'cannot be changed']),
+    ('transformer_decoder.input_projection=True', ['input_projection is False']),
+    ('transformer_decoder.width=3', ['transformer_decoder.width does not exist']),
+    ('num_queries=50', ['num_queries is 100', 'cannot be changed']),
+    ('deep_supervision=True', ['deep_supervision is False', 'cannot be changed']),
+    ('which_predictor=maskformer', ["which_predictor is 'per_pixel'", 'cannot be changed']),
+    ('num_classes=133', ['num_classes is 133', '150'])])
 def test_contradictions_of_per_pixel(text, parts):
   experiment = published.build('per_pixel_ade20k_semantic')
-  overrides.apply(experiment, f'task.model.transformer_decoder.{text}')
   with pytest.raises(UserError) as error:
+    overrides.apply(experiment, f'task.model.{text}')
     rules.validate(experiment)
   for part in parts:
     assert part in str(error.value)

@@ -5,20 +5,22 @@ import pytest
 import tensorflow as tf
 
 from tf_maskformer.configs.data import Augmentation
-from tf_maskformer.configs.data import Parser
+from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import schema
 
 
-@pytest.mark.parametrize('old, new', [(512, 256), (427, 640), (100, 49), (49, 100), (333, 512), (7, 7)])
+@pytest.mark.parametrize(
+    'old, new', [(512, 256), (427, 640), (100, 49), (49, 100), (333, 512), (7, 7)])
 def test_legacy_nearest_is_pytorchs_index(old, new):
   maps = tf.reshape(tf.range(old * 3), [old, 3, 1])
   image = tf.zeros([old, 3, 3], tf.uint8)
-  _, found = augment.resize((image, maps), tf.constant([new, 3]), legacy_nearest=True)
+  sample = augment.unmoved(image, maps)
+  found = augment.resize(sample, tf.constant([new, 3]), legacy_nearest=True).id_maps
   index = np.minimum(np.floor(np.arange(new) * (old / new)).astype(int), old - 1)
   np.testing.assert_array_equal(found[:, 0, 0], 3 * index)
-  _, half_pixel = augment.resize((image, maps), tf.constant([new, 3]))
+  half_pixel = augment.resize(sample, tf.constant([new, 3])).id_maps
   center = np.floor((np.arange(new) + 0.5) * old / new).astype(int)
   assert np.abs(half_pixel[:, 0, 0].numpy() // 3 - center).max() <= 1
   if (old, new) == (512, 256):  # every label moves by one
@@ -27,8 +29,10 @@ def test_legacy_nearest_is_pytorchs_index(old, new):
 
 def test_the_crop_road_flips_last():
   maps = tf.constant([[[0], [1], [2], [3]]] * 4)
-  config = Augmentation(short_edges=[2], flip_probability=1.0, crop_to_output=True, legacy_nearest=True)
-  _, found = augment.augment((tf.zeros([4, 4, 3], tf.uint8), maps), config, [2, 2], tf.constant([1, 2]))
+  config = Augmentation(
+      short_edges=[2], flip_probability=1.0, crop_to_output=True, legacy_nearest=True)
+  sample = augment.unmoved(tf.zeros([4, 4, 3], tf.uint8), maps)
+  found = augment.augment(sample, config, [2, 2], tf.constant([1, 2])).id_maps
   np.testing.assert_array_equal(found[0, :, 0], [2, 0])  # [0, 2], mirrored
 
 
@@ -36,9 +40,11 @@ def test_legacy_nearest_against_pytorch():
   torch = pytest.importorskip('torch')
   for old, new in ((427, 640), (640, 427), (333, 921), (480, 359)):
     labels = np.arange(old, dtype=np.float64)
-    wanted = torch.nn.functional.interpolate(torch.tensor(labels)[None, None, :, None], size=(new, 1))[0, 0, :, 0]
-    _, found = augment.resize(
-        (tf.zeros([old, 1, 3], tf.uint8), tf.cast(labels, tf.int32)[:, None, None]), tf.constant([new, 1]), True)
+    column = torch.tensor(labels)[None, None, :, None]
+    wanted = torch.nn.functional.interpolate(column, size=(new, 1))[0, 0, :, 0]
+    sample = augment.unmoved(
+        tf.zeros([old, 1, 3], tf.uint8), tf.cast(labels, tf.int32)[:, None, None])
+    found = augment.resize(sample, tf.constant([new, 1]), True).id_maps
     np.testing.assert_array_equal(found[:, 0, 0], wanted.numpy().astype(int))
 
 
@@ -48,8 +54,9 @@ def parsed(byte):
   id_map = np.ones([20, 30], int)
   record = schema.write(tf.io.encode_png(image).numpy(), 'png', (20, 30), '1', '1.png', [id_map],
                         [schema.Segment(2, False, 0, 600, 1)])
-  config = Parser(
-      output_size=[24, 40], padding_byte=byte, max_segments=4, augmentation=Augmentation(flip_probability=0.0))
+  config = ParserConfig(
+      output_size=[24, 40], padding_byte=byte, max_segments=4,
+      augmentation=Augmentation(flip_probability=0.0))
   features, targets = parser.parse(
       tf.constant(record), tf.constant(True), tf.constant([0, 0]), config, 'shapes_panoptic')
   return image, features, targets
@@ -61,6 +68,7 @@ def test_padding(byte, size):
   padded = features['image'].numpy()
   np.testing.assert_array_equal(padded[:20, :30], image)
   assert (padded[20:] == max(byte, 0)).all() and (padded[:, 30:] == max(byte, 0)).all()
-  # With gray padding the padding is normalized as part of the image; without, it becomes zero after that.
+  # Gray padding is normalized as part of the image; without it, the padding becomes zero later.
   assert tuple(features['image_size'].numpy()) == size
-  assert not targets['id_maps'][0, 20:].numpy().any() and targets['id_maps'][0, :20, :30].numpy().all()
+  assert not targets['id_maps'][0, 20:].numpy().any()
+  assert targets['id_maps'][0, :20, :30].numpy().all()

@@ -1,4 +1,4 @@
-"""Bytes of an image: those of Pillow, whatever the JPEG; what is neither JPEG nor PNG is refused."""
+"""Bytes of an image are those of Pillow; what is neither JPEG nor PNG is refused."""
 
 import io
 
@@ -9,7 +9,8 @@ from PIL import Image
 
 from tests import support
 from tf_maskformer.dataloaders import decoder
-from tf_maskformer.dataloaders.preparation import shards
+from tf_maskformer.dataloaders.images import UnusableImage
+from tf_maskformer.dataloaders.preparation import image_files
 
 
 def drawn(mode='RGB', size=(61, 43)):
@@ -33,8 +34,8 @@ def assert_as_pillow(data):
 
 
 @pytest.mark.parametrize('mode, options', [
-    ('RGB', {}), ('RGB', dict(quality=30)), ('RGB', dict(subsampling=0)), ('RGB', dict(subsampling=1)),
-    ('RGB', dict(progressive=True)), ('L', {})])
+    ('RGB', {}), ('RGB', dict(quality=30)), ('RGB', dict(subsampling=0)),
+    ('RGB', dict(subsampling=1)), ('RGB', dict(progressive=True)), ('L', {})])
 def test_jpeg_as_pillow(mode, options):
   assert_as_pillow(encoded(drawn(mode), 'JPEG', **options))
 
@@ -59,24 +60,24 @@ def test_other_formats_are_refused(kind):
 
 
 @pytest.mark.parametrize('mode, kind, name', [
-    ('CMYK', 'JPEG', 'JPEG CMYK'), ('RGB', 'BMP', 'BMP RGB'), ('P', 'GIF', 'GIF P'), ('RGB', 'WEBP', 'WEBP RGB'),
-    ('P', 'PNG', 'PNG P'), ('RGBA', 'PNG', 'PNG RGBA')])
+    ('CMYK', 'JPEG', 'JPEG CMYK'), ('RGB', 'BMP', 'BMP RGB'), ('P', 'GIF', 'GIF P'),
+    ('RGB', 'WEBP', 'WEBP RGB'), ('P', 'PNG', 'PNG P'), ('RGBA', 'PNG', 'PNG RGBA')])
 def test_preparation_converts_by_name(mode, kind, name, tmp_path):
   path = tmp_path / 'image'
   path.write_bytes(encoded(drawn(mode), kind))
-  _, data, stored, remarks = shards.image(str(path))
-  assert (stored, remarks) == ('png', [f'image ({name}) stored as RGB PNG'])
+  file = image_files.read(str(path))
+  assert (file.format, file.remarks) == ('png', [f'image ({name}) stored as RGB PNG'])
   np.testing.assert_array_equal(
-      decoder.decode_image(tf.constant(data)), np.asarray(Image.open(path).convert('RGB')))
+      decoder.decode_image(tf.constant(file.data)), np.asarray(Image.open(path).convert('RGB')))
 
 
 def test_sixteen_bits(tmp_path):
   gray, path = np.arange(1200, dtype=np.uint16).reshape(30, 40) * 50, tmp_path / 'deep.png'
   Image.fromarray(gray).save(path)
-  with pytest.raises(shards.Refused, match='deep.png has more than 8 bits per pixel in gray'):
-    shards.image(str(path))
+  with pytest.raises(UnusableImage, match='deep.png has more than 8 bits per pixel in gray'):
+    image_files.read(str(path))
   color = tf.io.encode_png(np.stack([gray, gray[::-1], gray], -1)).numpy()
   path.write_bytes(color)
-  _, data, _, remarks = shards.image(str(path))
-  assert remarks == ['image (PNG 16 bits) stored as RGB PNG']
-  np.testing.assert_array_equal(decoder.decode_image(tf.constant(data))[..., 0], gray >> 8)
+  file = image_files.read(str(path))
+  assert file.remarks == ['image (PNG 16 bits) stored as RGB PNG']
+  np.testing.assert_array_equal(decoder.decode_image(tf.constant(file.data))[..., 0], gray >> 8)

@@ -82,6 +82,7 @@ def test_logits_and_losses(experiment, tmp_path):
   theirs.save_pretrained(tmp_path)
   task = published.build(experiment).task
   task.model.deep_supervision = False
+  task.resolve()
   ours = build_model(task.model)
   report = restore.restore(ours, str(tmp_path / 'model.safetensors'))
   assert not report.missing and report.kind == 'Hugging Face MaskFormer'
@@ -158,6 +159,7 @@ def test_mask2former(backbone, tmp_path):
   theirs.save_pretrained(tmp_path)
   suffix = '' if backbone == 'r50' else f'_{backbone}'
   task = published.build(f'mask2former_coco_panoptic{suffix}').task
+  task.resolve()
   ours = build_model(task.model)
   report = restore.restore(ours, str(tmp_path / 'model.safetensors'))
   assert not report.missing and report.kind == 'Hugging Face Mask2Former'

@@ -23,6 +23,7 @@ SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=
 def model_of(seed):
   experiment = registry.get(NAME)
   overrides.apply(experiment, SMALL)
+  experiment.task.resolve()
   return build_model(experiment.task.model, seed=seed)
 
 

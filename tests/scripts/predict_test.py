@@ -24,6 +24,7 @@ SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=
 def save_weights(folder, class_bias):
   experiment = registry.get(NAME)
   overrides.apply(experiment, SMALL)
+  experiment.task.resolve()
   model = build_model(experiment.task.model, seed=1)
   model.predictor.class_embed.bias.assign(class_bias)
   tf.train.Checkpoint(model=model).save(str(folder / 'ckpt'))

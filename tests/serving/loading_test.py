@@ -23,6 +23,7 @@ CHANGES = ('task.model.num_queries=9,task.model.backbone.resnet.norm=group,'
 def experiment_of_run():
   experiment = registry.get(NAME)
   overrides.apply(experiment, CHANGES)
+  experiment.task.resolve()
   return experiment
 
 

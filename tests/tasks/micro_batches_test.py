@@ -9,9 +9,9 @@ import tensorflow as tf
 import tf_keras
 
 from tests import support
+from tests.tasks import small_per_pixel
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.experiments import registry
-from tf_maskformer.configs.task import PerPixel
 from tf_maskformer.errors import UserError
 from tf_maskformer.tasks.factory import build_task
 
@@ -21,15 +21,12 @@ CLASSES, SEGMENTS = 7, 3
 def make_task(model='maskformer', micro=0, images_per_normalizer=1):
   e = registry.get('mask2former_shapes_panoptic' if model == 'mask2former' else 'maskformer_shapes_panoptic')
   if model == 'per_pixel':
-    settings = e.task.as_dict()
-    settings.pop('losses')
-    e.task = PerPixel(settings)
-    e.task.model.which_predictor = 'per_pixel'
-    e.task.evaluation.panoptic, e.task.evaluation.semantic = False, True
+    e.task = small_per_pixel.task_like(e.task)
   task = e.task
   task.model.backbone.resnet.norm = 'group'
   task.model.pixel_decoder.width = task.model.pixel_decoder.mask_width = 32
-  task.model.transformer_decoder.layers = 1
+  if model != 'per_pixel':
+    task.model.transformer_decoder.layers = 1
   task.losses.images_per_normalizer, task.micro_batch_size = images_per_normalizer, micro
   if model == 'mask2former':
     task.losses.points = 64

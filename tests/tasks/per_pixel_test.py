@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from tests.records import shapes_records
+from tests.tasks import small_per_pixel
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.experiments import registry
-from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.configs.model import MaskFormer
 from tf_maskformer.errors import UserError
 from tf_maskformer.tasks.factory import build_task
 from tf_maskformer.training import runner
@@ -25,12 +26,7 @@ def convert(tmp_path_factory):
 def experiment(records, predictor):
   e = registry.get(NAME)
   if predictor != 'maskformer':
-    settings = e.task.as_dict()
-    settings.pop('losses')
-    e.task = PerPixel(settings)
-  e.task.model.which_predictor = predictor
-  if predictor == 'per_pixel_plus':
-    e.task.model.num_queries = 7
+    e.task = small_per_pixel.task_like(e.task, plus=predictor == 'per_pixel_plus')
   e.task.evaluation.panoptic, e.task.evaluation.semantic = False, True
   e.trainer.best_checkpoint_eval_metric = 'miou'
   for data, split in ((e.task.train_data, 'train'), (e.task.validation_data, 'val')):
@@ -41,7 +37,8 @@ def experiment(records, predictor):
   augmentation.short_edges, augmentation.crop_to_output = [48, 80], True
   augmentation.color_jitter = augmentation.legacy_nearest = True
   e.task.model.pixel_decoder.width = e.task.model.pixel_decoder.mask_width = 32
-  e.task.model.transformer_decoder.layers = 2
+  if predictor != 'per_pixel':
+    e.task.model.transformer_decoder.layers = 2
   e.trainer.train_steps = e.trainer.steps_per_loop = e.trainer.checkpoint_interval = 3
   rules.validate(e)
   return e
@@ -85,8 +82,8 @@ def test_the_loss_is_a_mean_over_pixels(records):
 
 def test_contradictions(records):
   e = experiment(records, 'per_pixel')
-  e.task.model.which_predictor = 'maskformer'
-  with pytest.raises(UserError, match='no model of this experiment'):
+  e.task.model = MaskFormer()
+  with pytest.raises(UserError, match='MaskFormer, which is not a model of this experiment'):
     rules.validate(e)
   e = experiment(records, 'per_pixel')
   e.task.evaluation.panoptic = True

@@ -40,6 +40,7 @@ def experiment(records, steps=4):
   e.trainer.train_steps, e.trainer.steps_per_loop, e.trainer.checkpoint_interval = steps, 2, 2
   e.trainer.validation_interval = 100
   e.trainer.optimizer_config.learning_rate.schedule = 'constant'
+  e.task.resolve()
   return e
 
 
@@ -128,21 +129,21 @@ def test_evaluating_nothing_is_refused(records, tmp_path):
     run(experiment(records), 'eval', tmp_path)
   misspelled = experiment(records)
   misspelled.trainer.best_checkpoint_eval_metric = 'pq_al'
-  with pytest.raises(UserError, match='pq_al is no metric'):
+  with pytest.raises(UserError, match='pq_al is not a metric'):
     run(misspelled, 'train', tmp_path)
 
 
-@pytest.mark.parametrize('score, field, name, lacks', [
+@pytest.mark.parametrize('score, field, name, missing', [
     ('instance', 'instance_annotations', 'instances.json', '5 images'),
     ('semantic', 'semantic_labels', 'labels', 'the labels of 5 images')])
 def test_a_mistake_in_the_truth_does_not_wait_for_the_first_evaluation(
-    records, tmp_path, capsys, score, field, name, lacks):
+    records, tmp_path, capsys, score, field, name, missing):
   (tmp_path / 'instances.json').write_text('{"images": [], "annotations": []}')
   (tmp_path / 'labels').mkdir()
   e = experiment(records, 2)
   setattr(e.task.evaluation, score, True)
   setattr(e.task.evaluation, field, str(tmp_path / name))
-  with pytest.raises(UserError, match=f'{field}=.* lacks {lacks}'):
+  with pytest.raises(UserError, match=f'{field}=.* does not have {missing}'):
     run(e, 'train_and_eval', tmp_path / 'run')
   assert 'step ' not in capsys.readouterr().out and not list((tmp_path / 'run').glob('ckpt*'))
 
@@ -191,7 +192,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(records, tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143
   text = pathlib.Path(log).read_text()
-  assert 'the same command goes on from there' in text
+  assert 'the same command resumes from there' in text
   assert checkpoints.readable(str(tmp_path / 'run'))[1] >= 3
 
 
@@ -273,7 +274,7 @@ def test_segments_without_a_slot_are_reported(records, tmp_path, capsys):
   e = experiment(records, 2)
   e.task.train_data.parser.max_segments = 1
   run(e, 'train', tmp_path)
-  assert 'segments a step found no slot' in capsys.readouterr().out
+  assert 'segments per step found no slot' in capsys.readouterr().out
 
 
 def test_evaluations_leave_a_history(records, trained):
@@ -291,11 +292,11 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU'
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.training import runner_test
 from tests.training import updates
-from tf_maskformer.training import runner
+from tf_maskformer.training import building
 folder = {str(tmp_path)!r} + '/' + sys.argv[1]
 def make(**unused):
   return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'][:int(sys.argv[1])])
-runner.distribute_utils.get_distribution_strategy = make
+building.distribute_utils.get_distribution_strategy = make
 e = runner_test.experiment(pathlib.Path({str(records)!r}), 3)
 e.task.model.backbone.resnet.norm = 'group'
 e.task.evaluation.object_mask_threshold = 0.1

@@ -9,32 +9,40 @@ from tf_maskformer.configs import overrides
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import published
 from tf_maskformer.configs.experiments import table
+from tf_maskformer.configs.model import Mask2Former
+from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PerPixelBaseline
+from tf_maskformer.configs.model import PerPixelBaselinePlus
+from tf_maskformer.configs.model import TransformerModel
 from tf_maskformer.configs.task import PerPixel
 
 RESULTS = {'PQ': 'pq_all', 'mIoU': 'miou', 'AP': 'ap'}  # what evaluations call a score
+MODELS = {MaskFormer: 'maskformer', Mask2Former: 'mask2former', PerPixelBaseline: 'per_pixel',
+          PerPixelBaselinePlus: 'per_pixel_plus'}
 STEMS = {'basic': 'one_7x7_convolution', 'deeplab': 'three_3x3_convolutions'}
 
 
 def fields(name):
   """What an experiment says, by the names of the recipes' fields; those that a model lacks are None."""
   e = published.build(name)
+  e.task.resolve()
   task, model, train = e.task, e.task.model, e.task.train_data.parser
   augmentation, test = train.augmentation, task.validation_data.parser.augmentation
   is_resnet, per_pixel = model.backbone.type == 'resnet', isinstance(task, PerPixel)
   resnet, swin = model.backbone.resnet, model.backbone.swin
-  decodes, optimizer = model.which_predictor != 'per_pixel', e.trainer.optimizer_config.optimizer
-  decoder, rate, losses = model.transformer_decoder, e.trainer.optimizer_config.learning_rate, task.losses
+  decodes, optimizer = isinstance(model, TransformerModel), e.trainer.optimizer_config.optimizer
+  decoder = model.transformer_decoder if decodes else None
+  rate, losses = e.trainer.optimizer_config.learning_rate, task.losses
   fixed, poly = augmentation.crop_to_output, rate.schedule == 'poly'
   panoptic = task.evaluation.panoptic
-  points = model.which_predictor == 'mask2former'
+  points = isinstance(model, Mask2Former)
   jitter = bool(augmentation.scale_jitter)
   scored = [score for score in ('panoptic', 'instance', 'semantic') if getattr(task.evaluation, score)]
   resnet_only = lambda value: value if is_resnet else None
   swin_only = lambda value: None if is_resnet else value
   mask_only = lambda value: None if per_pixel else value
-  decoder_only = lambda value: value if decodes else None
   return {
-      'model': model.which_predictor, 'task': scored[0],
+      'model': MODELS[type(model)], 'task': scored[0],
       'train_images': catalog.get(task.data_set).train_examples, 'num_classes': model.num_classes,
       'backbone_family': model.backbone.type, 'resnet_depth': resnet_only(resnet.depth),
       'resnet_stem': resnet_only(STEMS[resnet.stem_type]),
@@ -47,15 +55,15 @@ def fields(name):
       'pixel_decoder': model.which_pixel_decoder.replace('deformable', 'msdeformattn'),
       'pixel_decoder_width': model.pixel_decoder.width, 'mask_feature_width': model.pixel_decoder.mask_width,
       'pixel_decoder_norm': {'group': 'GN'}[model.pixel_decoder.norm],
-      'transformer_decoder_layers': decoder_only(decoder.layers),
-      'supervised_predictions': decoder_only(decoder.layers + points if model.deep_supervision else 1),
-      'transformer_decoder_dropout': decoder_only(decoder.dropout),
-      'transformer_hidden_dim': decoder_only(decoder.hidden),
-      'transformer_heads': decoder_only(decoder.heads), 'transformer_feedforward': decoder_only(decoder.feedforward),
-      'transformer_pre_norm': decoder_only(decoder.pre_norm),
-      'enforce_input_projection': decoder_only(decoder.input_projection),
-      'num_queries': decoder_only(model.num_queries), 'input_size_divisibility': model.size_divisibility,
-      'deep_supervision': model.deep_supervision,
+      'transformer_decoder_layers': decoder and decoder.layers,
+      'supervised_predictions': model.num_predictions() if decodes else None,
+      'transformer_decoder_dropout': decoder and decoder.dropout,
+      'transformer_hidden_dim': decoder and decoder.hidden,
+      'transformer_heads': decoder and decoder.heads, 'transformer_feedforward': decoder and decoder.feedforward,
+      'transformer_pre_norm': decoder and decoder.pre_norm,
+      'enforce_input_projection': decoder and decoder.input_projection,
+      'num_queries': model.num_queries if decodes else None, 'input_size_divisibility': model.size_divisibility,
+      'deep_supervision': decodes and model.deep_supervision,
       'loss_kind': 'pixel_cross_entropy' if per_pixel else 'mask_classification',
       'class_loss_weight': mask_only(getattr(losses, 'class_weight', None)),
       'no_object_weight': mask_only(getattr(losses, 'no_object_weight', None)),

@@ -196,12 +196,13 @@ def test_h5_that_announces_more_than_it_holds(tmp_path):
 
 @pytest.mark.parametrize('make, changed', [
     (lambda n: tiny.config(), ['class_embed.bias', 'class_embed.weight']),
-    (lambda n: tiny.config(plain_fpn=True), ['bias', 'weight'])])
+    (lambda n: tiny.per_pixel_config(), ['bias', 'weight']),
+    (lambda n: tiny.plus_config(), ['query_embed.weight'])])
 def test_another_number_of_classes(tmp_path, make, changed):
   old, new = make(7), make(7)
-  if 'weight' in changed:
-    old.which_predictor = new.which_predictor = 'per_pixel'
   new.num_classes = 12
+  if 'query_embed.weight' in changed:
+    new.num_queries = 12
   source = build_model(old, seed=1)
   path = tf.train.Checkpoint(model=source).write(str(tmp_path / 'ckpt'))
   model = build_model(new, seed=2)

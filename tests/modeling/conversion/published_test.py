@@ -73,8 +73,10 @@ def some_slow(experiments):
 
 def variables_of(name):
   """Official name -> (shape, whether trained), of a model built without its memory."""
+  task = published.build(name).task
+  task.resolve()
   with tf.Graph().as_default():
-    model = build_model(published.build(name).task.model)
+    model = build_model(task.model)
     trained = {v.ref() for v in model.trainable_variables}
     found = {n: (e.official_shape, e.variable.ref() in trained)
              for n, e in names.entries(model).items()}
