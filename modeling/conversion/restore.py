@@ -38,8 +38,9 @@ class Report:
   new_classes: list[str]
 
   def __str__(self) -> str:
-    lines = [f'checkpoint {self.path} ({self.kind}): {len(self.restored)} tensors restored, '
-             f'{len(self.missing)} kept their initial values, {len(self.ignored)} in the file not used']
+    lines = [
+        f'checkpoint {self.path} ({self.kind}): {len(self.restored)} tensors restored, '
+        f'{len(self.missing)} kept their initial values, {len(self.ignored)} in the file not used']
     listings = {'initial values': self.missing, 'not used': self.ignored, 'reshaped': self.reshaped}
     for title, rows in listings.items():
       if rows:
@@ -130,7 +131,8 @@ def _check_shapes(path: str, arrays: dict, entries: dict[str, names.Entry]) -> N
 
 
 def _check_complete(
-    path: str, unfilled: set[str], source: sources.Source, wanted: int, parts: tuple[str, ...]) -> None:
+    path: str, unfilled: set[str], source: sources.Source, wanted: int,
+    parts: tuple[str, ...]) -> None:
   """Raises UserError where tensors stay unfilled that such a file should have."""
   missing = sorted(
       name for name in unfilled if not any(re.fullmatch(p, name) for p in source.absent))
