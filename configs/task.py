@@ -30,13 +30,14 @@ class Segmentation(cfg.TaskConfig):
   data_set: str = choice('coco_panoptic', catalog.names())
   model: Model = dataclasses.field(default_factory=MaskFormer)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
-  validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))
+  validation_data: DataConfig = dataclasses.field(
+      default_factory=lambda: DataConfig(is_training=False))
   evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
-  # Images of a replica that pass through the model at a time; their gradients are added up. 1: no image is padded to
-  # the size of another. 0: the whole batch at once.
+  # Images of a replica that pass through the model at a time; their gradients are added up. 1: no
+  # image is padded to the size of another. 0: the complete batch at once.
   micro_batch_size: int = 0
-  # A checkpoint or folder with checkpoints of this project, or a file of others (.pkl, .pth, .bin, .safetensors,
-  # .h5, see docs/checkpoints.md); empty: from scratch
+  # A checkpoint or folder with checkpoints of this project, or a third-party file (.pkl, .pth,
+  # .bin, .safetensors, .h5, see docs/checkpoints.md); empty: from scratch.
   init_checkpoint: str = ''
   init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts with commas between
 
@@ -80,7 +81,8 @@ class Runtime(cfg.RuntimeConfig):
   mixed_precision_dtype: str = choice(
       'float32', ('float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'))
   seed: int = 0  # of weights, order and augmentation
-  jit_compile: bool = False  # compile the whole training step with XLA (implies the in-graph matcher)
+  # Compile the complete training step with XLA (implies the in-graph matcher):
+  jit_compile: bool = False
 
 
 @dataclasses.dataclass
