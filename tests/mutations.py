@@ -132,6 +132,9 @@ MUTATIONS = (
              'tests/dataloaders/road_test.py'),
     Mutation('fillers_are_scored', 'dataloaders/reader.py', 'record, position < count,', 'record, position >= 0,',
              'tests/dataloaders/road_test.py'),
+    Mutation('source_not_compared', 'dataloaders/preparation/shards.py',
+             "'source': dataclasses.asdict(source)", "'source': ''",
+             'tests/dataloaders/preparation/shards_test.py'),
     Mutation('validation_in_eights', 'dataloaders/reader.py', '(0 if params.is_training else replicas)',
              '(0 if params.is_training else 8 * replicas)', 'tests/dataloaders/road_test.py tests/serving'),
 )

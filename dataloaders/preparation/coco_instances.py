@@ -91,7 +91,7 @@ def _segment(instance: dict[str, Any], classes: dict[int, int], plane: int) -> s
       class_id=classes[instance['category_id']],
       is_crowd=is_crowd,
       plane=plane,
-      area=annotations.whole_area(instance['area']),
+      area=annotations.integer_area(instance['area']),
       id=instance['id'],
       polygons=outlines)
 

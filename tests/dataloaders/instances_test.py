@@ -29,11 +29,11 @@ def test_packing_loses_nothing_and_needs_few_maps():
     mask = np.zeros([60, 60], bool)
     mask[top:top + rng.integers(3, 20), left:left + rng.integers(3, 20)] = True
     masks.append(mask)
-  layers, layer_of = packing.pack(masks, (60, 60))
+  planes, plane_of = packing.pack(masks, (60, 60))
   for k, mask in enumerate(masks):
-    np.testing.assert_array_equal(layers[layer_of[k]] == k + 1, mask)
+    np.testing.assert_array_equal(planes[plane_of[k]] == k + 1, mask)
   depth = np.sum(masks, axis=0).max()
-  assert depth <= len(layers) <= 2 * depth
+  assert depth <= len(planes) <= 2 * depth
   assert len(packing.pack([], (5, 6))[0]) == 1
 
 
@@ -112,8 +112,8 @@ def test_what_is_refused(root, tmp_path):
 @pytest.mark.parametrize('area, whole', [
     (1023.9, 1023), (1024, 1024), (1024.1, 1025), (9215.9, 9215), (9216.5, 9217), (50.7, 50),
     (9216, 9216)])
-def test_whole_areas_are_of_the_same_size_to_coco(area, whole):
-  assert annotations.whole_area(area) == whole
+def test_integer_areas_are_of_the_same_size_to_coco(area, whole):
+  assert annotations.integer_area(area) == whole
   for low, high in ((0, 32**2), (32**2, 96**2), (96**2, 1e10)):
     assert (low <= area <= high) == (low <= whole <= high)
 

@@ -9,7 +9,7 @@ from tf_maskformer.dataloaders.preparation import coco_instances
 
 def recovered(placement: np.ndarray, size: tuple[int, int]
               ) -> tuple[list[int], list[int], bool]:
-  """Returns what was drawn, in whole pixels: the resized height and width, the window's corner, and
+  """Returns the random choices, in pixels: the resized height and width, the window's corner, and
   whether the image is mirrored before it is resized."""
   factor, shift = placement.T
   resized = np.abs(factor) * size
@@ -27,7 +27,7 @@ def masks(annotations: list[dict], size: tuple[int, int], placement: np.ndarray,
   Args:
     annotations: polygons in 'segmentation'.
     size: (height, width) of the image.
-    placement: float64 [2, 2], from which the draws are read.
+    placement: float64 [2, 2], from which the random choices are read.
     seen: (height, width) of the augmented image.
 
   Returns:

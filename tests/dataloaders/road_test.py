@@ -1,4 +1,4 @@
-"""The road from drawn images in COCO's layout to batches and back to the truth."""
+"""From drawn images in COCO's layout to batches and back to the truth."""
 
 import json
 import shutil
@@ -107,7 +107,7 @@ def test_validation_takes_one_image_per_replica(records, replicas):
                          input_context=tf.distribute.InputContext(1, 0, replicas))
   assert all(f['image'].shape[0] == 1 for f, _ in dataset)
   assert sorted(ids(dataset)) == sorted(truth.example_ids)
-  assert len(list(dataset)) == 5 + 5 % replicas  # whole global batches
+  assert len(list(dataset)) == 5 + 5 % replicas  # full global batches
   with pytest.raises(UserError, match='global_batch_size=0 cannot be shared'):
     reader.build(config(records, 'train', 0), DATA_SET, seed=0)
 

@@ -42,7 +42,7 @@ def test_nothing_seen_and_wrong_input():
   scores = MeanIoU(3)
   scores.update(np.full([2, 2], -1), np.zeros([2, 2], int))
   assert scores.result()['miou'] == 0 and scores.result()['num_classes'] == 0
-  with pytest.raises(ValueError, match='one size'):
+  with pytest.raises(ValueError, match='the same size'):
     scores.update(np.zeros([2, 2], int), np.zeros([2, 3], int))
   with pytest.raises(ValueError, match='outside 0 .. 2'):
     scores.update(np.zeros([1, 1], int), np.full([1, 1], 3))

@@ -11,7 +11,7 @@ from tf_maskformer.errors import UserError
 @pytest.mark.parametrize('name, num_classes, num_things', [
     ('ade20k', 150, 100), ('ade20k_full', 847, 0), ('ade20k_instance', 100, 100),
     ('cityscapes', 19, 8), ('cityscapes_instance', 8, 8), ('coco_instance', 80, 80),
-    ('coco_panoptic', 133, 80), ('coco_stuff10k', 171, 0), ('mapillary', 65, 37),
+    ('coco_panoptic', 133, 80), ('coco_stuff10k', 171, 80), ('mapillary', 65, 37),
     ('shapes_instance', 4, 4), ('shapes_panoptic', 7, 4)])
 def test_classes_and_things(name, num_classes, num_things):
   data_set = catalog.get(name)
