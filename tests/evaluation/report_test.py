@@ -30,7 +30,8 @@ def test_the_names_that_are_always_there(make):
 
 @pytest.mark.parametrize('make, name, value', [
     (report.PanopticReport, 'pq_class/car', 40.0), (report.SemanticReport, 'iou_class/road', 70.0),
-    (report.CityscapesReport, 'iou_category/flat', 72.0), (report.InstanceReport, 'ap_class/car', 36.0)])
+    (report.CityscapesReport, 'iou_category/flat', 72.0),
+    (report.InstanceReport, 'ap_class/car', 36.0)])
 def test_classes(make, name, value):
   assert make().metrics(RESULTS[make], CLASSES, per_class=True)[name] == value
   last = make().table(RESULTS[make], CLASSES, per_class=True).splitlines()[-1]

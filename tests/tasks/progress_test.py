@@ -25,7 +25,8 @@ class WatchedModel(MaskClassificationModel):
     return super().call(images, training, seed, last_layer_only, progress)
 
 
-@pytest.mark.parametrize('train_steps, wanted', [(4, [0.0, 0.25]), (1, [0.0, 1.0]), (None, [-1.0, -1.0])])
+@pytest.mark.parametrize('train_steps, wanted', [
+    (4, [0.0, 0.25]), (1, [0.0, 1.0]), (None, [-1.0, -1.0])])
 def test_progress(train_steps, wanted):
   task = build_task(make_task().task_config, train_steps=train_steps)
   model = WatchedModel(task.build_model())
