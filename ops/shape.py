@@ -40,10 +40,6 @@ def largest(a: Size, b: Size) -> Size:
 
 
 def with_static_size(maps: tf.Tensor, size: tuple[Size, Size]) -> tf.Tensor:
-  """Returns [n, height, width] with the static (height, width) where they are integers.
-
-  Raises:
-    ValueError: the maps have another static size.
-  """
+  """Returns [n, height, width] with the static (height, width) where they are integers."""
   known = [n if isinstance(n, int) else None for n in size]
   return tf.ensure_shape(maps, [None, *known])

@@ -66,11 +66,11 @@ def main(argv: Sequence[str]) -> None:
   from tf_maskformer.modeling.factory import build_model
   from tf_maskformer.serving import loading
 
-  modules = restore.wanted_modules(args.modules)
   found = loading.configure(
       args.checkpoint, args.experiment, args.params_override, args.config_file)
   model = build_model(found.experiment.task.model, seed=0)
-  report = restore.restore(model, args.checkpoint, modules)
+  parts = restore.wanted_parts(args.modules, model)
+  report = restore.restore(model, args.checkpoint, parts)
   print(report)
   output = pathlib.Path(args.output)
   output.parent.mkdir(parents=True, exist_ok=True)

@@ -144,7 +144,8 @@ def _draw(example: dict[str, Any], classes: Sequence[Class], path: pathlib.Path)
   Image.fromarray(drawn).save(path)
 
 
-def main(argv: Sequence[str]) -> None:
+def flags() -> cli.Parser:
+  """Returns the flags of this program."""
   parser = cli.Parser(__doc__)
   parser.add_argument('--input', required=True, help='file, glob, or several separated by commas')
   parser.add_argument(
@@ -152,7 +153,11 @@ def main(argv: Sequence[str]) -> None:
   parser.add_argument('--output', help='folder for images with their segments drawn over them')
   parser.add_argument(
       '--num_images', '--num_pictures', type=int, default=8, help='how many of them')
-  args = parser.parse(argv)
+  return parser
+
+
+def main(argv: Sequence[str]) -> None:
+  args = flags().parse(argv)
   classes = catalog.get(args.data_set).classes
 
   from tqdm import tqdm

@@ -60,11 +60,16 @@ def settings(name: str) -> str:
   return parameters.as_yaml(registry.get(name), name).rstrip()
 
 
-def main(argv: Sequence[str]) -> None:
+def flags() -> cli.Parser:
+  """Returns the flags of this program."""
   parser = cli.Parser(__doc__)
   parser.add_argument('pattern', nargs='?', help='part of a name; * and ? as in file names')
   parser.add_argument('--show', metavar='NAME', help='print the settings of this experiment')
-  arguments = parser.parse(argv)
+  return parser
+
+
+def main(argv: Sequence[str]) -> None:
+  arguments = flags().parse(argv)
   if arguments.show is None:
     print(listing(arguments.pattern or ''))
   elif arguments.pattern is None:

@@ -9,7 +9,8 @@ from tf_maskformer import cli
 from tf_maskformer.dataloaders.preparation import shapes
 
 
-def main(argv: Sequence[str]) -> None:
+def flags() -> cli.Parser:
+  """Returns the flags of this program."""
   parser = cli.Parser(__doc__)
   parser.add_argument(
       '--output', required=True, help='folder for train2017, val2017 and annotations')
@@ -19,7 +20,11 @@ def main(argv: Sequence[str]) -> None:
       '--validation', type=int, default=defaults.validation, help='held-out images')
   parser.add_argument('--size', type=int, default=defaults.size, help='longest side in pixels')
   parser.add_argument('--seed', type=int, default=defaults.seed, help='of everything random')
-  args = parser.parse(argv)
+  return parser
+
+
+def main(argv: Sequence[str]) -> None:
+  args = flags().parse(argv)
   options = shapes.Options(args.train, args.validation, args.size, args.seed)
   was_drawn = shapes.write(args.output, options)
   print(f'{args.output}: {args.train} training and {args.validation} held-out images '

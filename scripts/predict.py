@@ -43,7 +43,7 @@ from tf_maskformer.serving import image_files
 _NAMED = 5  # images named in the message about those that cannot be decoded
 
 
-def _parser() -> cli.Parser:
+def flags() -> cli.Parser:
   parser = cli.Parser(__doc__)
   parser.add_argument('--checkpoint', required=True, help='folder of a run, or another checkpoint')
   parser.add_argument(
@@ -91,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
   Raises:
     UserError: a flag is wrong, the checkpoint does not fit, or images could not be decoded.
   """
-  args = _parser().parse(argv)
+  args = flags().parse(argv)
   output = pathlib.Path(args.output)
   images = image_files.find(args.input, output, args.recursive)
   image_files.check_output(images, output)

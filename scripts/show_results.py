@@ -73,7 +73,7 @@ def draw(predictor, truth, example_id: int, folder: pathlib.Path) -> None:
     Image.fromarray(drawn).save(temporary)
 
 
-def _parser() -> cli.Parser:
+def flags() -> cli.Parser:
   parser = cli.Parser(__doc__)
   parser.add_argument('--model_dir', required=True, help='folder of the run')
   parser.add_argument('--experiment', help="registered name, in place of the run's own settings")
@@ -89,7 +89,7 @@ def main(argv: Sequence[str]) -> None:
   Raises:
     UserError: a flag is wrong, or the folder does not hold an evaluated run.
   """
-  args = _parser().parse(argv)
+  args = flags().parse(argv)
   folder = pathlib.Path(args.model_dir)
   write_table(folder)
 

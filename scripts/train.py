@@ -97,12 +97,12 @@ def main(argv: Sequence[str]) -> int | None:
   name, experiment, model_dir = settle(arguments)
   from tf_maskformer.dataloaders import reader
   from tf_maskformer.training import preflight
-  preflight.check(experiment, arguments.mode, model_dir, reader.preflight)
+  tpu_address = preflight.check(experiment, arguments.mode, model_dir, reader.preflight)
   from tf_maskformer.tasks.factory import build_task
   from tf_maskformer.training import runner
   return runner.run(
       experiment, name, arguments.mode, model_dir, make_task=build_task,
-      allow_random_weights=arguments.allow_random_weights)
+      allow_random_weights=arguments.allow_random_weights, tpu_address=tpu_address)
 
 
 if __name__ == '__main__':

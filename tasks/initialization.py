@@ -19,8 +19,8 @@ def initialize(model: tf_keras.Model, config: Segmentation) -> restore.Report | 
   if not config.init_checkpoint:
     _warn_of_frozen_norms(config)
     return None
-  modules = restore.wanted_modules(config.init_checkpoint_modules)
-  report = restore.restore(model, config.init_checkpoint, modules, new_classes=True)
+  parts = restore.wanted_parts(config.init_checkpoint_modules, model)
+  report = restore.restore(model, config.init_checkpoint, parts, new_classes=True)
   print(report, flush=True)
   _warn_of_other_strides(config, report)
   return report

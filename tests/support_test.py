@@ -34,8 +34,8 @@ def test_a_clone_without_data(processes, tmp_path):
   (clone / 'tests' / 'some_test.py').write_text(TESTS)
   command = [sys.executable, '-m', 'pytest', '-q', '-n', processes, '-p', 'no:cacheprovider']
   done = subprocess.run(
-      [*command, 'tests/some_test.py'], cwd=clone, env={**os.environ, 'PYTHONPATH': str(clone)}, capture_output=True, text=True,
-      check=False)
+      [*command, 'tests/some_test.py'], cwd=clone, env={**os.environ, 'PYTHONPATH': str(clone)},
+      capture_output=True, text=True, check=False)
   assert done.returncode == 1, done.stdout + done.stderr
   assert '3 tests need reference data next to the checkout: data/a, data/b\n' in done.stdout
   assert 'tests/data/golden/no_run/forward.npz is missing' in done.stdout

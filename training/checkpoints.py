@@ -1,4 +1,5 @@
-"""Checkpoints that are whole and finite: saved before they are announced, restored from the newest readable."""
+"""Checkpoints that are complete and finite: on disk before they are announced, restored from the
+newest one that can be read."""
 
 import json
 import math
@@ -6,23 +7,25 @@ import os
 import shutil
 
 import tensorflow as tf
+import tf_keras
 
+from tf_maskformer import files
 from tf_maskformer.errors import UserError
 
 STEP_KEY = 'global_step/.ATTRIBUTES/VARIABLE_VALUE'
+# What reading a damaged checkpoint raises; IndexError: a data file that ends early.
+_UNREADABLE = (tf.errors.OpError, ValueError, IndexError)
 
 
 class SaveFailed(Exception):
   """A checkpoint could not be written; the text says what is safe."""
 
 
-def newest(folder: str) -> str | None:
-  """Returns the newest checkpoint that the folder's record names, read or not."""
-  return tf.train.latest_checkpoint(folder)
-
-
 def readable(folder: str) -> tuple[str | None, int]:
-  """Returns the newest checkpoint of a folder that can be read, and its step; (None, 0) where there is none.
+  """Returns the newest checkpoint of a folder that can be read, and its step.
+
+  Returns:
+    The checkpoint's prefix and its step; (None, 0) where the folder has no checkpoint.
 
   Raises:
     UserError: there are checkpoints, but none can be read.
@@ -31,21 +34,32 @@ def readable(folder: str) -> tuple[str | None, int]:
   paths = list(state.all_model_checkpoint_paths) if state else []
   for path in reversed(paths):
     try:
-      reader = tf.train.load_checkpoint(path)
-      for name in reader.get_variable_to_shape_map():
-        reader.get_tensor(name)  # a cut data file shows only when it is read
-      return path, int(reader.get_tensor(STEP_KEY))
-    except (tf.errors.OpError, ValueError, IndexError) as e:  # IndexError: a data file that ends early
-      print(f'warning: checkpoint {path} cannot be read ({str(e).splitlines()[0][:120]}); trying the one before',
-            flush=True)
+      return path, _read(path)
+    except _UNREADABLE as e:
+      print(f'warning: checkpoint {path} cannot be read ({_first_line(e, 120)}); trying the one '
+            'before', flush=True)
   if paths:
-    raise UserError(f'none of the {len(paths)} checkpoints in {folder} can be read; restore a copy or choose '
-                    'another --model_dir')
+    raise UserError(
+        f'none of the {len(paths)} checkpoints in {folder} can be read; restore a copy or choose '
+        'another --model_dir')
   return None, 0
 
 
-def save(manager: tf.train.CheckpointManager, model, step: int) -> str:
-  """Writes a checkpoint and returns its path when it is on disk.
+def _read(path: str) -> int:
+  """Reads a checkpoint completely and returns its step: a cut data file shows only when read."""
+  reader = tf.train.load_checkpoint(path)
+  for name in reader.get_variable_to_shape_map():
+    reader.get_tensor(name)
+  return int(reader.get_tensor(STEP_KEY))
+
+
+def save(manager: tf.train.CheckpointManager, model: tf_keras.Model, step: int) -> str:
+  """Writes a checkpoint and returns its path once it is on disk.
+
+  Args:
+    manager: where it is written.
+    model: its variables must be finite.
+    step: the checkpoint's number.
 
   Raises:
     SaveFailed: weights are not finite, or the disk refused.
@@ -53,49 +67,65 @@ def save(manager: tf.train.CheckpointManager, model, step: int) -> str:
   last = manager.latest_checkpoint or 'none'
   for variable in model.variables:
     if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
-      raise SaveFailed(f'{variable.name} is not finite at step {step}; nothing was saved, the last good '
-                       f'checkpoint is {last}')
+      raise SaveFailed(
+          f'{variable.name} is not finite at step {step}; nothing was saved, the last good '
+          f'checkpoint is {last}')
   try:
     return manager.save(checkpoint_number=step)
   except (tf.errors.OpError, OSError) as e:
-    free = shutil.disk_usage(manager.directory).free / 1e9 if os.path.isdir(manager.directory) else math.nan
-    raise SaveFailed(f'saving step {step} in {manager.directory} failed ({str(e).splitlines()[0][:160]}; '
-                     f'{free:.1f} GB free); the last good checkpoint is {last}; run the same command to go on') from e
+    raise SaveFailed(
+        f'saving step {step} in {manager.directory} failed ({_first_line(e, 160)}; '
+        f'{_free_gigabytes(manager.directory):.1f} GB free); the last good checkpoint is {last}; '
+        'run the same command to resume') from e
 
 
-def write_json(path: str, content) -> None:
-  """Writes a JSON file whole or not at all."""
-  with tf.io.gfile.GFile(path + '.part', 'w') as file:
-    file.write(json.dumps(content, indent=1))
-  tf.io.gfile.rename(path + '.part', path, overwrite=True)
+def _first_line(error: Exception, length: int) -> str:
+  return str(error).splitlines()[0][:length]
 
 
-def append_json(path: str, entry) -> None:
-  """Adds an entry to the list in a JSON file, whole or not at all."""
-  entries = []
-  if tf.io.gfile.exists(path):
-    with tf.io.gfile.GFile(path) as file:
-      entries = json.load(file)
-  write_json(path, [*entries, entry])
+def _free_gigabytes(folder: str) -> float:
+  """Returns the free space, NaN where the folder is not a local one."""
+  return shutil.disk_usage(folder).free / 1e9 if os.path.isdir(folder) else math.nan
 
 
 class Best:
   """Keeps the checkpoint with the best value of one metric, and says so in one JSON file."""
 
   def __init__(self, folder: str, checkpoint: tf.train.Checkpoint, metric: str, higher: bool):
+    """Looks at nothing yet.
+
+    Args:
+      folder: of the run; best.json and best/ are in it.
+      checkpoint: what is saved.
+      metric: name of the value.
+      higher: whether a higher value is better.
+    """
     self._record = os.path.join(folder, 'best.json')
-    self._manager = tf.train.CheckpointManager(checkpoint, os.path.join(folder, 'best'), max_to_keep=1)
-    self._metric, self._higher = metric, higher
+    self._manager = tf.train.CheckpointManager(
+        checkpoint, os.path.join(folder, 'best'), max_to_keep=1)
+    self._metric = metric
+    self._higher = higher
 
   def offer(self, value: float, step: int) -> bool:
-    """Saves this step if its value is better; NaN never is, a tie keeps the older."""
+    """Saves this step if its value is better, and returns whether it is.
+
+    NaN and infinity never are; of equal values the older one stays.
+    """
     if not math.isfinite(value):
       return False
-    if tf.io.gfile.exists(self._record):
-      with tf.io.gfile.GFile(self._record) as file:
-        best = json.load(file)['value']
-      if not (value > best if self._higher else value < best):
+    best = self._best()
+    if best is not None:
+      is_better = value > best if self._higher else value < best
+      if not is_better:
         return False
     path = self._manager.save(checkpoint_number=step)
-    write_json(self._record, {'metric': self._metric, 'value': value, 'step': step, 'checkpoint': path})
+    record = {'metric': self._metric, 'value': value, 'step': step, 'checkpoint': path}
+    files.write_json(self._record, record)
     return True
+
+  def _best(self) -> float | None:
+    """Returns the best value so far, None where there is none."""
+    if not tf.io.gfile.exists(self._record):
+      return None
+    with tf.io.gfile.GFile(self._record) as file:
+      return json.load(file)['value']

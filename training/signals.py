@@ -1,34 +1,41 @@
 """SIGTERM and SIGINT: the first asks to stop after the step, the second ends at once."""
 
 import signal
+import types
+from typing import Any
+
+_HANDLED = (signal.SIGTERM, signal.SIGINT)
+_SHELL_OFFSET = 128  # a shell reports the signal that ended a process as 128 + its number
 
 
 class Stop:
-  """Hears the two signals while it is entered.
+  """Handles the two signals while it is entered.
 
   Attributes:
-    signal: the number of the first one heard, or None.
+    signal: number of the first one received, None so far.
   """
 
-  def __init__(self):
-    self.signal = None
+  def __init__(self) -> None:
+    self.signal: int | None = None
+    self._former: dict[signal.Signals, Any] = {}
 
-  def _hear(self, number, frame):
+  def __enter__(self) -> 'Stop':
+    for one in _HANDLED:
+      self._former[one] = signal.signal(one, self._handle)
+    return self
+
+  def __exit__(self, *unused: object) -> None:
+    for one, handler in self._former.items():
+      signal.signal(one, handler)
+
+  def _handle(self, number: int, frame: types.FrameType | None) -> None:
     del frame
     self.signal = number
-    for one in (signal.SIGTERM, signal.SIGINT):
+    for one in _HANDLED:
       signal.signal(one, signal.SIG_DFL)
     print('stopping after this step; a second signal ends at once', flush=True)
 
-  def __enter__(self) -> 'Stop':
-    self._before = {one: signal.signal(one, self._hear) for one in (signal.SIGTERM, signal.SIGINT)}
-    return self
-
-  def __exit__(self, *unused) -> None:
-    for one, handler in self._before.items():
-      signal.signal(one, handler)
-
   @property
   def exit_code(self) -> int:
-    """What a shell expects of a process that a signal ended: 143 or 130."""
-    return 128 + self.signal
+    """What a shell expects of a process that the signal ended: 143 or 130; 0 without a signal."""
+    return 0 if self.signal is None else _SHELL_OFFSET + self.signal

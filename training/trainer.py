@@ -1,9 +1,14 @@
-"""Model Garden's trainer with a step that reports: what is not finite is seen, named and skipped at once."""
+"""The Model Garden's trainer with a step that reports: what is not finite is named and skipped at
+once."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import orbit
 import tensorflow as tf
+import tf_keras
 from official.core import base_trainer
+
+_EXAMPLE_ID = 'example_id'  # key of the logs
 
 
 class Diverged(Exception):
@@ -11,12 +16,12 @@ class Diverged(Exception):
 
 
 def number(variable: tf.Variable) -> float | int:
-  """Returns the value of a scalar variable, also of one that lies on several replicas."""
+  """Returns the value of a scalar variable, also of one that is on several replicas."""
   return tf.convert_to_tensor(variable).numpy().item()
 
 
 class Trainer(base_trainer.Trainer):
-  """One call a step, so that signals are heard and the guard speaks after each."""
+  """One call per step, so that signals and values that are not finite are handled after each."""
 
   def _step(self, iterator):
     def step_fn(inputs):
@@ -30,7 +35,7 @@ class Trainer(base_trainer.Trainer):
     return self.strategy.run(step_fn, args=(next(iterator),), options=self._runtime_options)
 
   @property
-  def guarded(self):
+  def guarded(self) -> tf_keras.optimizers.Optimizer:
     """The optimizer that counts skipped updates, without a loss scale around it."""
     return getattr(self.optimizer, 'inner_optimizer', self.optimizer)
 
@@ -46,31 +51,36 @@ class Trainer(base_trainer.Trainer):
     before = number(self.guarded.skipped)
     logs = self._run(self._train_iter)
     if number(self.guarded.skipped) > before:
-      self._report_skipped({k: self.strategy.experimental_local_results(v) for k, v in logs.items()})
+      local = self.strategy.experimental_local_results
+      self._report_skipped({name: local(value) for name, value in logs.items()})
 
-  def _report_skipped(self, logs) -> None:
-    terms = [name for name, values in logs.items()
-             if name != 'example_id' and not all(np.isfinite(v.numpy()).all() for v in values)]
-    ids = np.concatenate([v.numpy().ravel() for v in logs.get('example_id', [])] or [[]]).tolist()
+  def _report_skipped(self, logs: Mapping[str, Sequence[tf.Tensor]]) -> None:
+    """Prints what was not finite in the step.
+
+    Args:
+      logs: of the step: by name, a tensor per replica; 'example_id' has the images of the batch.
+    """
+    ids = [one for values in logs.get(_EXAMPLE_ID, ()) for one in values.numpy().ravel().tolist()]
+    terms = [
+        name for name, values in logs.items()
+        if name != _EXAMPLE_ID and not all(np.isfinite(v.numpy()).all() for v in values)]
     where = ', '.join(terms) or 'the gradient'
-    print(f'warning: step {number(self.global_step)}: {where} not finite, the update was skipped; '
-          f'example ids {ids}', flush=True)
-    row = number(self.guarded.skipped_in_a_row)
-    if row >= self.config.trainer.max_skipped_updates:
-      raise Diverged(f'{row} updates in a row were not finite ({where}), last at step {number(self.global_step)}; '
-                     'lower the learning rate or look at the images named above')
+    step = number(self.global_step)
+    print(f'warning: step {step}: {where} not finite, the update was skipped; example ids {ids}',
+          flush=True)
+    in_a_row = number(self.guarded.skipped_in_a_row)
+    if in_a_row >= self.config.trainer.max_skipped_updates:
+      raise Diverged(
+          f'{in_a_row} updates in a row were not finite ({where}), last at step {step}; lower the '
+          'learning rate or look at the images named above')
 
   def collect(self) -> dict[str, float]:
     """Returns the means since the last call, learning rate, gradient norm and skipped updates."""
-    logs = {m.name: float(m.result()) for m in [self.train_loss, *self.train_metrics]}
+    logs = {}
     for metric in [self.train_loss, *self.train_metrics]:
+      logs[metric.name] = float(metric.result())
       metric.reset_states()
     logs['learning_rate'] = number(self.guarded.learning_rate)
     logs['gradient_norm'] = number(self.guarded.gradient_norm)
     logs['skipped_updates'] = number(self.guarded.skipped)
     return logs
-
-
-def distribute(strategy: tf.distribute.Strategy, make_dataset, *args, **kwargs):
-  """Returns a distributed data set made by `make_dataset(*args, input_context, **kwargs)`."""
-  return orbit.utils.make_distributed_dataset(strategy, make_dataset, *args, **kwargs)

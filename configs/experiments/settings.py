@@ -14,6 +14,7 @@ import yaml
 
 from tf_maskformer import files
 from tf_maskformer.configs import environment
+from tf_maskformer.configs import override_files
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.datasets import catalog
@@ -67,7 +68,7 @@ def of_run(folder: str) -> tuple[str, Experiment]:
     UserError: the file is missing or damaged, or its experiment or a value is unknown.
   """
   path = os.path.join(folder, PARAMS)
-  values = dict(overrides.read_file(path))
+  values = dict(override_files.read(path))
   name = values.pop('experiment', None)
   if not isinstance(name, str):
     raise UserError(f'{path} does not name its experiment; give --experiment')

@@ -10,7 +10,6 @@ from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import sources
 
-MODULES = ('backbone', 'pixel_decoder', 'predictor')
 _PREDICTOR = 'sem_seg_head.predictor.'
 _NAMES_IN_ERROR = 40
 _NAMES_IN_REPORT = 4
@@ -51,30 +50,34 @@ class Report:
     return '\n'.join(lines)
 
 
-def wanted_modules(text: str) -> tuple[str, ...]:
-  """Returns the parts of the model that a value of `task.init_checkpoint_modules` names.
+def wanted_parts(text: str, model: tf_keras.Model) -> tuple[str, ...]:
+  """Returns the parts of a model that a value of `task.init_checkpoint_modules` names.
+
+  Args:
+    text: 'all', or names of parts with commas between.
+    model: says the names of its `parts`.
 
   Raises:
     UserError: a name is neither 'all' nor a part.
   """
-  parts = [part.strip() for part in text.split(',')]
-  if parts == ['all']:
-    return MODULES
-  for part in parts:
-    if part not in MODULES:
-      raise errors.unknown('task.init_checkpoint_modules', part, ('all', *MODULES))
-  return tuple(parts)
+  wanted = [part.strip() for part in text.split(',')]
+  if wanted == ['all']:
+    return model.parts
+  for part in wanted:
+    if part not in model.parts:
+      raise errors.unknown('task.init_checkpoint_modules', part, ('all', *model.parts))
+  return tuple(wanted)
 
 
 def restore(
-    model: tf_keras.Model, path: str, modules: tuple[str, ...] = MODULES,
+    model: tf_keras.Model, path: str, parts: tuple[str, ...] | None = None,
     new_classes: bool = False) -> Report:
   """Assigns the arrays of a checkpoint to the model's variables; all of them or, on an error, none.
 
   Args:
     model: the model.
     path: see `sources.read`.
-    modules: parts of the model to restore.
+    parts: names of the model's parts to restore; None: all of them.
     new_classes: where the file has another number of classes, the tensors with a row for each class
       keep their initial values; otherwise that is an error like any other shape.
 
@@ -83,17 +86,18 @@ def restore(
       file.
   """
   source = sources.read(path)
+  parts = model.parts if parts is None else parts
   every_entry = names.entries(model)
-  entries = {name: e for name, e in every_entry.items() if _module(name) in modules}
+  entries = {name: e for name, e in every_entry.items() if _part(name) in parts}
   arrays = {name: array for name, array in source.arrays.items() if name in entries}
   other_classes = _of_other_classes(arrays, entries) if new_classes else set()
   for name in other_classes:
     del arrays[name]
 
   _check_shapes(path, arrays, entries)
-  _check_complete(path, set(entries) - set(arrays) - other_classes, source, len(entries), modules)
+  _check_complete(path, set(entries) - set(arrays) - other_classes, source, len(entries), parts)
   unused = sorted(name for name in source.arrays if name not in entries)
-  _check_all_used(path, [name for name in unused if _module(name) in modules], modules)
+  _check_all_used(path, [name for name in unused if _part(name) in parts], parts)
 
   for name, array in arrays.items():
     entries[name].assign_official(array)
@@ -107,7 +111,7 @@ def restore(
       new_classes=sorted(other_classes))
 
 
-def _module(name: str) -> str:
+def _part(name: str) -> str:
   """Returns the part of the model that an official name belongs to."""
   return name.removeprefix('sem_seg_head.').split('.')[0]
 
@@ -126,21 +130,21 @@ def _check_shapes(path: str, arrays: dict, entries: dict[str, names.Entry]) -> N
 
 
 def _check_complete(
-    path: str, unfilled: set[str], source: sources.Source, wanted: int, modules: tuple[str, ...]) -> None:
+    path: str, unfilled: set[str], source: sources.Source, wanted: int, parts: tuple[str, ...]) -> None:
   """Raises UserError where tensors stay unfilled that such a file should have."""
   missing = sorted(
       name for name in unfilled if not any(re.fullmatch(p, name) for p in source.absent))
   if missing:
     raise UserError(
         f'checkpoint {path} does not have {len(missing)} of the {wanted} tensors of '
-        f'{", ".join(modules)} ({_listed(missing)}); restore fewer parts with '
+        f'{", ".join(parts)} ({_listed(missing)}); restore fewer parts with '
         'task.init_checkpoint_modules or take the matching experiment')
 
 
-def _check_all_used(path: str, unknown: list[str], modules: tuple[str, ...]) -> None:
+def _check_all_used(path: str, unknown: list[str], parts: tuple[str, ...]) -> None:
   if unknown:
     raise UserError(
-        f'checkpoint {path} has {len(unknown)} tensors of {", ".join(modules)} that the model has '
+        f'checkpoint {path} has {len(unknown)} tensors of {", ".join(parts)} that the model has '
         f'no place for ({_listed(unknown)}); take the matching experiment')
 
 
@@ -168,7 +172,7 @@ def _of_other_classes(arrays: dict, entries: dict[str, names.Entry]) -> set[str]
 def _class_tensors(entries: dict[str, names.Entry]) -> set[str]:
   """Returns the names of the tensors with a row for each class."""
   # Of mask classification; of PerPixelBaseline.
-  parts = ['class_embed.weight', 'class_embed.bias', 'weight', 'bias']
+  tensors = ['class_embed.weight', 'class_embed.bias', 'weight', 'bias']
   if _PREDICTOR + 'class_embed.weight' not in entries:
-    parts.append('query_embed.weight')  # PerPixelBaseline+: a query for each class
-  return {_PREDICTOR + part for part in parts}
+    tensors.append('query_embed.weight')  # PerPixelBaseline+: a query for each class
+  return {_PREDICTOR + tensor for tensor in tensors}

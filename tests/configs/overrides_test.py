@@ -1,7 +1,6 @@
 """Typed changes of an experiment, from text and files."""
 
 import json
-import typing
 
 import pytest
 import yaml
@@ -10,7 +9,6 @@ from official.modeling import hyperparams
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs.experiments import published
 from tf_maskformer.configs.experiments import shapes
-from tf_maskformer.configs.override_syntax import Bare
 from tf_maskformer.errors import UserError
 
 RATE = 'trainer.optimizer_config.learning_rate'
@@ -43,12 +41,6 @@ def test_each_kind_of_field():
   assert experiment.runtime.tpu == 'off'  # a word, not False
   assert experiment.runtime.all_reduce_alg is None
   assert task.train_data.parser.output_size == [64, 96]
-
-
-def test_text_where_text_and_number_are_allowed():
-  both = str | float | None
-  assert overrides.convert(Bare('2.5'), both, 'here') == 2.5
-  assert overrides.convert(Bare('dynamic'), both, 'here') == 'dynamic'
 
 
 def test_list_becomes_empty_and_grows():
@@ -161,14 +153,6 @@ def test_bad_files(tmp_path, name, text, parts):
 def test_missing_file():
   with pytest.raises(UserError, match=r'/nowhere/x.yaml cannot be read'):
     overrides.apply(_coco(), '/nowhere/x.yaml')
-
-
-def test_optional_of_number():
-  assert overrides.convert(Bare('None'), typing.Optional[int], 'here') is None
-  assert overrides.convert(Bare('4'), int | None, 'here') == 4
-  assert overrides.convert('None', typing.Optional[str], 'here') == 'None'  # was in quotes
-  with pytest.raises(UserError, match='here must be a whole number or None'):
-    overrides.convert(Bare('x'), typing.Optional[int], 'here')
 
 
 def test_keys_are_the_leaves():

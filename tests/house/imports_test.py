@@ -38,6 +38,15 @@ def test_direction(package):
       assert sources.package(name) in {None, *ALLOWED[package]}, f'{path} imports {name}'
 
 
+def test_what_reads_records_does_not_import_what_writes_them():
+  packages = ('dataloaders', 'modeling', 'serving', 'tasks', 'training')
+  for path in sources.files(*packages):
+    if 'preparation' in path.parts:
+      continue
+    for name in sources.imports(path):
+      assert '.preparation' not in name, f'{path} imports {name}'
+
+
 def test_one_name_for_every_module():
   """Two copies of a module, `configs.task` and `tf_maskformer.configs.task`, would be two classes of one name."""
   for path in sources.files():

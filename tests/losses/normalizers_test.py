@@ -1,4 +1,4 @@
-"""Means over groups of images: against processes that hold one group each, whatever the number of replicas."""
+"""Means over groups of images against processes that hold one group each."""
 
 import subprocess
 import sys
@@ -24,7 +24,8 @@ def mean_of_processes(weights, sums, size):
 def test_groups_are_processes(size):
   weights, sums = np.array(WEIGHTS) + 0.5, np.array(SUMS)
   found = normalizers.shares(tf.constant(weights, tf.float32), size)
-  np.testing.assert_allclose(np.sum(found * sums), mean_of_processes(weights, sums, size), rtol=1e-6)
+  wanted = mean_of_processes(weights, sums, size)
+  np.testing.assert_allclose(np.sum(found * sums), wanted, rtol=1e-6)
 
 
 def test_zero_is_the_whole_batch():
@@ -62,5 +63,6 @@ for size in (1, 2, 3, 6, 0):
   # A replica's loss is later averaged over the two.
   np.testing.assert_allclose(both / 2, alone, rtol=1e-6, err_msg=str(size))
 """
-  done = subprocess.run([sys.executable, '-c', script], cwd=support.ROOT, capture_output=True, text=True, check=False)
+  done = subprocess.run(
+      [sys.executable, '-c', script], cwd=support.ROOT, capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr[-2000:]

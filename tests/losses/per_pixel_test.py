@@ -8,7 +8,7 @@ from tf_maskformer.losses import per_pixel
 
 
 def slow(logits, labels):
-  """The official steps: enlarge four times, cut to the labels' size, cross entropy of the pixels that count."""
+  """The official steps: upsample four times, cut to the labels' size, cross entropy."""
   x = tf.transpose(logits, [0, 2, 3, 1])
   x = tf.image.resize(x, [4 * x.shape[1], 4 * x.shape[2]])[:, :labels.shape[1], :labels.shape[2]]
   losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), x)
@@ -19,7 +19,8 @@ def slow(logits, labels):
 @pytest.mark.parametrize('compiled', [False, True])
 def test_value_and_gradient(height, width, compiled):
   rng = np.random.default_rng(0)
-  logits = tf.constant(rng.normal(size=[2, 5, -(-height // 4), -(-width // 4)]).astype(np.float32) * 3)
+  low = [-(-height // 4), -(-width // 4)]
+  logits = tf.constant(rng.normal(size=[2, 5, *low]).astype(np.float32) * 3)
   labels = tf.constant(rng.integers(-1, 5, [2, height, width]), tf.int32)
   weights = tf.constant([1.0, 0.5])
   def of(function):
@@ -34,7 +35,7 @@ def test_value_and_gradient(height, width, compiled):
     np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
 
 
-def test_a_image_of_void_has_no_loss_and_no_gradient():
+def test_an_image_of_void_has_no_loss_and_no_gradient():
   logits = tf.random.stateless_normal([1, 3, 4, 4], [1, 2])
   with tf.GradientTape() as tape:
     tape.watch(logits)
@@ -47,6 +48,7 @@ def test_labels_of_id_maps():
   id_maps[0, 0, 0] = [1, 2, 0]
   id_maps[0, 1, 1] = [0, 3, 3]
   id_maps[1, 0, 1, 1] = 1
-  labels = per_pixel.labels_of(
-      tf.constant(id_maps), tf.constant([[4, 0, 2], [7, 9, 9]]), tf.constant([[True] * 3, [True, False, False]]))
+  classes = tf.constant([[4, 0, 2], [7, 9, 9]])
+  valid = tf.constant([[True] * 3, [True, False, False]])
+  labels = per_pixel.labels_of(tf.constant(id_maps), classes, valid)
   np.testing.assert_array_equal(labels, [[[4, 0, -1], [-1, 2, 2]], [[-1, -1, -1], [-1, 7, -1]]])

@@ -18,18 +18,20 @@ def from_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, t
       assert not id_maps[b, 0][one > 0].any()
       id_maps[b, 0][one > 0] = k + 1
     classes[b, :len(label)], valid[b, :len(label)] = label, True
-  return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes), 'valid': tf.constant(valid),
-          'plane': tf.zeros([len(masks), SLOTS], tf.int32)}
+  return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes),
+          'valid': tf.constant(valid), 'plane': tf.zeros([len(masks), SLOTS], tf.int32)}
 
 
 def targets(run: str = 'mf_tiny') -> dict[str, tf.Tensor]:
   """Returns the targets of that run's `inputs.npz`."""
   arrays = np.load(support.golden(f'{run}/inputs.npz'))
-  return from_masks([arrays[f'padded_masks_{i}'] for i in range(2)], [arrays[f'labels_{i}'] for i in range(2)])
+  masks = [arrays[f'padded_masks_{i}'] for i in range(2)]
+  return from_masks(masks, [arrays[f'labels_{i}'] for i in range(2)])
 
 
-def from_overlapping_masks(masks: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, tf.Tensor]:
-  """Returns targets of images with masks [n, height, width] that may overlap: one id-map layer for each mask."""
+def from_overlapping_masks(masks: list[np.ndarray], labels: list[np.ndarray]
+                           ) -> dict[str, tf.Tensor]:
+  """Returns targets of images with masks [n, height, width] that may overlap, each in its plane."""
   height, width = next(m.shape[1:] for m in masks if m.ndim == 3)
   id_maps = np.zeros([len(masks), SLOTS, height, width], np.uint8)
   classes, valid = np.zeros([len(masks), SLOTS], np.int32), np.zeros([len(masks), SLOTS], bool)
@@ -37,12 +39,13 @@ def from_overlapping_masks(masks: list[np.ndarray], labels: list[np.ndarray]) ->
     for k, one in enumerate(mask):
       id_maps[b, k][one > 0] = k + 1
     classes[b, :len(label)], valid[b, :len(label)] = label, True
-  return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes), 'valid': tf.constant(valid),
-          'plane': tf.repeat(tf.range(SLOTS)[None], len(masks), axis=0)}
+  planes = tf.repeat(tf.range(SLOTS)[None], len(masks), axis=0)
+  return {'id_maps': tf.constant(id_maps), 'classes': tf.constant(classes),
+          'valid': tf.constant(valid), 'plane': planes}
 
 
 def draw(matcher, points, prefix: str = '', matches: np.ndarray | None = None):
-  """Returns recorded random points as `PointSetLoss` draws them; a mask's lie where our order has it.
+  """Returns a `Draw` that gives recorded points, those of a mask where our order has the mask.
 
   Args:
     matcher: arrays of the matching's points.
@@ -59,9 +62,10 @@ def draw(matcher, points, prefix: str = '', matches: np.ndarray | None = None):
     found = [(b, q, slot) for (b, slot), q in np.ndenumerate(matches[prediction]) if q >= 0]
     return np.array(sorted(found))
 
-  def drawn(prediction, purpose, shape):
+  def recorded_points(prediction, purpose, shape):
     if purpose == 'match':
-      return tf.constant(np.stack([matcher[f'layer{prediction}/image{b}/points'] for b in range(2)]))
+      names = [f'layer{prediction}/image{b}/points' for b in range(2)]
+      return tf.constant(np.stack([matcher[name] for name in names]))
     rows = rows_of(prediction)
     order = np.lexsort((rows[:, 2], rows[:, 0]))
     name = {'candidates': 'candidates', 'fresh': 'random'}[purpose]
@@ -71,4 +75,4 @@ def draw(matcher, points, prefix: str = '', matches: np.ndarray | None = None):
       full[rows[order, 0] * SLOTS + rows[order, 2]] = found
       found = full
     return tf.constant(found)
-  return drawn
+  return recorded_points

@@ -80,7 +80,7 @@ def test_logits_and_losses(experiment, tmp_path):
   task = published.build(experiment).task
   task.model.deep_supervision = False
   ours = build_model(task.model)
-  report = restore.restore(ours, str(tmp_path / 'model.safetensors'), restore.MODULES)
+  report = restore.restore(ours, str(tmp_path / 'model.safetensors'))
   assert not report.missing and report.kind == 'Hugging Face MaskFormer'
 
   images = np.random.default_rng(0).normal(size=[2, HEIGHT, WIDTH, 3]).astype(np.float32)
@@ -150,7 +150,7 @@ def test_mask2former(backbone, tmp_path):
   suffix = '' if backbone == 'r50' else f'_{backbone}'
   task = published.build(f'mask2former_coco_panoptic{suffix}').task
   ours = build_model(task.model)
-  report = restore.restore(ours, str(tmp_path / 'model.safetensors'), restore.MODULES)
+  report = restore.restore(ours, str(tmp_path / 'model.safetensors'))
   assert not report.missing and report.kind == 'Hugging Face Mask2Former'
   images = np.random.default_rng(0).normal(size=[2, HEIGHT, WIDTH, 3]).astype(np.float32)
   with torch.no_grad():

@@ -101,10 +101,10 @@ def test_tensors_that_pre_norm_adds(predictor, norms, tmp_path):
   for path in (str(tmp_path / 'x.pkl'), str(tmp_path / 'x.safetensors')):
     exports.write(exports.official_state(model, 0.1), path)
     again = build_model(config(predictor), seed=3)
-    report = restore.restore(again, path, restore.MODULES)
+    report = restore.restore(again, path)
     assert not report.missing
     for name, entry in names.entries(again).items():
       np.testing.assert_array_equal(entry.to_official(), entries[name].to_official(), err_msg=name)
     if added:
       with pytest.raises(UserError, match=f'holds {len(added)} tensors .* has no place for'):
-        restore.restore(plain, path, restore.MODULES)
+        restore.restore(plain, path)

@@ -32,7 +32,8 @@ def slow(value, locations, weights):
 
 
 def test_against_every_pixel():
-  np.testing.assert_allclose(deformable.sample(*map(tf.constant, arguments()), SIZES), slow(*arguments()), atol=1e-5)
+  found = deformable.sample(*map(tf.constant, arguments()), SIZES)
+  np.testing.assert_allclose(found, slow(*arguments()), atol=1e-5)
 
 
 def plain(value, locations, weights, sizes):
@@ -42,7 +43,8 @@ def plain(value, locations, weights, sizes):
 
 def dynamic(value, locations, weights, sizes):
   """`sample` of sizes that are not known when the graph is made: not compiled."""
-  return deformable.sample(value, locations, weights, [(tf.constant(h), tf.constant(w)) for h, w in sizes])
+  sizes = [(tf.constant(h), tf.constant(w)) for h, w in sizes]
+  return deformable.sample(value, locations, weights, sizes)
 
 
 @pytest.mark.parametrize('function', [deformable.sample, dynamic])

@@ -14,11 +14,13 @@ def plain(x, weight, bias, groups):
   return tf.reshape((grouped - mean) / tf.sqrt(variance + 1e-5), x.shape) * weight + bias
 
 
-@pytest.mark.parametrize('shape, groups', [((2, 5, 7, 12), 4), ((1, 1, 3, 6), 6), ((3, 4, 4, 8), 1)])
+@pytest.mark.parametrize('shape, groups', [
+    ((2, 5, 7, 12), 4), ((1, 1, 3, 6), 6), ((3, 4, 4, 8), 1)])
 def test_value_and_gradient(shape, groups):
   rng = np.random.default_rng(0)
-  draw = lambda *s: tf.constant(rng.normal(1.0, 2.0, s))  # float64: the plain way is then the exact one
-  inputs, upstream = [draw(*shape), draw(shape[-1]), draw(shape[-1])], draw(*shape)
+  # float64: the plain way is then the exact one.
+  inputs = [tf.constant(rng.normal(1.0, 2.0, s)) for s in (shape, shape[-1:], shape[-1:])]
+  upstream = tf.constant(rng.normal(1.0, 2.0, shape))
   def both(function, cast):
     values = [tf.cast(v, cast) for v in inputs]
     with tf.GradientTape() as tape:

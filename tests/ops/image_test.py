@@ -1,13 +1,10 @@
-"""Normalized images, padding, position encodings."""
-
-import math
+"""Normalized images and padding."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tf_maskformer.ops import image
-from tf_maskformer.ops import position
 
 
 def test_padding_is_zero_after_normalizing():
@@ -19,27 +16,14 @@ def test_padding_is_zero_after_normalizing():
   assert not found[1, 4:].any() and not found[1, :, 5:].any()
 
 
-@pytest.mark.parametrize('size, divisor, wanted', [((5, 8), 4, (8, 8)), ((5, 8), 0, (5, 8)), ((33, 64), 32, (64, 64))])
+@pytest.mark.parametrize('size, divisor, wanted', [
+    ((5, 8), 4, (8, 8)), ((5, 8), 0, (5, 8)), ((33, 64), 32, (64, 64))])
 def test_pad_to_multiple(size, divisor, wanted):
   x = np.random.default_rng(0).normal(size=[2, *size, 3]).astype(np.float32)
   found = image.pad_to_multiple(tf.constant(x), divisor).numpy()
   assert found.shape == (2, *wanted, 3)
   np.testing.assert_array_equal(found[:, :size[0], :size[1]], x)
   assert not found[:, size[0]:].any() and not found[:, :, size[1]:].any()
-
-
-def test_sine_encoding_one_number_at_a_time():
-  height, width, features = 3, 5, 8
-  found = position.sine(height, width, features).numpy().reshape(height, width, features)
-  half = features // 2
-  for y in range(height):
-    for x in range(width):
-      for k in range(half):
-        wavelength = 10000 ** (2 * (k // 2) / half)
-        wave = math.cos if k % 2 else math.sin
-        for offset, place, size in ((0, y, height), (half, x, width)):
-          angle = (place + 1) / (size + 1e-6) * 2 * math.pi / wavelength
-          assert found[y, x, offset + k] == pytest.approx(wave(angle), abs=1e-5)
 
 
 def test_channels_are_red_green_blue():

@@ -15,7 +15,8 @@ def plain(x, weight, bias):
 @pytest.mark.parametrize('shape', [(2, 5, 12), (3, 7), (2, 3, 4, 6)])
 def test_value_and_gradient(shape):
   rng = np.random.default_rng(0)
-  inputs, upstream = [rng.normal(1.0, 2.0, s) for s in (shape, shape[-1:], shape[-1:])], rng.normal(size=shape)
+  inputs = [rng.normal(1.0, 2.0, s) for s in (shape, shape[-1:], shape[-1:])]
+  upstream = rng.normal(size=shape)
   def of(function, dtype):  # float64: the plain way is then the exact one
     values = [tf.constant(v, dtype) for v in inputs]
     with tf.GradientTape() as tape:

@@ -37,7 +37,7 @@ def test_there_and_back(tmp_path, capsys):
   convert(tmp_path / 'theirs.pkl', tmp_path / 'folder')
   assert f'{len(names.entries(model))} tensors restored, 0 kept' in capsys.readouterr().out
   again = model_of(2)
-  restore.restore(again, str(tmp_path / 'folder'), restore.MODULES)
+  restore.restore(again, str(tmp_path / 'folder'))
   convert(tmp_path / 'folder', tmp_path / 'back.pkl')
   first, second = (pickle.loads((tmp_path / f).read_bytes())['model'] for f in ('theirs.pkl', 'back.pkl'))
   assert set(first) == set(second)

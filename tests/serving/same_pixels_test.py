@@ -61,7 +61,7 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   weights = str(tmp_path / 'model_final.pkl')
   exports.write(exports.official_state(build_model(task.model, seed=0), 0.1), weights)
   model = build_model(task.model, seed=1)
-  restore.restore(model, weights, restore.MODULES)
+  restore.restore(model, weights)
   step = build_task(task).validation_step(batch, model)
   predictor = Predictor(model, task, catalog.get(task.data_set))
   (tmp_path / 'a.jpg').write_bytes(data)

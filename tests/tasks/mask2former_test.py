@@ -102,9 +102,10 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU'
 from tests.tasks import mask2former_test
 from tests.training import updates
 from tf_maskformer.tasks.factory import build_task
+from tf_maskformer.training import building
 from tf_maskformer.training import runner
 folder = pathlib.Path({str(tmp_path)!r}) / sys.argv[1]
-runner.distribute_utils.get_distribution_strategy = lambda **unused: tf.distribute.MirroredStrategy(
+building.distribute_utils.get_distribution_strategy = lambda **unused: tf.distribute.MirroredStrategy(
     ['CPU:0', 'CPU:1'][:int(sys.argv[1])])
 def draw(prediction, purpose, shape):
   own = tf.random.stateless_uniform([1, shape[1], 2], [prediction, len(purpose)])

@@ -66,12 +66,3 @@ def test_best_outlives_the_process(tmp_path):
 
 def test_a_folder_without_checkpoints(tmp_path):
   assert checkpoints.readable(str(tmp_path)) == (None, 0)
-  assert checkpoints.newest(str(tmp_path)) is None
-
-
-def test_history_grows(tmp_path):
-  path = str(tmp_path / 'history.json')
-  checkpoints.append_json(path, {'step': 1})
-  checkpoints.append_json(path, {'step': 2})
-  assert json.loads((tmp_path / 'history.json').read_text()) == [{'step': 1}, {'step': 2}]
-  assert [p.name for p in tmp_path.iterdir()] == ['history.json']

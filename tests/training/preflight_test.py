@@ -60,7 +60,7 @@ def test_missing_semantic_labels(tmp_path):
   task = _shapes().task
   task.evaluation.semantic_labels = str(tmp_path / 'none')
   preflight.check_inputs(task, 'train', lambda *_: None)
-  with pytest.raises(UserError, match='semantic_labels=.*none is no folder'):
+  with pytest.raises(UserError, match='semantic_labels=.*none is not a directory'):
     preflight.check_inputs(task, 'eval', lambda *_: None)
 
 
@@ -97,24 +97,23 @@ def test_init_checkpoint(tmp_path):
 @pytest.mark.parametrize('mode, script', [('train', 'train_cpu.sh'), ('eval', 'eval_cpu.sh')])
 def test_more_gpus_than_there_are(mode, script):
   runtime = _shapes().runtime
-  preflight.check_devices(runtime, mode)
+  assert preflight.resolve_devices(runtime, mode) is None
   runtime.num_gpus = 99
   with pytest.raises(UserError, match=f'runtime.num_gpus=99, but TensorFlow finds .*{script}'):
-    preflight.check_devices(runtime, mode)
+    preflight.resolve_devices(runtime, mode)
 
 
 def test_tpu_that_is_not_there(monkeypatch):
   runtime = _shapes().runtime
   runtime.distribution_strategy = 'tpu'
   with pytest.raises(UserError, match='name the TPU'):
-    preflight.check_devices(runtime, 'train')
+    preflight.resolve_devices(runtime, 'train')
   runtime.tpu = 'local'
   monkeypatch.setattr(preflight.tf.io.gfile, 'glob', lambda pattern: [])
   with pytest.raises(UserError, match='no TPU is attached.*train_cpu.sh'):
-    preflight.check_devices(runtime, 'train')
+    preflight.resolve_devices(runtime, 'train')
   runtime.tpu = 'grpc://10.0.0.2:8470'
-  preflight.check_devices(runtime, 'train')
-  assert runtime.tpu == 'grpc://10.0.0.2:8470'
+  assert preflight.resolve_devices(runtime, 'train') == 'grpc://10.0.0.2:8470'
 
 
 def test_all_together(tmp_path):

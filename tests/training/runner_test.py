@@ -128,7 +128,7 @@ def test_evaluating_nothing_is_refused(records, tmp_path):
     run(experiment(records), 'eval', tmp_path)
   misspelled = experiment(records)
   misspelled.trainer.best_checkpoint_eval_metric = 'pq_al'
-  with pytest.raises(UserError, match='pq_al is no metric'):
+  with pytest.raises(UserError, match='pq_al is not a metric'):
     run(misspelled, 'train', tmp_path)
 
 
@@ -191,7 +191,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(records, tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143
   text = pathlib.Path(log).read_text()
-  assert 'the same command goes on from there' in text
+  assert 'the same command resumes from there' in text
   assert checkpoints.readable(str(tmp_path / 'run'))[1] >= 3
 
 
@@ -273,7 +273,7 @@ def test_segments_without_a_slot_are_reported(records, tmp_path, capsys):
   e = experiment(records, 2)
   e.task.train_data.parser.max_segments = 1
   run(e, 'train', tmp_path)
-  assert 'segments a step found no slot' in capsys.readouterr().out
+  assert 'segments per step found no slot' in capsys.readouterr().out
 
 
 def test_evaluations_leave_a_history(records, trained):
@@ -291,11 +291,11 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU'
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.training import runner_test
 from tests.training import updates
-from tf_maskformer.training import runner
+from tf_maskformer.training import building
 folder = {str(tmp_path)!r} + '/' + sys.argv[1]
 def make(**unused):
   return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'][:int(sys.argv[1])])
-runner.distribute_utils.get_distribution_strategy = make
+building.distribute_utils.get_distribution_strategy = make
 e = runner_test.experiment(pathlib.Path({str(records)!r}), 3)
 e.task.model.backbone.resnet.norm = 'group'
 e.task.evaluation.object_mask_threshold = 0.1

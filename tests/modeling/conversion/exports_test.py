@@ -30,7 +30,7 @@ def test_round_trip_is_bit_equal(tmp_path, ending, config):
   model, again = build_model(config, seed=1), build_model(config, seed=2)
   path = str(tmp_path / f'model{ending}')
   exports.write(exports.official_state(model, 0.1), path)
-  report = restore.restore(again, path, restore.MODULES)
+  report = restore.restore(again, path)
   assert not report.missing and not report.reshaped
   wanted = values(model)
   for name, value in values(again).items():
@@ -43,7 +43,7 @@ def test_back_and_forth_from_a_released_file(tmp_path):
   with open(path, 'rb') as file:
     recorded = pickles.load('f', file)['model']
   model = build_model(tiny.config(), seed=1)
-  restore.restore(model, path, restore.MODULES)
+  restore.restore(model, path)
   exports.write(exports.official_state(model, 0.1), str(tmp_path / 'x.pkl'))
   with open(tmp_path / 'x.pkl', 'rb') as file:
     written = pickle.load(file)  # plain pickle, as detectron2 reads it
@@ -125,7 +125,7 @@ def write(path, tensors):
 def test_swin_in_released_spelling(tmp_path):
   path = golden.released_file('mf_swin_tiny', tmp_path / 'model_final.pkl')
   model = build_model(tiny_swin.config(), seed=3)
-  assert not restore.restore(model, path, restore.MODULES).missing
+  assert not restore.restore(model, path).missing
   for name, value in tiny_swin.model()(tiny_swin.batch()).items():
     np.testing.assert_array_equal(model(tiny_swin.batch())[name], value)
 
@@ -144,7 +144,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path):
     model = build_model(tiny.config(), seed=2)
     before = values(model)
     with pytest.raises(UserError, match=words):
-      restore.restore(model, write(tmp_path / 'x.safetensors', tensors), restore.MODULES)
+      restore.restore(model, write(tmp_path / 'x.safetensors', tensors))
     for name, value in values(model).items():
       np.testing.assert_array_equal(value, before[name])
 
@@ -153,7 +153,7 @@ def test_half_precision_files_are_read_and_reported(tmp_path):
   good = exports.official_state(build_model(tiny.config(), seed=1), 0.1)
   half = {n: a.astype(np.float16) for n, a in good.items()}
   report = restore.restore(
-      build_model(tiny.config(), seed=2), write(tmp_path / 'x.safetensors', half), restore.MODULES)
+      build_model(tiny.config(), seed=2), write(tmp_path / 'x.safetensors', half))
   assert len(report.reshaped) == len(report.restored) and 'reshaped: ' in str(report)
 
 
@@ -197,8 +197,8 @@ def test_another_number_of_classes(tmp_path, make, changed):
   model = build_model(new, seed=2)
   before = values(model)
   with pytest.raises(UserError, match='does not fit'):
-    restore.restore(model, path, restore.MODULES)
-  report = restore.restore(model, path, restore.MODULES, new_classes=True)
+    restore.restore(model, path)
+  report = restore.restore(model, path, new_classes=True)
   assert report.new_classes == report.missing == [f'sem_seg_head.predictor.{name}' for name in changed]
   assert 'another number of classes' in str(report)
   after, wanted = values(model), values(source)

@@ -76,14 +76,15 @@ def test_surplus_tensors_are_an_error(saved):
 
 
 def test_part_names_are_checked():
-  assert restore.wanted_modules('backbone, predictor') == ('backbone', 'predictor')
-  assert restore.wanted_modules('all') == restore.MODULES
+  model = build_model(tiny.config())
+  assert restore.wanted_parts('backbone, predictor', model) == ('backbone', 'predictor')
+  assert restore.wanted_parts('all', model) == ('backbone', 'pixel_decoder', 'predictor')
   with pytest.raises(UserError, match="'backbon' is unknown; did you mean backbone"):
-    restore.wanted_modules('backbon')
+    restore.wanted_parts('backbon', model)
 
 
 def test_parts_are_those_of_the_model():
   """A part whose name were missing would never be restored, nor missed."""
-  parts = {name.removeprefix('sem_seg_head.').split('.')[0]
-           for name in names.entries(build_model(tiny.config()))}
-  assert parts == set(restore.MODULES)
+  model = build_model(tiny.config())
+  parts = {name.removeprefix('sem_seg_head.').split('.')[0] for name in names.entries(model)}
+  assert parts == set(model.parts)
