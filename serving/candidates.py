@@ -1,4 +1,4 @@
-"""Which registered experiments a checkpoint without a configuration may be of, by its tensors' shapes."""
+"""Which published experiments a checkpoint without a configuration may be of, by its shapes."""
 
 import re
 

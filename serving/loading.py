@@ -107,7 +107,7 @@ def load(
 
 
 def run_folder(source: str) -> str | None:
-  """Returns the folder with the params.yaml of the run that a checkpoint is of; None where there is none.
+  """Returns the folder of the run that a checkpoint is of; None where there is no params.yaml.
 
   Args:
     source: a run's folder, the folder `best` in it, or a checkpoint's prefix in either.

@@ -64,5 +64,6 @@ class MaskClassificationTask(SegmentationTask):
       query_index = self.set_loss.match(own_outputs, own_targets)
       return self.set_loss.weigh(self.set_loss.terms(own_outputs, own_targets, query_index, alone))
     images = tf.range(shape_ops.batch_size(targets['classes']))
-    # A loop in the graph: written out, the graph of a batch took longer to make than a small set to score.
+    # A loop in the graph: unrolled, the graph of a batch took longer to trace than a small set to
+    # score.
     return tf.map_fn(of_image, images, fn_output_signature=tf.float32, parallel_iterations=1)

@@ -8,7 +8,7 @@ from tf_maskformer.tasks.segmentation import SegmentationTask
 
 
 class PerPixelTask(SegmentationTask):
-  """PerPixelBaseline and PerPixelBaseline+: a cross entropy per prediction, over pixels not void."""
+  """PerPixelBaseline and PerPixelBaseline+: a cross entropy per prediction, void left out."""
 
   def _labels(self, targets) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the class of every pixel and how many pixels are not void.

@@ -35,7 +35,8 @@ class Scores:
     self._loss += float(output['loss'])
     self._scored.append(example_id)
     if len(self._drawn) < self._num_images:
-      self._drawn.append(self._draw(sample, *self._evaluators[0].as_segments(predictions[0], sizes)))
+      id_map, segments = self._evaluators[0].as_segments(predictions[0], sizes)
+      self._drawn.append(self._draw(sample, id_map, segments))
 
   def _draw(self, sample: Sample, id_map: np.ndarray, segments: list[dict]) -> np.ndarray:
     """Returns the image next to its truth and its prediction, uint8 [height, width, 3]."""

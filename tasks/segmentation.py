@@ -52,7 +52,7 @@ class SegmentationTask(base_task.Task):
   # Implemented by subclasses.
 
   def normalizers(self, targets) -> Any:
-    """Returns what the losses of a replica's full batch are normalized by, before the model runs."""
+    """Returns what a replica's losses are normalized by; known before the model runs."""
     raise NotImplementedError
 
   def normalizers_of(self, normalizers: Any, index: tf.Tensor) -> Any:
@@ -144,7 +144,7 @@ class SegmentationTask(base_task.Task):
     return {'image_size': image_ops.round_up(size, self.task_config.model.size_divisibility)}
 
   def _trains_padded(self) -> bool:
-    """Whether training images may be padded to each other or to a window, judged by the settings."""
+    """Whether the settings let training images be padded to each other or to a window."""
     parser = self.task_config.train_data.parser
     is_alone = self.task_config.micro_batch_size == 1 and not parser.output_size
     # In a filled window the padding is part of the image.
@@ -262,7 +262,7 @@ class SegmentationTask(base_task.Task):
 
   def reduce_aggregated_logs(self, aggregated_logs: Scores, global_step: tf.Tensor | None = None
                              ) -> dict[str, Any]:
-    """Returns the metrics of the complete set, {'pq_all': …}, their table, ids scored, and images."""
+    """Returns the metrics of the complete set, {'pq_all': …}; see `Scores.result`."""
     del global_step
     return aggregated_logs.result()
 

@@ -1,7 +1,7 @@
-"""Settles what an experiment is: where it starts from, and what changes it, in the order of strength.
+"""Settles what an experiment is: where it starts from, and what changes it.
 
-The stronger first: `--params_override`, `--config_file`, environment variables (programs that document
-them), and the registered experiment or, of a run, its params.yaml.
+The stronger first: `--params_override`, `--config_file`, environment variables (of programs that
+document them), and the registered experiment or, of a run, its params.yaml.
 """
 
 import dataclasses
@@ -78,7 +78,8 @@ def of_run(folder: str) -> tuple[str, Experiment]:
   removed: list[str] = []
   known = _known(values, experiment, '', removed)
   if removed:
-    print(f'{path}: not used, since this version has no such fields: {", ".join(removed)}', flush=True)
+    fields = ', '.join(removed)
+    print(f'{path}: not used, since this version has no such fields: {fields}', flush=True)
   overrides.apply_values(experiment, known, path)
   return name, experiment
 
@@ -98,7 +99,7 @@ def write(folder: str, name: str, experiment: Experiment) -> None:
 
 
 def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None:
-  """Sets a data set that is not built in, from the folder's own classes; takes it out of `values`."""
+  """Sets a data set that is not built in from the folder's classes; takes it out of `values`."""
   task = dict(values.get('task') or {})
   path = os.path.join(folder, CLASSES)
   if task.get('data_set') in (None, *catalog.names()) or not tf.io.gfile.exists(path):

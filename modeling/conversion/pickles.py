@@ -1,7 +1,8 @@
-"""Reads pickled checkpoints (detectron2 `.pkl`, PyTorch `.pth` and `.bin`) without running what is in them.
+"""Reads pickled checkpoints (detectron2 `.pkl`, PyTorch `.pth`, `.bin`) without running them.
 
-A pickle names the functions that rebuild its objects. Here the few that checkpoints need are stand-ins that can only
-make arrays and plain containers; any other name is refused before anything is called. PyTorch is not needed.
+A pickle names the functions that rebuild its objects. Here the few that checkpoints need are
+stand-ins that can only make arrays and plain containers; any other name is refused before anything
+is called. PyTorch is not needed.
 """
 
 import collections
@@ -21,13 +22,16 @@ from tf_maskformer.errors import UserError
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of PyTorch's older format
 _TORCH_TYPES = {
     'FloatStorage': np.float32, 'DoubleStorage': np.float64, 'HalfStorage': np.float16,
-    'BFloat16Storage': ml_dtypes.bfloat16, 'LongStorage': np.int64, 'IntStorage': np.int32, 'ShortStorage': np.int16,
+    'BFloat16Storage': ml_dtypes.bfloat16, 'LongStorage': np.int64, 'IntStorage': np.int32,
+    'ShortStorage': np.int16,
     'CharStorage': np.int8, 'ByteStorage': np.uint8, 'BoolStorage': np.bool_,
 }
 _NUMPY_TYPES = {'f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'b1'}
 # What a damaged or foreign file can make the reader raise.
-_DAMAGE = (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error,
-           RecursionError, OverflowError, MemoryError, AssertionError, zipfile.BadZipFile, NotImplementedError)
+_DAMAGE = (
+    pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError,
+    struct.error, RecursionError, OverflowError, MemoryError, AssertionError, zipfile.BadZipFile,
+    NotImplementedError)
 
 
 class Refused(Exception):
@@ -124,7 +128,9 @@ def _encode(text, encoding):
 
 def _scalar(dtype, data):
   """Stand-in of numpy's scalar."""
-  return np.frombuffer(data if isinstance(data, bytes) else data.encode('latin1'), dtype.value, 1)[0]
+  if isinstance(data, str):
+    data = data.encode('latin1')
+  return np.frombuffer(data, dtype.value, 1)[0]
 
 
 def _from_buffer(data, dtype, shape, order):
@@ -142,7 +148,8 @@ def _from_bytes(data):
 _KNOWN = {
     'collections.OrderedDict': collections.OrderedDict,
     '_codecs.encode': _encode,
-    '__builtin__.bytes': lambda: b'',  # of an empty array; with a length it would be a way to memory
+    # Of an empty array; with a length it would be a way to ask for memory.
+    '__builtin__.bytes': lambda: b'',
     'builtins.bytes': lambda: b'',
     'numpy.ndarray': _Marker,
     'numpy.dtype': _Dtype,
@@ -156,14 +163,20 @@ _KNOWN = {
 }
 for _module in ('numpy.core', 'numpy._core'):
   _KNOWN |= {
-      f'{_module}.multiarray._reconstruct': lambda *unused: _Array(), f'{_module}.multiarray.scalar': _scalar,
+      f'{_module}.multiarray._reconstruct': lambda *unused: _Array(),
+      f'{_module}.multiarray.scalar': _scalar,
       f'{_module}.numeric._frombuffer': _from_buffer}
 
 
 class _Unpickler(pickle._Unpickler):  # pylint: disable=protected-access
-  """Python's own unpickler (its memo is a dictionary, so no number in the file sizes an allocation), restricted."""
-  dispatch = {code: load for code, load in pickle._Unpickler.dispatch.items()  # pylint: disable=protected-access
-              if code not in (pickle.NEXT_BUFFER[0], pickle.EXT1[0], pickle.EXT2[0], pickle.EXT4[0])}
+  """Python's own unpickler, restricted.
+
+  Its memo is a dictionary, so a number in the file never sizes an allocation.
+  """
+  _REFUSED = (pickle.NEXT_BUFFER[0], pickle.EXT1[0], pickle.EXT2[0], pickle.EXT4[0])
+  dispatch = dict(pickle._Unpickler.dispatch)  # pylint: disable=protected-access
+  for _code in _REFUSED:
+    del dispatch[_code]
 
   def load_bytearray8(self):
     """As bytes: the original makes room for as many bytes as the file announces."""
@@ -215,7 +228,10 @@ def _read_zip(file: BinaryIO) -> Any:
 
 
 def _read_older_torch(file: BinaryIO) -> Any:
-  """PyTorch's format before 1.6: magic number, version, machine, the object, its storages' keys, their bytes."""
+  """Reads PyTorch's format before 1.6.
+
+  That is: magic number, version, machine, the object, the keys of its storages, their bytes.
+  """
   magic, _, _ = (_Unpickler(file).load() for _ in range(3))
   if magic != _TORCH_MAGIC:
     raise ValueError('no magic number of PyTorch')
@@ -235,7 +251,7 @@ def _read_older_torch(file: BinaryIO) -> Any:
 
 
 def _resolved(value: Any, depth: int = 0, done: dict[int, Any] | None = None) -> Any:
-  """Replaces the stand-ins inside dictionaries, lists and tuples by arrays; what is named twice is done once."""
+  """Replaces the stand-ins inside containers by arrays; what is named twice is done once."""
   done = {} if done is None else done
   if depth > 16:
     raise ValueError('containers nested too deeply')
@@ -263,7 +279,8 @@ def load(path: str, file: BinaryIO) -> Any:
     file: opened for reading, with `seek`.
 
   Raises:
-    UserError: the file is damaged, or its pickle asks for something else than arrays and containers.
+    UserError: the file is damaged, or its pickle asks for something else than arrays and
+      containers.
   """
   start = file.read(4)
   file.seek(0)
@@ -276,9 +293,11 @@ def load(path: str, file: BinaryIO) -> Any:
       return _read_older_torch(file)
     return _resolved(first)
   except Refused as e:
-    raise UserError(f'init_checkpoint: {path} is refused: its pickle asks for {e}, which no checkpoint needs; nothing '
-                    'in it was run, take the file from its publisher') from e
+    raise UserError(
+        f'checkpoint {path} is refused: its pickle asks for {e}, which no checkpoint needs; nothing '
+        'in it was run, take the file from its publisher') from e
   except _DAMAGE as e:
     reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-    raise UserError(f'init_checkpoint: {path} cannot be read as a pickled checkpoint ({reason}); is it damaged or cut '
-                    'off?') from e
+    raise UserError(
+        f'checkpoint {path} cannot be read as a pickled checkpoint ({reason}); is it damaged or '
+        'cut off?') from e

@@ -1,4 +1,4 @@
-"""Dropout whose pattern is a function of a seed, so that a resumed run repeats the interrupted one."""
+"""Dropout whose pattern is a function of a seed: a resumed run repeats the interrupted one."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Mask logits from stride 4 to the original image, on the host (the NumPy twin of ops/resize.py)."""
+"""Mask logits from stride 4 to the original image, in NumPy (twin: ops/resize.py)."""
 
 import numpy as np
 import scipy.special
@@ -7,7 +7,7 @@ from tf_maskformer.modeling.postprocessing.sizes import Sizes
 
 
 def interpolation(size: int, target: int) -> np.ndarray:
-  """Matrix float64 [target, size] of bilinear interpolation, half-pixel centers, no antialiasing."""
+  """Matrix float64 [target, size] of bilinear interpolation with half-pixel centers, no antialias."""
   place = np.maximum((np.arange(target) + 0.5) * (size / target) - 0.5, 0)
   below = np.floor(place).astype(int)
   above = np.minimum(below + 1, size - 1)

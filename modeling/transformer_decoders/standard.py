@@ -52,7 +52,7 @@ class EmptyEncoder(tf_keras.layers.Layer):
 
 
 class QueryTransformer(tf_keras.layers.Layer):
-  """Holds both parts under their official names, `transformer.encoder` and `transformer.decoder`."""
+  """Holds both parts under their official names `transformer.encoder`, `transformer.decoder`."""
 
   def __init__(self, config: TransformerDecoder, name: str | None = None):
     super().__init__(name=name)

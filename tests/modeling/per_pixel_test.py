@@ -1,4 +1,4 @@
-"""The per-pixel baselines: their logits from parts that are checked elsewhere, and their answers."""
+"""The per-pixel baselines: their logits from parts checked elsewhere, and their labels."""
 
 import numpy as np
 import pytest

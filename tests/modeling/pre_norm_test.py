@@ -106,5 +106,5 @@ def test_tensors_that_pre_norm_adds(predictor, norms, tmp_path):
     for name, entry in names.entries(again).items():
       np.testing.assert_array_equal(entry.to_official(), entries[name].to_official(), err_msg=name)
     if added:
-      with pytest.raises(UserError, match=f'holds {len(added)} tensors .* has no place for'):
+      with pytest.raises(UserError, match=f'has {len(added)} tensors .* has no place for'):
         restore.restore(plain, path)

@@ -72,7 +72,7 @@ def model(plain_fpn: bool = False):
 
 
 def batch(file: str = 'inputs', prefix: str = '', divisor: int = 1) -> tuple[tf.Tensor, np.ndarray]:
-  """Returns recorded images as (normalized images [batch, height, width, 3], image sizes [batch, 2])."""
+  """Returns recorded images, normalized [batch, height, width, 3], and their sizes [batch, 2]."""
   arrays = np.load(support.golden(f'mf_tiny/{file}.npz'))
   images = [arrays[f'{prefix}image_{i}'].transpose(1, 2, 0) for i in range(2)]
   sizes = np.array([p.shape[:2] for p in images])

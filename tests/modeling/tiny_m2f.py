@@ -20,8 +20,10 @@ def config() -> Mask2Former:
       num_classes=7, num_queries=12,
       backbone=Backbone(resnet=ResNet(stem_channels=8, res2_channels=16, bottleneck_channels=4)),
       pixel_decoder=PixelDecoder(
-          width=64, mask_width=32, encoder_layers=2, encoder_heads=4, encoder_feedforward=1024, encoder_dropout=0.0),
-      transformer_decoder=TransformerDecoder(layers=5, hidden=64, heads=4, feedforward=96, dropout=0.0),
+          width=64, mask_width=32, encoder_layers=2, encoder_heads=4, encoder_feedforward=1024,
+          encoder_dropout=0.0),
+      transformer_decoder=TransformerDecoder(
+          layers=5, hidden=64, heads=4, feedforward=96, dropout=0.0),
       size_divisibility=32)
 
 

@@ -32,7 +32,8 @@ def test_published_files(tmp_path, listed, wanted):
 
 def test_the_error_names_them(tmp_path):
   path = write(tmp_path, 'mask2former_coco_panoptic_r50')
-  with pytest.raises(UserError, match='its shapes are those of mask2former_coco_panoptic; name the exp'):
+  words = 'its shapes are those of mask2former_coco_panoptic; name the experiment'
+  with pytest.raises(UserError, match=words):
     loading.configure(path)
 
 

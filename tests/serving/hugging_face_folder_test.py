@@ -1,4 +1,4 @@
-"""Folders that transformers saves load by their path alone, and give the segments that transformers gives.
+"""Folders that transformers saves load by their path alone and give the segments that it gives.
 
 Needs torch and transformers, which are not requirements of the project: `pip install torch
 transformers`, then `bash scripts/test.sh -m slow tests/serving/hugging_face_folder_test.py`.
@@ -16,12 +16,13 @@ from tf_maskformer.serving import loading
 
 pytestmark = pytest.mark.slow
 SIZE = (384, 384)  # the size to which Mask2Former's masks are resized there before anything else
+SHORT_AND_LONG = {'shortest_edge': 384, 'longest_edge': 640}
 LABELS = {i: f'kind {i}' for i in range(12)}
 STAGES = ['stage1', 'stage2', 'stage3', 'stage4']
 
 
 def make(family, backbone):
-  """Returns a model of transformers and its image processor; random weights, sure of its answers."""
+  """Returns a model of transformers and its image processor; random weights, sure predictions."""
   torch = pytest.importorskip('torch')
   transformers = pytest.importorskip('transformers')
   backbones = {
@@ -33,26 +34,27 @@ def make(family, backbone):
     config = transformers.MaskFormerConfig(**options)
     model = transformers.MaskFormerForInstanceSegmentation(config)
     last = model.mask_embedder
-    processor = transformers.MaskFormerImageProcessor(size={'shortest_edge': 384, 'longest_edge': 640})
+    processor = transformers.MaskFormerImageProcessor(size=SHORT_AND_LONG)
   else:
-    model = transformers.Mask2FormerForUniversalSegmentation(transformers.Mask2FormerConfig(**options))
+    config = transformers.Mask2FormerConfig(**options)
+    model = transformers.Mask2FormerForUniversalSegmentation(config)
     last = model.model.transformer_module.decoder.mask_predictor.mask_embedder
-    processor = transformers.Mask2FormerImageProcessor(size={'shortest_edge': 384, 'longest_edge': 640})
+    processor = transformers.Mask2FormerImageProcessor(size=SHORT_AND_LONG)
   randomize(model.eval())
   make_sure(model, last, torch.tensor(processor(draw(), return_tensors='np')['pixel_values']))
   return model, processor
 
 
 def make_sure(model, mask_embedder, pixels):
-  """Changes a model's last layers so that its queries differ and are sure of their classes and masks.
+  """Changes a model's last layers so that its queries differ and are sure of class and mask.
 
-  With random weights all queries give nearly the same: what they have in common is taken away by the
-  biases, and what remains is scaled up.
+  With random weights all queries give nearly the same: what they have in common is taken away by
+  the biases, and what remains is scaled up.
   """
   torch = pytest.importorskip('torch')
   weight, bias = list(mask_embedder.parameters())[-2:]
   embeddings = []
-  hook = mask_embedder.register_forward_hook(lambda module, given, output: embeddings.append(output))
+  hook = mask_embedder.register_forward_hook(lambda module, x, output: embeddings.append(output))
   with torch.no_grad():
     model(pixels)
     bias.sub_(embeddings[-1].mean(dim=(0, 1)))
@@ -102,20 +104,23 @@ def test_a_folder_loads_alone_and_gives_the_same_segments(tmp_path, family, back
   pixels = torch.tensor(processor(image, return_tensors='np')['pixel_values'])
   with torch.no_grad():
     wanted = theirs(pixels)
-  for found, value in ((class_logits, wanted.class_queries_logits), (mask_logits, wanted.masks_queries_logits)):
+  pairs = ((class_logits, wanted.class_queries_logits), (mask_logits, wanted.masks_queries_logits))
+  for found, value in pairs:
     np.testing.assert_allclose(found, value.numpy(), rtol=0, atol=1e-4 * value.abs().max().item())
 
-  # Their rules on our logits, at the size of the image so that nothing is resized on either side; all
-  # classes are things, since they let merged segments share an id with others.
+  # Their rules on our logits, at the size of the image so that nothing is resized on either side;
+  # all classes are things, since they let merged segments share an id with others.
   large = torch.nn.functional.interpolate(
       torch.tensor(mask_logits), size=SIZE, mode='bilinear', align_corners=False)
-  outputs = type(wanted)(class_queries_logits=torch.tensor(class_logits), masks_queries_logits=large)
+  outputs = type(wanted)(
+      class_queries_logits=torch.tensor(class_logits), masks_queries_logits=large)
   options = {'threshold': 0.5, 'mask_threshold': 0.5, 'overlap_mask_area_threshold': 0.01,
              'label_ids_to_fuse': set(), 'target_sizes': [SIZE]}
   same_map, same_segments = segments_of(
       processor.post_process_panoptic_segmentation(outputs, **options)[0])
+  things = loaded.data_set.thing_classes
   id_map, segments = panoptic(
-      class_logits[0], mask_logits[0], Sizes.of(SIZE, SIZE, SIZE), loaded.data_set.thing_classes, 0.5, 0.01)
+      class_logits[0], mask_logits[0], Sizes.of(SIZE, SIZE, SIZE), things, 0.5, 0.01)
   print(len(segments), 'segments')
   assert len(segments) > 3
   assert [(s['id'], s['category_id']) for s in segments] == same_segments

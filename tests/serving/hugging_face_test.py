@@ -1,4 +1,4 @@
-"""A Hugging Face folder says its model, its classes and its task; a converted one says them again."""
+"""A Hugging Face folder says its model, classes and task; a converted one says them again."""
 
 import json
 

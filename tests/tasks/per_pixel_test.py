@@ -46,7 +46,8 @@ def experiment(records, predictor):
 
 @pytest.mark.parametrize('predictor', ['maskformer', 'per_pixel', 'per_pixel_plus'])
 def test_train_and_evaluate(records, predictor, tmp_path, capsys):
-  assert runner.run(experiment(records, predictor), NAME, 'train_and_eval', str(tmp_path), build_task) == 0
+  e = experiment(records, predictor)
+  assert runner.run(e, NAME, 'train_and_eval', str(tmp_path), build_task) == 0
   scores = json.loads((tmp_path / 'evaluations/step_00000003.json').read_text())
   assert scores['images'] == 3 and 0 <= scores['metrics']['miou'] <= 100
   assert np.isfinite(scores['metrics']['validation_loss']) and 'pq_all' not in scores['metrics']
@@ -61,7 +62,8 @@ def test_the_score_and_loss_do_not_depend_on_the_batch(records, tmp_path):
     e.task.validation_data.global_batch_size = batch
     (tmp_path / str(batch)).mkdir()
     runner.run(e, NAME, 'eval', str(tmp_path / str(batch)), build_task, allow_random_weights=True)
-    found.append(json.loads((tmp_path / f'{batch}/evaluations/step_00000000.json').read_text())['metrics'])
+    text = (tmp_path / f'{batch}/evaluations/step_00000000.json').read_text()
+    found.append(json.loads(text)['metrics'])
   for key, value in found[0].items():
     np.testing.assert_allclose(found[1][key], value, rtol=1e-4, err_msg=key)
 

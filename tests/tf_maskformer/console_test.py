@@ -41,12 +41,12 @@ def test_help_needs_no_tensorflow(environment, verb):
 
 
 @pytest.mark.parametrize('argv, words', [
-    (['train', '--experiment=maskformer_shapes_panotic'], 'did you mean maskformer_shapes_panoptic'),
+    (['train', '--experiment=maskformer_shapes_panotic'], 'mean maskformer_shapes_panoptic'),
     (['train', '--experiment=maskformer_shapes_panoptic', '--mode=evl'], 'did you mean eval'),
     (['train', '--model_dir=/nowhere'], '/nowhere has no params.yaml'),
-    (['convert', '--experiment=mask', '--checkpoint=x', '--output=y'], "experiment 'mask' is unknown"),
+    (['convert', '--experiment=mask', '--checkpoint=x', '--output=y'], "'mask' is unknown"),
     (['convert', '--checkpoint=x', '--output=/tmp'], '--output /tmp exists'),
-    (['convert', '--checkpoint=x', '--output=/y', '--params_override=a=,b=1'], 'a has an empty value')])
+    (['convert', '--checkpoint=x', '--output=/y', '--params_override=a='], 'a has an empty')])
 def test_wrong_values_are_answered_without_tensorflow(environment, argv, words):
   done = run(environment, *argv)
   assert done.returncode == 2 and words in done.stderr and done.stderr.count('\n') == 1

@@ -42,7 +42,8 @@ def test_every_package_is_installed():
 def test_every_folder_with_code_is_a_package():
   for path in sources.files():
     if path.parts[0] not in ('tests', 'train.py'):
-      assert (support.ROOT / path.parent / '__init__.py').is_file(), f'{path.parent} is not a package'
+      init = support.ROOT / path.parent / '__init__.py'
+      assert init.is_file(), f'{path.parent} is not a package'
 
 
 def test_data_files_are_installed():

@@ -58,19 +58,18 @@ def test_nothing_hostile_runs(tmp_path, protocol):
   witness = tmp_path / 'ran'
   harmful = [
       (os.system, f'touch {witness}'), (eval, f'open({str(witness)!r}, "w")'),
-      (exec, 'raise SystemExit'),
-      (pathlib.Path.touch, witness), (getattr, 'abc', 'upper'), (np.load, str(witness)),
-      (np.ndarray, (2**40,))]
+      (exec, 'raise SystemExit'), (pathlib.Path.touch, witness), (getattr, 'abc', 'upper'),
+      (np.load, str(witness)), (np.ndarray, (2**40,))]
   for function, *arguments in harmful:
-    data = pickle.dumps({'model': {'a': np.zeros(3, np.float32), 'b': Evil(function, *arguments)}},
-                        protocol)
+    content = {'a': np.zeros(3, np.float32), 'b': Evil(function, *arguments)}
+    data = pickle.dumps({'model': content}, protocol)
     with pytest.raises(UserError, match='refused|cannot be read'):
       load(data)
   assert not witness.exists()
   file = tmp_path / 'evil.pkl'
   file.write_bytes(pickle.dumps({'model': Evil(os.system, f'touch {witness}')}, protocol))
-  with pytest.raises(UserError,
-                     match=r'evil.pkl is refused: its pickle asks for (posix|os).system'):
+  words = r'evil.pkl is refused: its pickle asks for (posix|os).system'
+  with pytest.raises(UserError, match=words):
     sources.read(str(file))
   assert not witness.exists()
 
@@ -175,8 +174,8 @@ def zip_file(compression=zipfile.ZIP_STORED, data=None, **how):
 
 def older_file(**how):
   parts = [pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {'little_endian': True})]
-  return b''.join([*parts, _dumps(_state(**how)), pickle.dumps(['0'], 2), struct.pack('<q', 24),
-                   ARRAY.tobytes()])
+  storage = [pickle.dumps(['0'], 2), struct.pack('<q', 24), ARRAY.tobytes()]
+  return b''.join([*parts, _dumps(_state(**how)), *storage])
 
 
 @pytest.mark.parametrize('write', [zip_file, older_file])
@@ -190,8 +189,8 @@ def test_both_formats_of_pytorch(write):
 def test_bfloat16_of_pytorch():
   import ml_dtypes
   values = ARRAY.astype(ml_dtypes.bfloat16)
-  found = load(zip_file(data=values.tobytes(), kind='BFloat16Storage', size=(24,), stride=(1,),
-                        offset=0))
+  found = load(zip_file(
+      data=values.tobytes(), kind='BFloat16Storage', size=(24,), stride=(1,), offset=0))
   np.testing.assert_array_equal(found['model']['view'].astype(np.float32), ARRAY)
 
 
