@@ -75,7 +75,7 @@ def of_run(folder: str) -> tuple[str, Experiment]:
     raise UserError(f'{path} does not name its experiment; give --experiment')
   experiment = registry.get(name)
   _take_own_classes(experiment, values, folder)
-  removed = []
+  removed: list[str] = []
   known = _known(values, experiment, '', removed)
   if removed:
     fields = ', '.join(removed)
