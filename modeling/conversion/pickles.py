@@ -294,8 +294,8 @@ def load(path: str, file: BinaryIO) -> Any:
     return _resolved(first)
   except Refused as e:
     raise UserError(
-        f'checkpoint {path} is refused: its pickle asks for {e}, which no checkpoint needs; nothing '
-        'in it was run, take the file from its publisher') from e
+        f'checkpoint {path} is refused: its pickle asks for {e}, which no checkpoint needs; '
+        'nothing in it was run, take the file from its publisher') from e
   except _DAMAGE as e:
     reason = str(e).splitlines()[0] if str(e) else type(e).__name__
     raise UserError(
