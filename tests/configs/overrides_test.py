@@ -93,6 +93,7 @@ def test_wrong_values(text, parts):
     ('global_batch_size', 'task.train_data.global_batch_size'),
     ('trainer.num_queries', 'task.model.num_queries'),
     ('tusk.model.num_queries', 'task.model.num_queries'),
+    ('task.modle.num_querys', 'task.model.num_queries'),
     ('task.model.pixel_decoder.hieght.x', 'exist'),
     ('runtime.zzzz', 'runtime has'),
 ])
