@@ -118,6 +118,7 @@ def main(argv: Sequence[str]) -> int:
       result.save_images(output, name)
       collection.add(result, name)
       progress.update(len(collection) + len(decoded.refused) - progress.n)
+    progress.update(len(images) - progress.n)
   collection.write(output)
   print(f'{len(collection)} images in {output}')
   if decoded.refused:

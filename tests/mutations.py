@@ -154,6 +154,17 @@ MUTATIONS = (
              'tests/dataloaders/preparation/shards_test.py'),
     Mutation('validation_in_eights', 'dataloaders/reader.py', '(0 if params.is_training else replicas)',
              '(0 if params.is_training else 8 * replicas)', 'tests/dataloaders/road_test.py tests/serving'),
+    # From images to files.
+    Mutation('first_of_the_batch', 'serving/predictor.py', '{name: value[place] for',
+             '{name: value[0] for', 'tests/serving/predictor_test.py'),
+    Mutation('not_turned_upright', 'serving/inputs.py', 'ImageOps.exif_transpose(image)', 'image',
+             'tests/serving/inputs_test.py'),
+    Mutation('sure_instances_only', 'serving/result.py', 'for row in self._found]',
+             "for row in self._found if row['score'] > 0.5]", 'tests/serving/result_test.py'),
+    Mutation('results_as_inputs', 'serving/image_files.py', 'not (is_searched and', 'not (False and',
+             'tests/serving/image_files_test.py'),
+    Mutation('captions_collide', 'evaluation/captions.py', 'taken.append(box)', 'pass',
+             'tests/evaluation/captions_test.py'),
 )
 
 
