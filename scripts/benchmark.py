@@ -123,8 +123,8 @@ def report(args: argparse.Namespace) -> None:
       'work', 'precision', 'ours s', 'theirs s', 'ratio', 'ours GB', 'theirs GB', 'ratio',
       'own work', 'their work', 'ratio']
   model = {'maskformer': 'MaskFormer, plain FPN', 'mask2former': 'Mask2Former'}[args.model]
-  print(f'{model}, {args.backbone}, {args.size}x{args.size}, batch {args.batch}, 133 classes, 100 queries, '
-        f'{args.segments} segments per image; theirs: Hugging Face transformers')
+  print(f'{model}, {args.backbone}, {args.size}x{args.size}, batch {args.batch}, 133 classes, '
+        f'100 queries, {args.segments} segments per image; theirs: Hugging Face transformers')
   print('  '.join(f'{h:>10}' for h in head), flush=True)
   for work in args.work:
     has_precision = work in ('train', 'inference', 'parts')
