@@ -127,7 +127,7 @@ MUTATIONS = (
              'tests/serving/loading_test.py'),
     Mutation('best_without_its_params', 'serving/loading.py', "_BEST = 'best'", "_BEST = 'worst'",
              'tests/serving/loading_test.py'),
-    Mutation('environment_after_overrides', 'configs/experiments/settings.py',
+    Mutation('environment_forgotten', 'configs/experiments/settings.py',
              '  if environ is not None:\n    environment.apply(experiment, environ)\n', '',
              'tests/configs/experiments/settings_test.py'),
     Mutation('one_decoder_layer_more', 'modeling/conversion/hugging_face_config.py',

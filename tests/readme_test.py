@@ -92,6 +92,7 @@ def _write_run(folder: pathlib.Path) -> None:
   """Writes the folder of a run that has just begun."""
   name = 'maskformer_shapes_panoptic'
   experiment = registry.get(name)
+  experiment.task.resolve()
   experiment.task.evaluation.object_mask_threshold = 0.0
   model = build_model(experiment.task.model, seed=0)
   checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(0, dtype=tf.int64))
