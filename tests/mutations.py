@@ -57,7 +57,7 @@ MUTATIONS = (
              'tests/training/optimizers_test.py'),
     Mutation('backbone_rate', 'training/optimizers.py', 'else rate * m', 'else rate',
              'tests/training/optimizers_test.py tests/tasks/golden_training_test.py'),
-    Mutation('boundary_one_late', 'training/schedules.py', 'boundaries <= i', 'boundaries < i',
+    Mutation('boundary_one_late', 'training/schedules.py', 'cast(boundaries <= i', 'cast(boundaries < i',
              'tests/training/optimizers_test.py'),
     # The losses.
     Mutation('num_masks_doubled', 'losses/set_loss.py', 'tf.maximum(normalizers.mean_over_replicas(count), 1.0)',
