@@ -229,7 +229,8 @@ def _deep_supervision(
     experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
   if not isinstance(experiment.task.model, TransformerModel):
-    raise errors.UserError(f'{name}={text} has no effect on a model without decoder layers; unset it')
+    raise errors.UserError(
+        f'{name}={text} has no effect on a model without decoder layers; unset it')
   experiment.task.model.deep_supervision = _flag(name, text)
   which = 'every' if experiment.task.model.deep_supervision else 'the last'
   return f'a prediction after {which} decoder layer'

@@ -141,7 +141,6 @@ class Result:
     for row in self.shown:
       if row['id'] < len(table):
         table[row['id']] = row['category_id']
-    table[0] = -1
     return table[self.id_map]
 
   def draw(self, legend: bool | None = None) -> Image.Image:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tf_maskformer.configs.experiments import settings
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import train
 
@@ -102,6 +103,25 @@ def test_tpu_flag():
     assert experiment.runtime.distribution_strategy == 'tpu' and experiment.runtime.tpu == address
   _, experiment, _ = _settle('--tpu=')
   assert experiment.runtime.distribution_strategy == 'one_device'
+
+
+def test_a_run_is_taken_up_from_its_folder(tmp_path, monkeypatch):
+  _, trained, _ = _settle(
+      '--params_override=task.model.num_queries=7,trainer.train_steps=9', f'--model_dir={tmp_path}')
+  settings.write(str(tmp_path), 'maskformer_coco_panoptic', trained)
+  monkeypatch.setenv('EVAL_BATCH_SIZE', '3')
+  arguments = train.flags().parse(['--mode=eval', f'--model_dir={tmp_path}'])
+  train.check(arguments)
+  name, experiment, model_dir = train.settle(arguments)
+  assert (name, model_dir) == ('maskformer_coco_panoptic', str(tmp_path))
+  assert experiment.task.validation_data.global_batch_size == 3
+  experiment.task.validation_data.global_batch_size = trained.task.validation_data.global_batch_size
+  assert experiment.as_dict() == trained.as_dict()
+
+
+def test_a_folder_without_params_is_not_a_run(tmp_path):
+  message = _error('--mode=eval', f'--model_dir={tmp_path}')
+  assert message.startswith('--experiment is missing') and 'has no params.yaml' in message
 
 
 def test_default_model_dir():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tf_maskformer
 from tests.modeling.hugging_face_test import randomize
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
@@ -121,7 +122,19 @@ def test_a_folder_loads_alone_and_gives_the_same_segments(tmp_path, family, back
   things = loaded.data_set.thing_classes
   id_map, segments = panoptic(
       class_logits[0], mask_logits[0], Sizes.of(SIZE, SIZE, SIZE), things, 0.5, 0.01)
-  print(len(segments), 'segments')
   assert len(segments) > 3
   assert [(s['id'], s['category_id']) for s in segments] == same_segments
   assert np.mean(id_map != same_map) < 1e-4  # pixels where rounding decides
+
+  # From the path to the segments, on both sides. MaskFormer's probabilities are resized there, its
+  # logits here: pixels at the borders of segments differ.
+  predictor = tf_maskformer.load(tmp_path, overrides=[
+      'task.evaluation.object_mask_threshold=0.5', 'task.evaluation.overlap_threshold=0.01',
+      'task.evaluation.confident_pixels_only=False'])
+  assert [c.name for c in predictor.classes] == list(LABELS.values())
+  result = predictor.predict(image)
+  their_map, their_segments = segments_of(
+      processor.post_process_panoptic_segmentation(wanted, **options)[0])
+  assert [(s.id, s.class_id) for s in result.segments] == their_segments
+  assert [s.label for s in result.segments] == [LABELS[i] for _, i in their_segments]
+  assert np.mean(result.id_map != their_map) < 0.01
