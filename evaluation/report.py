@@ -14,7 +14,7 @@ _AP_TITLES = {
 
 
 class Report:
-  """How the result of one kind of score is told.
+  """How the result of one kind of score is reported.
 
   Attributes:
     COLUMNS: titles in a results table, by name of the metric.

@@ -118,8 +118,10 @@ def main(argv: Sequence[str]) -> int:
       result.save_images(output, name)
       collection.add(result, name)
       progress.update(len(collection) + len(decoded.refused) - progress.n)
+    progress.update(len(images) - progress.n)
   collection.write(output)
-  print(f'{len(collection)} images in {output}')
+  count = len(collection)
+  print(f'{count} {"image" if count == 1 else "images"} in {output}')
   if decoded.refused:
     raise UserError(
         f'{len(decoded.refused)} images could not be decoded, the others are done; '

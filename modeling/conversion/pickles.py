@@ -77,7 +77,7 @@ class _Marker:
 
 
 class _StorageType:
-  """Stand-in of torch.FloatStorage and its kin."""
+  """Stand-in of torch.FloatStorage and similar types."""
 
   def __init__(self, dtype):
     self.dtype = np.dtype(dtype)
@@ -87,11 +87,14 @@ class _Storage:
   """A flat run of numbers; `read` fetches its bytes when they are wanted."""
 
   def __init__(self, dtype: np.dtype, count: int, read: Callable[[], bytes]):
-    self._dtype, self._count, self._read = dtype, int(count), read
+    self._dtype = dtype
+    self._count = int(count)
+    self._read = read
 
   def tensor(self, offset, size, stride) -> np.ndarray:
     """Returns the view that PyTorch's (offset, size, stride) means, checked against the storage."""
-    size, stride = tuple(int(n) for n in size), tuple(int(n) for n in stride)
+    size = tuple(int(n) for n in size)
+    stride = tuple(int(n) for n in stride)
     last = int(offset) + sum((n - 1) * step for n, step in zip(size, stride) if n)
     if min((*size, *stride, int(offset)), default=0) < 0 or len(size) != len(stride):
       raise ValueError('a tensor has a negative size')
@@ -148,7 +151,7 @@ def _from_bytes(data):
 _KNOWN = {
     'collections.OrderedDict': collections.OrderedDict,
     '_codecs.encode': _encode,
-    # Of an empty array; with a length it would be a way to ask for memory.
+    # Of an empty array; bytes(n) would allow arbitrary allocation.
     '__builtin__.bytes': lambda: b'',
     'builtins.bytes': lambda: b'',
     'numpy.ndarray': _Marker,
@@ -204,7 +207,7 @@ class _Unpickler(pickle._Unpickler):  # pylint: disable=protected-access
 def _parse_storage_id(pid) -> tuple[np.dtype, str, int]:
   kind, storage_type, key, _, count = pid[:5]
   if kind != 'storage' or not isinstance(storage_type, _StorageType):
-    raise ValueError('a reference that is no storage')
+    raise ValueError('a reference that is not a storage')
   return storage_type.dtype, str(key), int(count)
 
 
@@ -234,8 +237,9 @@ def _read_older_torch(file: BinaryIO) -> Any:
   """
   magic, _, _ = (_Unpickler(file).load() for _ in range(3))
   if magic != _TORCH_MAGIC:
-    raise ValueError('no magic number of PyTorch')
-  storages, contents = {}, {}
+    raise ValueError('it does not start with the magic number of PyTorch')
+  storages = {}
+  contents = {}
   def storage_of(pid):
     dtype, key, count = _parse_storage_id(pid)
     storages.setdefault(key, (dtype, count))

@@ -37,7 +37,8 @@ def test_records(tmp_path):
 
 def test_schedule_follows_the_batch():
   experiment, lines = _coco(TRAIN_BATCH_SIZE='16')  # a quarter of 64
-  trainer, rate = experiment.trainer, experiment.trainer.optimizer_config.learning_rate
+  trainer = experiment.trainer
+  rate = trainer.optimizer_config.learning_rate
   assert experiment.task.train_data.global_batch_size == 16
   assert trainer.train_steps == 4 * 554400 and rate.boundaries == [4 * 369600]
   assert rate.base == pytest.approx(1e-4 / 4)
@@ -77,7 +78,8 @@ def test_checkpoints():
 
 def test_image_size_scales_the_recipe():
   experiment, _ = _coco(IMG_SIZE='256')
-  train, validation = experiment.task.train_data.parser, experiment.task.validation_data.parser
+  train = experiment.task.train_data.parser
+  validation = experiment.task.validation_data.parser
   assert train.output_size == [256, 256] and train.augmentation.crop_to_output
   assert train.augmentation.short_edges == [154, 164, 174, 184, 195, 205, 215, 225, 236, 246, 256]
   assert train.augmentation.crop_pre_short_edges == [128, 160, 192]

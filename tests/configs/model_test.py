@@ -10,7 +10,7 @@ from tf_maskformer.configs.experiments import settings
 from tf_maskformer.configs.model import MaskFormer
 from tf_maskformer.errors import UserError
 
-# What params.yaml of the four families held beyond the fields of today.
+# What an earlier version wrote to params.yaml in addition to today's fields, by family.
 EARLIER = {
     'maskformer_coco_panoptic': {'which_predictor': 'maskformer', 'num_classes': 133},
     'mask2former_coco_panoptic': {'which_predictor': 'mask2former', 'num_classes': 133},

@@ -33,7 +33,8 @@ def test_each_kind_of_field():
       'runtime.jit_compile=True,'
       "task.train_data.input_path='a*,b*',task.validation_data.input_path=/x/val*,runtime.tpu=off,"
       'runtime.all_reduce_alg=None,task.train_data.parser.output_size=[64,96]'))
-  task, trainer = experiment.task, experiment.trainer
+  task = experiment.task
+  trainer = experiment.trainer
   assert trainer.train_steps == 300 and isinstance(trainer.train_steps, int)
   assert trainer.optimizer_config.learning_rate.base == 1e-3
   assert trainer.optimizer_config.learning_rate.boundaries == [100, 200]
@@ -52,7 +53,7 @@ def test_list_becomes_empty_and_grows():
   assert experiment.trainer.optimizer_config.learning_rate.boundaries == [5, 6, 7]
 
 
-# The stock runner takes each of these without a word.
+# The Model Garden's own runner accepts each of these silently.
 @pytest.mark.parametrize('text, parts', [
     ('trainer.train_steps=abc', ['trainer.train_steps', 'a whole number', "'abc'"]),
     ('trainer.train_steps=10.5', ['trainer.train_steps', 'a whole number', "'10.5'"]),
@@ -93,6 +94,7 @@ def test_wrong_values(text, parts):
     ('global_batch_size', 'task.train_data.global_batch_size'),
     ('trainer.num_queries', 'task.model.num_queries'),
     ('tusk.model.num_queries', 'task.model.num_queries'),
+    ('task.modle.num_querys', 'task.model.num_queries'),
     ('task.model.pixel_decoder.hieght.x', 'exist'),
     ('runtime.zzzz', 'runtime has'),
 ])

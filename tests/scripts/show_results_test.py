@@ -28,6 +28,7 @@ def make_run(tmp_path_factory):
   folder = tmp_path_factory.mktemp('run')
   experiment = registry.get(NAME)
   overrides.apply(experiment, SMALL)
+  experiment.task.resolve()
   data = records.shapes_records(tmp_path_factory.mktemp, 1, 3)
   experiment.task.validation_data.input_path = f'{data}/val*'
   model = build_model(experiment.task.model, seed=1)

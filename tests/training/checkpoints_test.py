@@ -19,7 +19,8 @@ class Model(tf.Module):
 
 
 def parts(folder):
-  model, step = Model(), tf.Variable(0, dtype=tf.int64)
+  model = Model()
+  step = tf.Variable(0, dtype=tf.int64)
   checkpoint = tf.train.Checkpoint(model=model, global_step=step)
   return model, step, checkpoint, tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=3)
 

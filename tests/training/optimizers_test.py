@@ -1,4 +1,4 @@
-"""AdamW against the formulas in NumPy: clipping, rates, skipped updates; schedules by hand."""
+"""AdamW against its formulas in NumPy: clipping, rates, skipped updates; schedules by hand."""
 
 import subprocess
 import sys
@@ -16,13 +16,15 @@ from tf_maskformer.training.schedules import Schedule
 
 
 def twin(values, gradients, config, rates):
-  """PyTorch's AdamW with a joint clip, in float64; `rates` of each variable and step."""
-  m, v = [np.zeros_like(x) for x in values], [np.zeros_like(x) for x in values]
+  """Runs PyTorch's AdamW with a joint clip, in float64; `rates`: [step][variable] (rate, decay)."""
+  m = [np.zeros_like(x) for x in values]
+  v = [np.zeros_like(x) for x in values]
   for t, step_gradients in enumerate(gradients, 1):
     norm = np.sqrt(sum((g**2).sum() for g in step_gradients))
     scale = min(1, config.gradient_clip_norm / (norm + 1e-6)) if config.gradient_clip_norm else 1
-    for i, g in enumerate(step_gradients):
-      g, (rate, decay) = g * scale, rates[t - 1][i]
+    for i, unclipped in enumerate(step_gradients):
+      g = unclipped * scale
+      rate, decay = rates[t - 1][i]
       values[i] = values[i] * (1 - rate * decay)
       m[i] = config.beta_1 * m[i] + (1 - config.beta_1) * g
       v[i] = config.beta_2 * v[i] + (1 - config.beta_2) * g**2

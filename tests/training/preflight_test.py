@@ -35,7 +35,8 @@ def test_model_dir_below_a_file(tmp_path):
     ('train_and_eval', ['task.train_data.input_path', 'task.validation_data.input_path']),
 ])
 def test_reads_what_the_mode_needs(mode, fields):
-  task, seen = _shapes().task, []
+  task = _shapes().task
+  seen = []
   preflight.check_inputs(task, mode, lambda data, *rest: seen.append(rest))
   assert seen == [('shapes_panoptic', task.model.num_classes, field) for field in fields]
 
@@ -94,7 +95,7 @@ def test_init_checkpoint(tmp_path):
     preflight.check_init_checkpoint(task)
 
 
-# The stock runner trains on the CPU, exit code 0, without a warning.
+# The Model Garden's own runner would train on the CPU instead, without a warning.
 @pytest.mark.parametrize('mode, script', [('train', 'train_cpu.sh'), ('eval', 'eval_cpu.sh')])
 def test_more_gpus_than_there_are(mode, script):
   runtime = _shapes().runtime
@@ -104,7 +105,7 @@ def test_more_gpus_than_there_are(mode, script):
     preflight.resolve_devices(runtime, mode)
 
 
-def test_tpu_that_is_not_there(monkeypatch):
+def test_a_tpu_that_is_not_attached(monkeypatch):
   runtime = _shapes().runtime
   runtime.distribution_strategy = 'tpu'
   with pytest.raises(UserError, match='name the TPU'):

@@ -65,17 +65,17 @@ def test_targets(name):
   task = published.build(name).task
   train = task.train_data.parser
   is_semantic = 'semantic' in name
-  # Targets that a crop removed stay but in two mappers, and only semantic labels use the older
+  # Only two mappers drop targets that a crop removed, and only semantic labels use the older
   # nearest rule.
   assert train.drop_vanished_segments == (
       wanted['mapper'] in ('mask_former_semantic', 'coco_instance_lsj'))
   assert train.augmentation.legacy_nearest == (wanted['mapper'] == 'mask_former_semantic')
   assert train.merge_classes == is_semantic
   assert task.validation_data.parser.merge_classes == is_semantic
-  # No GPU padded an image to another; windows of one size need no parts.
+  # The official training padded no image to another on its GPU; windows of one size need no parts.
   images_per_gpu = wanted['published_images_per_gpu']
   assert task.micro_batch_size == (0 if train.output_size else images_per_gpu)
-  # The official recipes have no limit; 255 is what bytes can count.
+  # The official recipes have no limit; an id map of bytes can hold 255 segments.
   has_many = wanted['dataset'].startswith(('mapillary', 'ade20k'))
   assert train.max_segments == (255 if has_many and wanted['task'] != 'semantic' else 128)
 
