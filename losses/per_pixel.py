@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from tf_maskformer.ops import resize
 from tf_maskformer.ops import shape as shape_ops
-
-STRIDE = 4  # of the logits
+from tf_maskformer.ops.strides import MASK_STRIDE
 
 
 def labels_of(id_maps: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
@@ -58,7 +57,7 @@ def _loss_and_gradient(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor,
   """
   num_classes, *low = shape_ops.sizes(logits)
   height, width = shape_ops.sizes(labels)
-  full = (STRIDE * low[0], STRIDE * low[1])
+  full = (MASK_STRIDE * low[0], MASK_STRIDE * low[1])
   pixels = resize.bilinear(logits, full)[:, :height, :width]
   log_probability = tf.nn.log_softmax(pixels, axis=0)
   one_hot = tf.one_hot(labels, num_classes, axis=0)  # -1: all zero

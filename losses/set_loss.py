@@ -10,10 +10,10 @@ from tf_maskformer.losses import mask_losses
 from tf_maskformer.losses import matched as matched_masks
 from tf_maskformer.losses import normalizers
 from tf_maskformer.losses import pairwise
-from tf_maskformer.losses import per_pixel
 from tf_maskformer.ops import id_maps as id_map_ops
 from tf_maskformer.ops import image as image_ops
 from tf_maskformer.ops import shape as shape_ops
+from tf_maskformer.ops.strides import MASK_STRIDE
 
 TERMS = ('class', 'mask', 'dice')
 
@@ -74,7 +74,7 @@ class SetLoss:
     masks = id_map_ops.segment_masks(targets['id_maps'], targets['plane'], size)
     inside = None
     if 'image_size' in targets:
-      low_size = -(-targets['image_size'] // per_pixel.STRIDE)
+      low_size = -(-targets['image_size'] // MASK_STRIDE)
       inside = tf.cast(image_ops.inside(low_size, size), tf.float32)
       inside = tf.reshape(inside, [-1, size[0] * size[1]])
     return pairwise.total_cost(
