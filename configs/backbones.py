@@ -1,4 +1,4 @@
-"""Backbones and their options."""
+"""Backbones and their options: a dataclass per backbone, and a field of `Backbone`."""
 
 import dataclasses
 
@@ -7,10 +7,34 @@ from official.modeling import hyperparams
 from tf_maskformer.configs.fields import at_least
 from tf_maskformer.configs.fields import choice
 from tf_maskformer.configs.fields import share_below_one
+from tf_maskformer.errors import require
+
+_GROUPS = 32  # of a group norm
 
 
 @dataclasses.dataclass
-class ResNet(hyperparams.Config):
+class BackboneOptions(hyperparams.Config):
+  """What a backbone's options say about it, beyond their values."""
+  # Whether the recipes of MaskFormer treat it as a transformer: other optimizer, plain pyramid.
+  IS_TRANSFORMER = False
+
+  def validate(self, where: str) -> None:
+    """Checks what must hold between the options.
+
+    Args:
+      where: the dotted name of this group, for the message.
+
+    Raises:
+      UserError: with the keys that contradict each other.
+    """
+
+  def norm_of_batch(self) -> str:
+    """Returns the kind of norm whose statistics are those of the batch; '' where there is none."""
+    return ''
+
+
+@dataclasses.dataclass
+class ResNet(BackboneOptions):
   """A ResNet of bottleneck blocks, detectron2's layout (MaskFormer's `R50`, `R101`)."""
   depth: int = choice(50, (14, 26, 50, 101, 152))  # layers
   # 'basic' (one 7x7 convolution) or 'deeplab' (three 3x3, `R101c`):
@@ -20,17 +44,47 @@ class ResNet(hyperparams.Config):
   bottleneck_channels: int = at_least(1, 64)  # inside the blocks of res2; doubled likewise
   # 'frozen' needs pretrained weights.
   norm: str = choice('frozen', ('frozen', 'batch', 'sync', 'group'))
-  stride_in_1x1: bool = False  # a block's stride sits on its first 1x1 (MSRA) or on its 3x3 (torchvision)
+  # A block's stride is in its first 1x1 (MSRA) or in its 3x3 (torchvision).
+  stride_in_1x1: bool = False
   # 2: res5 keeps res4's size and its 3x3 convolutions are dilated (RES5_DILATION).
   res5_dilation: int = choice(1, (1, 2))
-  # Dilation of the 3x3 in each block of res5, times res5_dilation (RES5_MULTI_GRID); one number for each block.
+  # Dilation of the 3x3 in each block of res5, times res5_dilation (RES5_MULTI_GRID).
   res5_multi_grid: list[int] = at_least(1, [1, 1, 1])
   freeze_at: int = 0  # 0 trains all, 1 freezes the stem, n freezes res2 .. res<n> too
 
+  def validate(self, where):
+    """See `BackboneOptions`."""
+    grid = self.res5_multi_grid
+    require(len(grid) == 3, f'{where}.res5_multi_grid has {len(grid)} numbers; it needs three')
+    blocks = {14: 1, 26: 2}.get(self.depth, 3)
+    require(
+        all(dilation == 1 for dilation in grid[blocks:]),
+        f'{where}.res5_multi_grid is {grid}, but res5 has {blocks} blocks at depth {self.depth}; '
+        'set the others to 1')
+    require(
+        grid[0] == 1 or self.res5_dilation > 1 or self.stride_in_1x1,
+        f'{where}.res5_multi_grid begins with {grid[0]}, and the first 3x3 of res5 has stride 2; '
+        'set it to 1, or res5_dilation=2')
+    require(
+        self.freeze_at <= 5, f'{where}.freeze_at is {self.freeze_at}; the last stage is 5')
+    if self.norm == 'group':
+      stem = self.stem_channels
+      first = stem // 2 if self.stem_type == 'deeplab' else stem
+      widths = (first, stem, self.res2_channels, self.bottleneck_channels)
+      require(
+          all(width % _GROUPS == 0 for width in widths),
+          f"{where}.norm is 'group', of {_GROUPS} groups; stem_channels (deeplab: half of it), "
+          f'res2_channels and bottleneck_channels must be multiples of {_GROUPS}')
+
+  def norm_of_batch(self):
+    """See `BackboneOptions`."""
+    return self.norm if self.norm in ('batch', 'sync') else ''
+
 
 @dataclasses.dataclass
-class Swin(hyperparams.Config):
+class Swin(BackboneOptions):
   """A Swin transformer (arXiv 2103.14030), the defaults are Swin-T."""
+  IS_TRANSFORMER = True
   embed_dim: int = at_least(1, 96)  # channels of the first stage; doubled at each later one
   depths: list[int] = at_least(1, [2, 2, 6, 2])  # blocks of each stage
   heads: list[int] = at_least(1, [3, 6, 12, 24])
@@ -39,6 +93,20 @@ class Swin(hyperparams.Config):
   qkv_bias: bool = True
   # Stochastic depth of the last block; grows linearly from 0 at the first.
   drop_path: float = share_below_one(0.3)
+
+  def validate(self, where):
+    """See `BackboneOptions`."""
+    require(
+        len(self.depths) == 4 and len(self.heads) == 4,
+        f'{where}.depths and {where}.heads have {len(self.depths)} and {len(self.heads)} numbers; '
+        'both need four')
+    require(
+        all((self.embed_dim << i) % heads == 0 for i, heads in enumerate(self.heads)),
+        f'{where}.embed_dim is {self.embed_dim}; the heads {self.heads} do not divide the channels '
+        'of their stages')
+    require(
+        int(self.embed_dim * self.mlp_ratio) >= 1,
+        f'{where}.mlp_ratio is {self.mlp_ratio}, which leaves the first MLP no channel; raise it')
 
 
 @dataclasses.dataclass

@@ -1,8 +1,8 @@
 """The environment variables that change an experiment; read nowhere else.
 
 Programs that document them apply them (`experiments.settings`), below `--config_file` and
-`--params_override`; code that uses the library as a module never does. An empty variable counts as one
-that is not set.
+`--params_override`; code that uses the library as a module never does. An empty variable counts as
+one that is not set.
 """
 
 import math
@@ -14,9 +14,11 @@ import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.model import TransformerModel
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import PerPixel
 
+_LARGEST_STRIDE = 32  # of the backbone's last feature map, in pixels
 _TRUE_FALSE = {'true': True, '1': True, 'false': False, '0': False}
 
 
@@ -25,8 +27,9 @@ def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> li
 
   Args:
     experiment: as registered, or as a run's folder has it.
-    environ: the variables; TFRECORDS_DIR, RESNET_CKPT, MASKFORMER_CKPT, TRAIN_BATCH_SIZE, EVAL_BATCH_SIZE,
-      BASE_LR, IMG_SIZE, NO_OBJ_CLS_WEIGHT, DEEP_SUPERVISION, ON_TPU and TPU_NAME are looked at.
+    environ: the variables; TFRECORDS_DIR, RESNET_CKPT, MASKFORMER_CKPT, TRAIN_BATCH_SIZE,
+      EVAL_BATCH_SIZE, BASE_LR, IMG_SIZE, NO_OBJ_CLS_WEIGHT, DEEP_SUPERVISION, ON_TPU and TPU_NAME
+      are looked at.
 
   Returns:
     One line for each variable that is set: its name, value, and what it changed.
@@ -45,8 +48,10 @@ def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> li
 
 
 def model_dir(experiment_name: str, environ: Mapping[str, str] = os.environ) -> str:
-  """Returns the folder of a run: MODEL_DIR, else runs/<experiment> in the checkout or, of an
-  installation, in the working directory."""
+  """Returns the folder of a run: MODEL_DIR, else runs/<experiment>.
+
+  That is in the checkout or, of an installation, in the working directory.
+  """
   checkout = pathlib.Path(__file__).resolve().parent.parent
   root = checkout if (checkout / 'pyproject.toml').is_file() else pathlib.Path.cwd()
   return environ.get('MODEL_DIR', '').strip() or str(root / 'runs' / experiment_name)
@@ -60,7 +65,9 @@ def use_tpu(experiment: Experiment, address: str) -> None:
 
 def tpu_location(environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:
   """Returns the zone and project of the TPU (TPU_ZONE, TPU_PROJECT); None: the machine's own."""
-  return {name: environ.get(f'TPU_{name.upper()}', '').strip() or None for name in ('zone', 'project')}
+  return {
+      'zone': environ.get('TPU_ZONE', '').strip() or None,
+      'project': environ.get('TPU_PROJECT', '').strip() or None}
 
 
 def _whole(name: str, text: str) -> int:
@@ -75,7 +82,8 @@ def _number(name: str, text: str, lowest: float = 0.0) -> float:
   except ValueError:
     number = math.nan
   if not math.isfinite(number) or number < lowest:
-    raise errors.UserError(f'{name}={text} is not a number of at least {lowest:g}; correct or unset it')
+    raise errors.UserError(
+        f'{name}={text} is not a number of at least {lowest:g}; correct or unset it')
   return number
 
 
@@ -85,40 +93,47 @@ def _flag(name: str, text: str) -> bool:
   return _TRUE_FALSE[text.lower()]
 
 
-def _records(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _records(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
   if not tf.io.gfile.isdir(text):
-    raise errors.UserError(f'{name}={text} is not a folder; make one with scripts/prepare_data.py')
+    raise errors.UserError(f'{name}={text} is not a folder; make one with tf-maskformer prepare')
   task = experiment.task
   task.train_data.input_path = os.path.join(text, 'train*')
   task.validation_data.input_path = os.path.join(text, 'val*')
   return 'records train* and val* of this folder'
 
 
-def _backbone_weights(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _backbone_weights(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del name
   if environ.get('MASKFORMER_CKPT', '').strip():
-    return 'not used, MASKFORMER_CKPT holds the whole model'
+    return 'not used, MASKFORMER_CKPT has the complete model'
   experiment.task.init_checkpoint = text
   experiment.task.init_checkpoint_modules = 'backbone'
   return 'the backbone starts from these weights'
 
 
-def _model_weights(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _model_weights(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del name, environ
   experiment.task.init_checkpoint = text
   experiment.task.init_checkpoint_modules = 'all'
   return 'the model starts from these weights'
 
 
-def _train_batch(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _train_batch(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   """Sets the batch and lets the schedule follow, so that the epochs stay what they were.
 
-  As detectron2 does for another number of workers: steps, boundaries, warm-up and intervals divided by the
-  factor, the learning rate multiplied.
+  As detectron2 does for another number of workers: steps, boundaries, warm-up and intervals divided
+  by the factor, the learning rate multiplied.
   """
-  batch, data, trainer = _whole(name, text), experiment.task.train_data, experiment.trainer
-  registered, data.global_batch_size = data.global_batch_size, batch
+  batch = _whole(name, text)
+  data = experiment.task.train_data
+  trainer = experiment.trainer
+  registered = data.global_batch_size
+  data.global_batch_size = batch
   if batch == registered:
     return 'as registered'
   def scaled(steps: int) -> int:
@@ -128,9 +143,10 @@ def _train_batch(experiment: Experiment, name: str, text: str, environ: Mapping[
   rate.boundaries = [scaled(b) for b in rate.boundaries]
   rate.warmup_steps = scaled(rate.warmup_steps) if rate.warmup_steps else 0
   trainer.validation_interval = min(scaled(trainer.validation_interval), trainer.train_steps)
-  # More steps an image are no reason to save less often.
-  trainer.checkpoint_interval = min(trainer.checkpoint_interval, scaled(trainer.checkpoint_interval))
-  changed = [f'{registered} images a step as registered -> train_steps {trainer.train_steps}']
+  # More steps per image are not a reason to save less often.
+  interval = trainer.checkpoint_interval
+  trainer.checkpoint_interval = min(interval, scaled(interval))
+  changed = [f'{registered} images per step as registered -> train_steps {trainer.train_steps}']
   if rate.boundaries:
     changed.append(f'boundaries {rate.boundaries}')
   if rate.warmup_steps:
@@ -143,28 +159,33 @@ def _train_batch(experiment: Experiment, name: str, text: str, environ: Mapping[
   return ', '.join(changed)
 
 
-def _validation_batch(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _validation_batch(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
   experiment.task.validation_data.global_batch_size = _whole(name, text)
-  return 'images a validation step'
+  return 'images per validation step'
 
 
-def _learning_rate(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _learning_rate(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
   experiment.trainer.optimizer_config.learning_rate.base = _number(name, text)
   return 'base learning rate'
 
 
-def _image_size(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _image_size(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   """Scales every size of the recipe by size / (short edge of its validation images).
 
-  Training images become size x size windows. Where the recipe does not resize (records of one size),
-  images are brought to that size first.
+  Training images become size x size windows. Where the recipe does not resize (records of one
+  size), images are brought to that size first.
   """
   del environ
-  size, task = _whole(name, text), experiment.task
-  if size < 32:
-    raise errors.UserError(f'{name}={text} is below 32, the stride of the network; give a larger one')
+  size = _whole(name, text)
+  task = experiment.task
+  if size < _LARGEST_STRIDE:
+    raise errors.UserError(
+        f'{name}={text} is below {_LARGEST_STRIDE}, the stride of the network; give a larger one')
   registered = task.validation_data.parser.augmentation.short_edges
   for data in (task.train_data, task.validation_data):
     if registered:
@@ -191,10 +212,12 @@ def _scale_sizes(data: DataConfig, factor: float) -> None:
   augmentation.short_edges = [scaled(e) for e in augmentation.short_edges]
   augmentation.crop_pre_short_edges = [scaled(e) for e in augmentation.crop_pre_short_edges]
   augmentation.crop_side_range = [scaled(e) for e in augmentation.crop_side_range]
-  augmentation.long_edge_limit = scaled(augmentation.long_edge_limit) if augmentation.long_edge_limit else 0
+  if augmentation.long_edge_limit:
+    augmentation.long_edge_limit = scaled(augmentation.long_edge_limit)
 
 
-def _no_object_weight(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _no_object_weight(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
   if isinstance(experiment.task, PerPixel):
     raise errors.UserError(f'{name}={text} has no effect on a per-pixel model; unset it')
@@ -202,14 +225,19 @@ def _no_object_weight(experiment: Experiment, name: str, text: str, environ: Map
   return 'weight of no-object in the class loss'
 
 
-def _deep_supervision(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _deep_supervision(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
+  if not isinstance(experiment.task.model, TransformerModel):
+    raise errors.UserError(
+        f'{name}={text} has no effect on a model without decoder layers; unset it')
   experiment.task.model.deep_supervision = _flag(name, text)
-  every = experiment.task.model.deep_supervision
-  return f'a prediction after {"every" if every else "the last"} decoder layer'
+  which = 'every' if experiment.task.model.deep_supervision else 'the last'
+  return f'a prediction after {which} decoder layer'
 
 
-def _tpu(experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
+def _tpu(
+    experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   if not _flag(name, text):
     return 'no TPU'
   use_tpu(experiment, environ.get('TPU_NAME', '').strip() or 'local')

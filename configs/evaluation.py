@@ -9,19 +9,21 @@ from tf_maskformer.configs.fields import share
 
 @dataclasses.dataclass
 class Evaluation(hyperparams.Config):
-  """Which answers are scored, panoptic inference's thresholds, and the report."""
-  panoptic: bool = True  # PQ; masks are then brought to original size before any inference, semantic too
+  """Which predictions are scored, panoptic inference's thresholds, and the report."""
+  # PQ; masks are then resized to the original size before any inference, semantic too.
+  panoptic: bool = True
   semantic: bool = False  # mIoU
   # Folder of label PNGs that mIoU is measured against, <file name or source id>.png per validation
-  # image, values as the data set's label_rule says; empty: the records' segments
+  # image, values as the data set's label_rule says; empty: the records' segments.
   semantic_labels: str = ''
   instance: bool = False  # AP of masks
   # instances_*.json that AP is measured against; empty: the records' instances, or their segments
-  # where they hold no instances
+  # where they hold no instances.
   instance_annotations: str = ''
-  confident_pixels_only: bool = False  # panoptic pixels whose own mask is below 0.5 stay void (Mask2Former)
+  # Panoptic pixels whose own mask is below 0.5 stay void (Mask2Former).
+  confident_pixels_only: bool = False
   instances_per_image: int = 100  # best pairs of query and class
   object_mask_threshold: float = share(0.8)  # queries with a lower class score are dropped
   overlap_threshold: float = share(0.8)  # a mask that keeps a smaller share of itself is dropped
   report_per_class: bool = True
-  num_images: int = 4  # images of predictions a validation run writes to TensorBoard
+  num_images: int = 4  # predictions that each validation run draws for TensorBoard

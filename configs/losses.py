@@ -11,7 +11,7 @@ from tf_maskformer.configs.fields import share
 
 @dataclasses.dataclass
 class Losses(hyperparams.Config):
-  """MaskFormer's set loss: class + focal + dice, for every decoder layer."""
+  """MaskFormer's set loss (arXiv 2107.06278, 3.2): class + focal + dice per decoder layer."""
   class_weight: float = 1.0
   mask_weight: float = 20.0  # of the sigmoid focal loss
   dice_weight: float = 1.0
@@ -21,30 +21,38 @@ class Losses(hyperparams.Config):
   cost_class: float = 1.0  # the matching's own weights
   cost_mask: float = 20.0
   cost_dice: float = 1.0
-  # 'auto' (in the graph on TPU and under XLA, else on the host), 'host' (scipy) or 'graph'.
+  # 'auto' (in the graph on TPU and under XLA, else on the host), 'host' (SciPy) or 'graph'.
   matcher: str = choice('auto', ('auto', 'host', 'graph'))
-  # The class loss is a weighted mean over groups of so many images, whatever the number of replicas, and the groups
-  # are averaged: the images per GPU of the official training. 0: one mean over the whole batch.
+  # The class loss is a weighted mean over groups of this many images, whatever the number of
+  # replicas, and the groups are averaged: the images per GPU of the official training. 0: one mean
+  # over the complete batch.
   images_per_normalizer: int = 0
 
 
 @dataclasses.dataclass
 class PointLosses(Losses):
-  """Mask2Former's set loss: class + cross entropy + dice, masks looked at in points instead of everywhere."""
+  """Mask2Former's set loss (arXiv 2112.01527, 3.3): class + cross entropy + dice.
+
+  Masks are compared in sampled points instead of in every pixel.
+  """
   class_weight: float = 2.0
   mask_weight: float = 5.0  # of the sigmoid cross entropy
   dice_weight: float = 5.0
   cost_class: float = 2.0
   cost_mask: float = 5.0
   cost_dice: float = 5.0
-  points: int = at_least(1, 12544)  # of each mask, in the matching and in the losses (TRAIN_NUM_POINTS)
-  oversample_ratio: float = at_least(1, 3.0)  # candidates a point of the losses, of which the uncertain ones are chosen
-  importance_ratio: float = share(0.75)  # share of the points that are chosen so; the others are fresh
+  # Per mask, in the matching and in the losses (TRAIN_NUM_POINTS).
+  points: int = at_least(1, 12544)
+  # Candidates per point of the losses, of which the most uncertain are chosen.
+  oversample_ratio: float = at_least(1, 3.0)
+  # Share of the points that are chosen so; the others are sampled uniformly.
+  importance_ratio: float = share(0.75)
 
 
 @dataclasses.dataclass
 class PerPixelLosses(hyperparams.Config):
-  """Cross entropy of every pixel that is not void, for every prediction of the per-pixel baselines."""
+  """Cross entropy of every pixel that is not void, per prediction of the per-pixel baselines."""
   weight: float = 1.0
-  # The loss is a mean over the pixels of so many images, and the groups are averaged; see `Losses`.
+  # The loss is a mean over the pixels of this many images, and the groups are averaged; see
+  # `Losses`.
   images_per_normalizer: int = 0

@@ -12,13 +12,14 @@ from tf_maskformer.configs.fields import share_below_one
 
 @dataclasses.dataclass
 class AdamW(hyperparams.Config):
-  """PyTorch's AdamW: epsilon beside the bias-corrected root, decoupled decay."""
+  """PyTorch's AdamW: epsilon is added to the bias-corrected root, decay is decoupled."""
   beta_1: float = share_below_one(0.9)
   beta_2: float = share_below_one(0.999)
   epsilon: float = 1e-8
   weight_decay: float = 1e-4  # not on norms and embeddings
   backbone_multiplier: float = 0.1  # of the learning rate, for the backbone's variables
-  gradient_clip_norm: float = 0.01  # of the whole gradient, summed over replicas; 0: no clipping
+  # Of the joint gradient of all variables, summed over replicas; 0: no clipping.
+  gradient_clip_norm: float = 0.01
 
 
 @dataclasses.dataclass

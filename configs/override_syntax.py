@@ -4,7 +4,7 @@
     piece:     key '=' value
     value:     '[' (value (',' value)*)? ']'  |  quoted text  |  bare text without ',' and brackets
 
-Bare text stays text: whether `off` is a word or False is for the type of the field to say.
+Bare text stays text: whether `off` is a word or False depends on the type of the field.
 """
 
 import dataclasses
@@ -53,11 +53,11 @@ def parse(text: str, source: str = '--params_override') -> list[Override]:
     Overrides; values are `Bare` text, `str` (was quoted) or a list of such values.
 
   Raises:
-    UserError: the text is no such list of assignments; the piece that is wrong is in the message.
+    UserError: the text is not such a list; the wrong piece is in the message.
   """
   if not text.strip():
     raise errors.UserError(f'{source} is empty; leave it out or write key=value')
-  found = {}
+  found: dict[str, Override] = {}
   for piece in _pieces(text, source):
     override = _assignment(piece, source)
     if override.key in found:
@@ -68,11 +68,13 @@ def parse(text: str, source: str = '--params_override') -> list[Override]:
 
 def _pieces(text: str, source: str) -> Iterator[str]:
   """Yields the pieces between the commas that stand outside of brackets and quotes."""
-  depth, quote, start = 0, '', 0
+  depth = 0
+  quote = ''
+  start = 0
   for at, char in enumerate(text):
     if quote:
       quote = '' if char == quote else quote
-    elif char in _QUOTES and text[:at].rstrip()[-1:] in ('', '=', ',', '['):
+    elif char in _QUOTES and _may_begin_quote(text[:at]):
       quote = char
     elif char == '[':
       depth += 1
@@ -91,39 +93,52 @@ def _pieces(text: str, source: str) -> Iterator[str]:
   yield piece
 
 
+def _may_begin_quote(before: str) -> bool:
+  """Whether a quotation mark after this text opens a quote, instead of being a part of a word."""
+  return before.rstrip()[-1:] in ('', '=', ',', '[')
+
+
 def _assignment(piece: str, source: str) -> Override:
   if not piece:
-    raise errors.UserError(f'{source} has nothing between two commas or at an end; remove the extra comma')
+    raise errors.UserError(
+        f'{source} has nothing between two commas or at an end; remove the extra comma')
   key, equals, value = (part.strip() for part in piece.partition('='))
   if not equals:
-    _fail(source, piece, 'is not key=value; a list is written key=[4,5], text with commas in quotes')
+    _fail(source, piece,
+          'is not key=value; a list is written key=[4,5], text with commas in quotes')
   if not _KEY.fullmatch(key):
-    _fail(source, piece, f'has {key!r} before the =, which is no dotted name')
+    _fail(source, piece, f'has {key!r} before the =, which is not a dotted name')
   if not value:
     raise errors.UserError(
-        f"{source}: {key} has an empty value (is the environment variable set?); write {key}='' for no text")
+        f'{source}: {key} has an empty value (is the environment variable set?); write '
+        f"{key}='' for no text")
   return Override(key, _value(value, piece, source), piece)
 
 
 def _value(text: str, piece: str, source: str) -> object:
   if text.startswith('['):
-    if not text.endswith(']'):
-      _fail(source, piece, 'goes on after the ]')
-    inner = text[1:-1].strip()
-    return [_element(part, piece, source) for part in _pieces(inner, source)] if inner else []
-  if text[0] in _QUOTES:
-    if len(text) < 2 or text.find(text[0], 1) != len(text) - 1:
-      _fail(source, piece, 'goes on after the closing quote')
+    return _list(text, piece, source)
+  quote = text[0]
+  if quote in _QUOTES:
+    closing = text.find(quote, 1)
+    if closing != len(text) - 1:
+      _fail(source, piece, 'continues after the closing quote')
     return text[1:-1]
   if re.search(r'\s[\w.]+\s*=', text):
     _fail(source, piece, 'looks like several; put commas between them')
   return Bare(text)
 
 
-def _element(text: str, piece: str, source: str) -> object:
-  if not text:
+def _list(text: str, piece: str, source: str) -> list[object]:
+  if not text.endswith(']'):
+    _fail(source, piece, 'continues after the ]')
+  inner = text[1:-1].strip()
+  if not inner:
+    return []
+  parts = list(_pieces(inner, source))
+  if not all(parts):
     _fail(source, piece, 'has an empty place in its list')
-  return _value(text, piece, source)
+  return [_value(part, piece, source) for part in parts]
 
 
 def _fail(source: str, piece: str, problem: str) -> NoReturn:

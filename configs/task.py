@@ -12,43 +12,63 @@ from tf_maskformer.configs.fields import choice
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PerPixelLosses
 from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.model import Mask2Former
 from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import Model
+from tf_maskformer.configs.model import PerPixelBaseline
+from tf_maskformer.configs.model import PerPixelBaselinePlus
 from tf_maskformer.configs.optimization import Optimization
 
 
 @dataclasses.dataclass
 class Segmentation(cfg.TaskConfig):
-  """What every task has: a model, records, what is scored, what it starts from."""
+  """What every task has: a model, records, what is scored, what it starts from.
+
+  MODELS (not a field): the families of models that the task is for.
+  """
   # A row of configs/datasets/catalog.py: classes, names, things, colors.
   data_set: str = choice('coco_panoptic', catalog.names())
-  model: MaskFormer = dataclasses.field(default_factory=MaskFormer)
-  train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
-  validation_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=False))
+  model: Model = dataclasses.field(default_factory=MaskFormer)
+  train_data: DataConfig = dataclasses.field(
+      default_factory=lambda: DataConfig(is_training=True))
+  validation_data: DataConfig = dataclasses.field(
+      default_factory=lambda: DataConfig(is_training=False))
   evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
-  # Images of a replica that pass through the model at a time; their gradients are added up. 1: no image is padded to
-  # the size of another. 0: the whole batch at once.
+  # Images per replica that pass through the model at a time; their gradients are added up. 1: no
+  # image is padded to the size of another. 0: all images at once.
   micro_batch_size: int = 0
-  # A checkpoint or folder with checkpoints of this project, or a file of others (.pkl, .pth, .bin, .safetensors,
-  # .h5, see docs/checkpoints.md); empty: from scratch
+  # A checkpoint or folder with checkpoints of this project, or a file of another library (.pkl,
+  # .pth, .bin, .safetensors, .h5, see docs/checkpoints.md); empty: from scratch.
   init_checkpoint: str = ''
-  init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts with commas between
+  init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts, comma-separated
+
+  MODELS = ()  # type: tuple[type[Model], ...]
+
+  def resolve(self) -> None:
+    """Fills in what a 0 stands for: the model's number of classes is that of the data set."""
+    self.model.resolve(catalog.get(self.data_set).num_classes)
 
 
 @dataclasses.dataclass
 class MaskClassification(Segmentation):
   """Trains and evaluates a mask classification model."""
+  MODELS = (MaskFormer, Mask2Former)
   losses: Losses = dataclasses.field(default_factory=Losses)
 
 
 @dataclasses.dataclass
 class PointMaskClassification(Segmentation):
-  """Trains and evaluates a mask classification model whose masks are looked at in points (Mask2Former)."""
+  """Trains a mask classification model whose loss compares masks in points (Mask2Former)."""
+  MODELS = (MaskFormer, Mask2Former)
+  model: Model = dataclasses.field(default_factory=Mask2Former)
   losses: PointLosses = dataclasses.field(default_factory=PointLosses)
 
 
 @dataclasses.dataclass
 class PerPixel(Segmentation):
   """Trains and evaluates a per-pixel classification baseline."""
+  MODELS = (PerPixelBaseline, PerPixelBaselinePlus)
+  model: Model = dataclasses.field(default_factory=PerPixelBaseline)
   losses: PerPixelLosses = dataclasses.field(default_factory=PerPixelLosses)
 
 
@@ -62,14 +82,14 @@ class Runtime(cfg.RuntimeConfig):
   mixed_precision_dtype: str = choice(
       'float32', ('float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'))
   seed: int = 0  # of weights, order and augmentation
-  jit_compile: bool = False  # compile the whole training step with XLA (implies the in-graph matcher)
+  jit_compile: bool = False  # compile the training step with XLA; the matcher is then in the graph
 
 
 @dataclasses.dataclass
 class Trainer(cfg.TrainerConfig):
   """Steps, intervals, guards. Intervals are in steps."""
   optimizer_config: Optimization = dataclasses.field(default_factory=Optimization)
-  train_tf_while_loop: bool = False  # one call a step, so that a signal is heard after each
+  train_tf_while_loop: bool = False  # one call per step, so that a signal is handled after each
   steps_per_loop: int = at_least(1, 20)  # steps between two lines on the console
   summary_interval: int = 100
   checkpoint_interval: int = at_least(1, 1000)

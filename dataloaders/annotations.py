@@ -99,8 +99,8 @@ def _check_categories(used: set[int], data_set: str, path: str) -> None:
                     f'{sorted(unknown)[:5]}; choose --data_set')
 
 
-def whole_area(area: float) -> int:
-  """Returns an area as a whole number that COCO's AP puts into the same size class.
+def integer_area(area: float) -> int:
+  """Returns an area as an integer that COCO's AP puts into the same size class.
 
   The bounds of small, medium and large belong to both sides, so only an area that is exactly a
   bound may become it.
@@ -108,10 +108,10 @@ def whole_area(area: float) -> int:
   Args:
     area: pixels.
   """
-  whole = int(area)
-  if whole in _SIZE_BOUNDS and area > whole:
-    return whole + 1
-  return whole
+  rounded = int(area)
+  if rounded in _SIZE_BOUNDS and area > rounded:
+    return rounded + 1
+  return rounded
 
 
 def rasterize(instance: dict[str, Any], size: tuple[int, int], path: str) -> np.ndarray:

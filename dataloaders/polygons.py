@@ -1,4 +1,4 @@
-"""Masks of polygon annotations, drawn at the size that is trained on.
+"""Masks of polygon annotations, rasterized at the size that is trained on.
 
 The official mappers move a polygon's corners with the image and rasterize them last (Mask2Former,
 coco_instance_new_baseline_dataset_mapper.py; detectron2, `transform_instance_annotations`). A mask
@@ -53,7 +53,7 @@ def rasterize(polygons: list[np.ndarray], size: tuple[int, int]
 
 
 def _beyond(points: np.ndarray, axis: int, bound: float, sign: int) -> np.ndarray:
-  """Cuts off what of a polygon lies beyond a line (Sutherland and Hodgman), [corners, 2]."""
+  """Cuts off what of a polygon is beyond a line (Sutherland and Hodgman), [corners, 2]."""
   inside = sign * (points[:, axis] - bound) <= 0
   kept = []
   for k, there in enumerate(points):
@@ -114,7 +114,7 @@ def draw(coordinates: np.ndarray, corners: np.ndarray, segment: np.ndarray, is_c
   packed = packing.IdMaps(size)
   plane_of = np.zeros(len(is_crowd), np.int32)
   outlined = np.zeros(len(is_crowd), bool)
-  for k in np.flatnonzero(~is_crowd):
+  for k in np.flatnonzero(~is_crowd).tolist():
     own = [polygons[i] for i in np.flatnonzero(segment == k)]
     if own:
       mask, corner = rasterize(own, size)

@@ -1,6 +1,6 @@
 """The input pipeline: endless training batches in a reproducible order, validation once."""
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,8 @@ _INT32_SEEDS = 2**31
 _SHUFFLED_FILES = -1  # position of the seed that shuffles the files
 
 
-class _Share(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _Share:
   """Which of the input pipelines this is.
 
   Attributes:

@@ -80,7 +80,7 @@ def record_offsets(paths: list[str]) -> list[RecordOffset]:
 def _offsets_in(path: str, length: int, modified: int) -> tuple[RecordOffset, ...]:
   """Reads the headers of one file; its bytes and its time of change are part of the cache's key."""
   del modified
-  offsets = []
+  offsets: list[RecordOffset] = []
   position = 0
   with tf.io.gfile.GFile(path, 'rb') as file:
     while position < length:

@@ -101,7 +101,7 @@ def _affordable(captions: Sequence[Caption], grid: np.ndarray, typeface, pad: in
   largest_value = max((caption.value for caption in captions), default=0)
   areas = np.bincount(grid.ravel(), minlength=largest_value + 1)
   ascent, descent = typeface.getmetrics()
-  chosen = []
+  chosen: list[tuple[Caption, tuple[int, int]]] = []
   for caption in sorted(captions, key=lambda caption: -areas[caption.value]):
     size = (round(typeface.getlength(shortened(caption.text))) + 2 * pad, ascent + descent + pad)
     budget -= size[0] * size[1]

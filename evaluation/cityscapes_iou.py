@@ -1,11 +1,12 @@
 """Semantic scores by Cityscapes' rules: IoU and iIoU of classes and categories (cityscapesscripts).
 
-Everything is computed by the official functions (evaluation/evalPixelLevelSemanticLabeling.py) but
-the sums over pixels, which there read files.
+Everything is computed by the official functions (evaluation/evalPixelLevelSemanticLabeling.py)
+except the sums over pixels, which read files there.
 """
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as official
@@ -13,15 +14,15 @@ from cityscapesscripts.helpers import labels
 
 from tf_maskformer.evaluation.mean_iou import MeanIoU
 
-_SINGLE = 1000  # an instance's value is 1000 * label id + number; below stand stuff and groups
+_SINGLE = 1000  # an instance's value is 1000 * label id + number; lower ones are stuff and groups
 
 
 class CityscapesIoU:
-  """Sums pixels; `update` an image at a time, `merge` several, `result` at the end.
+  """Sums pixels; `update` per image, `merge` several, `result` at the end.
 
   iIoU weights the pixels of an instance by (mean size of its class) / (its size), so that small
-  instances count as much as large ones; groups that were not told apart are no instances. Pixels of
-  labels that are not evaluated count nowhere.
+  instances count as much as large ones; groups that were not told apart are not instances. Pixels
+  of labels that are not evaluated do not count.
   """
 
   def __init__(self, names: Sequence[str]):
@@ -43,11 +44,11 @@ class CityscapesIoU:
     """Adds an image.
 
     Args:
-      truth: whole numbers [height, width], the class, below 0 where it is void.
-      predicted: whole numbers [height, width], 0 .. classes - 1.
-      instance_map: whole numbers [height, width], k at the pixels of the k-th of `values`, counted
-        from 1; 0 where there is none.
-      values: whole numbers [n], what *_instanceIds.png holds there; below 1000: no instance.
+      truth: integers [height, width], the class, below 0 where it is void.
+      predicted: integers [height, width], 0 .. classes - 1.
+      instance_map: integers [height, width], k at the pixels of the k-th of `values`, counted from
+        1; 0 where there is none.
+      values: integers [n], what *_instanceIds.png holds there; below 1000: not an instance.
 
     Raises:
       ValueError: the sizes differ, or a class is out of range.
@@ -79,7 +80,7 @@ class CityscapesIoU:
         for key in ('tpWeighted', 'fnWeighted'):
           self._instances[kind][name][key] += row[key]
 
-  def result(self) -> dict:
+  def result(self) -> dict[str, Any]:
     """Returns the scores, x100.
 
     Returns:
@@ -88,29 +89,51 @@ class CityscapesIoU:
       'per_class': {class: {'iou'}} and 'per_category': {name: {'iou'}}. Where instances were seen
       also 'iiou' and 'category_iiou', and 'iiou' in the rows of what has instances.
     """
+    measures = ('iou', 'iiou') if self._seen_instances else ('iou',)
+    confusion = self._official_confusion()
+    per_class = _known(dict(enumerate(self._of_classes(confusion))), measures)
+    per_category = _known(self._of_categories(confusion), measures)
+    scores = {
+        **self._pixels.result(),
+        'miou': _mean(per_class, 'iou'),
+        'category_iou': _mean(per_category, 'iou'),
+        'num_classes': len(per_class),
+        'num_categories': len(per_category),
+        'per_class': per_class,
+        'per_category': per_category,
+    }
+    if self._seen_instances:
+      scores['iiou'] = _mean(per_class, 'iiou')
+      scores['category_iiou'] = _mean(per_category, 'iiou')
+    return scores
+
+  def _official_confusion(self) -> np.ndarray:
+    """Returns the confusion matrix by label id, int64."""
     confusion = np.zeros([max(self._args.evalLabels) + 1] * 2, np.int64)
     confusion[np.ix_(self._ids, self._ids)] = self._pixels.confusion
-    args, instances = self._args, self._instances
-    of_classes = [
-        {'iou': official.getIouScoreForLabel(label.id, confusion, args),
-         'iiou': official.getInstanceIouScoreForLabel(label.id, confusion, instances, args)}
-        for label in self._labels]
-    of_categories = {
-        name: {'iou': official.getIouScoreForCategory(name, confusion, args),
-               'iiou': official.getInstanceIouScoreForCategory(name, confusion, instances, args)}
-        for name in labels.category2labels}
-    measures = ('iou', 'iiou') if self._seen_instances else ('iou',)
-    per_class = _known(dict(enumerate(of_classes)), measures)
-    per_category = _known(of_categories, measures)
-    means = {
-        name: _mean(rows, measure)
-        for name, rows, measure in (
-            ('miou', per_class, 'iou'), ('iiou', per_class, 'iiou'),
-            ('category_iou', per_category, 'iou'), ('category_iiou', per_category, 'iiou'))
-        if measure in measures}
-    return {
-        **self._pixels.result(), **means, 'num_classes': len(per_class),
-        'num_categories': len(per_category), 'per_class': per_class, 'per_category': per_category}
+    return confusion
+
+  def _of_classes(self, confusion: np.ndarray) -> list[dict[str, float]]:
+    """Returns the scores of each class in 0 .. 1, NaN where it has none."""
+    rows = []
+    for label in self._labels:
+      rows.append({
+          'iou': official.getIouScoreForLabel(label.id, confusion, self._args),
+          'iiou': official.getInstanceIouScoreForLabel(
+              label.id, confusion, self._instances, self._args),
+      })
+    return rows
+
+  def _of_categories(self, confusion: np.ndarray) -> dict[str, dict[str, float]]:
+    """Returns the scores of each category in 0 .. 1, NaN where it has none."""
+    rows = {}
+    for name in labels.category2labels:
+      rows[name] = {
+          'iou': official.getIouScoreForCategory(name, confusion, self._args),
+          'iiou': official.getInstanceIouScoreForCategory(
+              name, confusion, self._instances, self._args),
+      }
+    return rows
 
 
 def _count(row: dict, hits: int, pixels: int, weight: float) -> None:

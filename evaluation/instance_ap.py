@@ -1,7 +1,8 @@
-"""Average precision of instance masks by COCO's rules, computed by pycocotools over a whole set."""
+"""Average precision of instance masks by COCO's rules, computed by pycocotools."""
 
 import contextlib
 import io
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as mask_tools
@@ -10,6 +11,7 @@ from pycocotools.cocoeval import COCOeval
 
 # COCOeval's summary, in its order.
 NAMES = ('ap', 'ap50', 'ap75', 'ap_small', 'ap_medium', 'ap_large')
+_UNKNOWN = -1  # what COCOeval says where the truth holds nothing
 
 
 def encode(mask: np.ndarray) -> dict:
@@ -18,17 +20,20 @@ def encode(mask: np.ndarray) -> dict:
 
 
 class InstanceAP:
-  """Gathers run-length masks; `update` an image at a time, `merge` several, `result` at the end."""
+  """Gathers run-length masks; `update` per image, `merge` several, `result` at the end."""
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
-    self._images, self._truth, self._found = [], [], []
+    self._images: list[dict[str, Any]] = []
+    self._truth: list[dict[str, Any]] = []
+    self._found: list[dict[str, Any]] = []
 
-  def update(self, truth: list[dict], found: list[dict]) -> None:
+  def update(self, truth: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
     """Adds an image.
 
     Args:
-      truth: dicts of category_id (class), mask (bool [height, width]), iscrowd, and area as the annotation states it.
+      truth: dicts of category_id (class), mask (bool [height, width]), iscrowd, and area (pixels)
+        as the annotation states it.
       found: dicts of category_id, mask and score.
     """
     image = len(self._images)
@@ -36,45 +41,66 @@ class InstanceAP:
     self._images.append({'id': image, 'height': height, 'width': width})
     for row in truth:
       self._truth.append({
-          'image_id': image, 'category_id': row['category_id'], 'iscrowd': int(row['iscrowd']), 'area': row['area'],
-          'segmentation': encode(row['mask'])})
+          'image_id': image,
+          'category_id': row['category_id'],
+          'iscrowd': int(row['iscrowd']),
+          'area': row['area'],
+          'segmentation': encode(row['mask']),
+      })
     for row in found:
       segmentation = encode(row['mask'])
       self._found.append({
-          'image_id': image, 'category_id': row['category_id'], 'score': row['score'],
-          'area': float(mask_tools.area(segmentation)), 'segmentation': segmentation})
+          'image_id': image,
+          'category_id': row['category_id'],
+          'iscrowd': 0,
+          'score': row['score'],
+          'area': float(mask_tools.area(segmentation)),
+          'segmentation': segmentation,
+      })
 
   def merge(self, other: 'InstanceAP') -> None:
     """Adds what another instance has seen."""
     shift = len(self._images)
-    self._images += [{**p, 'id': p['id'] + shift} for p in other._images]
-    for mine, theirs in ((self._truth, other._truth), (self._found, other._found)):
-      mine += [{**row, 'image_id': row['image_id'] + shift} for row in theirs]
+    self._images += [{**row, 'id': row['id'] + shift} for row in other._images]
+    self._truth += [{**row, 'image_id': row['image_id'] + shift} for row in other._truth]
+    self._found += [{**row, 'image_id': row['image_id'] + shift} for row in other._found]
 
-  def result(self) -> dict:
-    """Returns {'ap', 'ap50', 'ap75', 'ap_small', 'ap_medium', 'ap_large'}, x100, and 'per_class': {class: ap}.
+  def result(self) -> dict[str, Any]:
+    """Returns the scores.
 
-    Where the truth holds nothing of a kind (no small objects, say) its value is NaN, in `per_class` it is absent.
+    Returns:
+      {'ap', 'ap50', 'ap75', 'ap_small', 'ap_medium', 'ap_large'}, x100, and 'per_class':
+      {class: ap}. Where the truth holds nothing of a kind (no small objects, say) its value is NaN,
+      in 'per_class' it is absent.
     """
-    categories = [{'id': c} for c in range(self._num_classes)]
-    def as_coco(rows):
-      coco = COCO()
-      coco.dataset = {'images': self._images, 'categories': categories,
-                      'annotations': [{'id': i + 1, **row} for i, row in enumerate(rows)]}
-      coco.createIndex()
-      return coco
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-      found = [{'iscrowd': 0, **row} for row in self._found]
-      evaluation = COCOeval(as_coco(self._truth), as_coco(found), 'segm')
+      evaluation = COCOeval(self._as_coco(self._truth), self._as_coco(self._found), 'segm')
       evaluation.evaluate()
       evaluation.accumulate()
       evaluation.summarize()
-    percent = lambda x: float(100 * x) if x > -1 else float('nan')
+    scores: dict[str, Any] = dict(zip(NAMES, map(_percent, evaluation.stats)))
     # [thresholds, recalls, classes], all areas, 100 detections.
     precision = evaluation.eval['precision'][:, :, :, 0, -1]
-    per_class = {}
-    for c in range(self._num_classes):
-      known = precision[:, :, c][precision[:, :, c] > -1]
+    scores['per_class'] = {}
+    for class_id in range(self._num_classes):
+      of_class = precision[:, :, class_id]
+      known = of_class[of_class > _UNKNOWN]
       if known.size:
-        per_class[c] = float(100 * known.mean())
-    return {**{name: percent(x) for name, x in zip(NAMES, evaluation.stats)}, 'per_class': per_class}
+        scores['per_class'][class_id] = float(100 * known.mean())
+    return scores
+
+  def _as_coco(self, rows: list[dict[str, Any]]) -> COCO:
+    """Returns annotations as COCO's tools hold them."""
+    coco = COCO()
+    coco.dataset = {
+        'images': self._images,
+        'categories': [{'id': class_id} for class_id in range(self._num_classes)],
+        'annotations': [{'id': i + 1, **row} for i, row in enumerate(rows)],
+    }
+    coco.createIndex()
+    return coco
+
+
+def _percent(score: float) -> float:
+  """Returns a score of COCOeval x100, NaN where it has none."""
+  return float(100 * score) if score > _UNKNOWN else float('nan')

@@ -1,52 +1,81 @@
-"""Semantic segmentation scores over a whole set, as detectron2's SemSegEvaluator computes them."""
+"""Semantic segmentation scores over a data set, as detectron2's SemSegEvaluator computes them."""
+
+from typing import Any
 
 import numpy as np
 
 
 class MeanIoU:
-  """Sums a confusion matrix; `update` an image at a time, `merge` several, `result` at the end."""
+  """Sums a confusion matrix; `update` per image, `merge` several, `result` at the end.
+
+  Attributes:
+    confusion: int64 [class of the truth, class predicted], pixels.
+  """
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
-    # [class of the truth, class predicted], pixels; int64.
     self.confusion = np.zeros([num_classes, num_classes], np.int64)
 
   def update(self, truth: np.ndarray, predicted: np.ndarray) -> None:
     """Adds an image.
 
     Args:
-      truth: whole numbers [height, width], the class, below 0 where it is void.
-      predicted: whole numbers [height, width], 0 .. classes - 1.
+      truth: integers [height, width], the class, below 0 where it is void.
+      predicted: integers [height, width], 0 .. classes - 1.
 
     Raises:
       ValueError: the sizes differ, or a class is out of range.
     """
     if truth.shape != predicted.shape:
-      raise ValueError(f'truth is {truth.shape}, prediction {predicted.shape}; they must have one size')
+      raise ValueError(f'truth is {truth.shape}, prediction {predicted.shape}; they must have '
+                       'the same size')
     known = truth >= 0
-    t, p = truth[known].astype(np.int64), predicted[known].astype(np.int64)
-    if t.size and not (t.max() < self._num_classes and 0 <= p.min() and p.max() < self._num_classes):
-      raise ValueError(f'a class is outside 0 .. {self._num_classes - 1}')
-    counts = np.bincount(t * self._num_classes + p, minlength=self._num_classes**2)
+    true_classes = truth[known].astype(np.int64)
+    found_classes = predicted[known].astype(np.int64)
+    self._require_known(true_classes)
+    self._require_known(found_classes)
+    pairs = true_classes * self._num_classes + found_classes
+    counts = np.bincount(pairs, minlength=self._num_classes**2)
     self.confusion += counts.reshape(self._num_classes, self._num_classes)
+
+  def _require_known(self, classes: np.ndarray) -> None:
+    if classes.size and not (0 <= classes.min() and classes.max() < self._num_classes):
+      raise ValueError(f'a class is outside 0 .. {self._num_classes - 1}')
 
   def merge(self, other: 'MeanIoU') -> None:
     """Adds what another instance has seen."""
     self.confusion += other.confusion
 
-  def result(self) -> dict:
-    """Returns {'miou', 'fwiou', 'macc', 'pacc'}, x100, and 'per_class': {class: {'iou', 'acc'}} of classes seen.
+  def result(self) -> dict[str, Any]:
+    """Returns the scores.
 
-    Classes that the truth never holds take no part, even where they are predicted. Nothing seen: all 0.
+    Classes that the truth never holds do not count, even where they are predicted.
+
+    Returns:
+      {'miou', 'fwiou', 'macc', 'pacc'}, x100, all 0 where nothing was seen; 'num_classes' seen;
+      'per_class': {class: {'iou', 'acc'}} of these, x100.
     """
     hit = np.diag(self.confusion).astype(np.float64)
-    truth, predicted = self.confusion.sum(axis=1), self.confusion.sum(axis=0)
+    truth = self.confusion.sum(axis=1)
+    predicted = self.confusion.sum(axis=0)
     seen = np.flatnonzero(truth)
     total = max(truth.sum(), 1)
     iou = hit[seen] / (truth + predicted - hit)[seen]
     accuracy = hit[seen] / truth[seen]
-    mean = lambda values: float(100 * values.mean()) if seen.size else 0.0
+    per_class = {}
+    for class_id, class_iou, class_accuracy in zip(seen, iou, accuracy):
+      per_class[int(class_id)] = {
+          'iou': float(100 * class_iou), 'acc': float(100 * class_accuracy)}
     return {
-        'miou': mean(iou), 'fwiou': float(100 * (iou * truth[seen]).sum() / total), 'macc': mean(accuracy),
-        'pacc': float(100 * hit.sum() / total), 'num_classes': int(seen.size),
-        'per_class': {int(c): {'iou': float(100 * i), 'acc': float(100 * a)} for c, i, a in zip(seen, iou, accuracy)}}
+        'miou': _percent(iou),
+        'fwiou': float(100 * (iou * truth[seen]).sum() / total),
+        'macc': _percent(accuracy),
+        'pacc': float(100 * hit.sum() / total),
+        'num_classes': int(seen.size),
+        'per_class': per_class,
+    }
+
+
+def _percent(values: np.ndarray) -> float:
+  """Returns the mean x100, 0 without any."""
+  return float(100 * values.mean()) if values.size else 0.0

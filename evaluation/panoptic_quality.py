@@ -1,18 +1,24 @@
-"""Panoptic quality as panopticapi computes it, accumulated over images (Kirillov et al., arXiv 1801.00868)."""
+"""Panoptic quality as panopticapi computes it (Kirillov et al., arXiv 1801.00868)."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 VOID = 0
+_ID_BITS = 32  # a pair of ids in one number: the truth's above, the prediction's below
+
+Segments = dict[int, dict[str, Any]]  # by id
+Overlaps = dict[tuple[int, int], int]  # (true id, predicted id) -> pixels
 
 
 class PanopticQuality:
-  """Sums of matches over a data set; `update` an image, `merge` another part's sums, read `result`.
+  """Sums of matches over a data set; `update` per image, `merge` several, `result` at the end.
 
-  Segments match where class is equal and IoU > 0.5, void left out of the union. Crowds are no misses; a prediction
-  that lies mostly in void or in a crowd of its class is no false alarm. Of several crowds of one class in an image
-  panopticapi considers the last; so does this.
+  Segments match where the class is equal and IoU > 0.5, void left out of the union. Crowds never
+  count as false negatives; a prediction that is mostly in void or in a crowd of its class never
+  counts as a false positive. If an image has several crowds of one class, panopticapi considers the
+  last; so does this.
   """
 
   def __init__(self, num_classes: int, thing_classes: Iterable[int]):
@@ -24,93 +30,137 @@ class PanopticQuality:
     """
     self._things = frozenset(thing_classes)
     self._iou = np.zeros(num_classes)
-    self._tp, self._fp, self._fn = (np.zeros(num_classes, np.int64) for _ in range(3))
+    self._tp = np.zeros(num_classes, np.int64)
+    self._fp = np.zeros(num_classes, np.int64)
+    self._fn = np.zeros(num_classes, np.int64)
 
-  def update(self, true_map: np.ndarray, true_segments: list[dict], id_map: np.ndarray, segments: list[dict]
-             ) -> None:
+  def update(self, true_map: np.ndarray, true_segments: list[dict[str, Any]], id_map: np.ndarray,
+             segments: list[dict[str, Any]]) -> None:
     """Adds one image.
 
     Args:
-      true_map: whole numbers [height, width], a segment's id at its pixels, 0 = void.
-      true_segments: dicts of id, category_id (class), iscrowd, area (as the annotation file states it).
-      id_map: the prediction, likewise.
+      true_map: integers [height, width], a segment's id at its pixels, 0 = void.
+      true_segments: dicts of id, category_id (class), iscrowd, area (pixels, as the annotation file
+        states it).
+      id_map: the prediction, as `true_map`.
       segments: dicts of id and category_id.
 
     Raises:
-      ValueError: sizes differ, an id is in the map but not in the list or the reverse, or a class is unknown.
+      ValueError: sizes differ, an id is in the map but not in the list or the reverse, or a class
+        is unknown.
     """
     if true_map.shape != id_map.shape:
-      raise ValueError(f'the prediction is {id_map.shape}, the truth {true_map.shape}; predict at original size')
-    truth = {s['id']: s for s in true_segments}
-    predicted = {s['id']: s for s in segments}
+      raise ValueError(f'the prediction is {id_map.shape}, the truth {true_map.shape}; predict at '
+                       'original size')
     for segment in (*true_segments, *segments):
       if not 0 <= segment['category_id'] < len(self._iou):
         raise ValueError(f'segment {segment["id"]} has unknown class {segment["category_id"]}')
-    keys = true_map.astype(np.uint64).ravel() << np.uint64(32) | id_map.astype(np.uint64).ravel()
-    pairs, counts = np.unique(keys, return_counts=True)
-    overlap = {(int(k >> np.uint64(32)), int(k & np.uint64(0xFFFFFFFF))): int(n) for k, n in zip(pairs, counts)}
-    area = {}
-    for (_, p), n in overlap.items():
-      area[p] = area.get(p, 0) + n
-    _check(predicted, set(area) - {VOID})
-    matched_truth, matched_predicted = set(), set()
-    for (t, p), n in overlap.items():
+    truth = {segment['id']: segment for segment in true_segments}
+    predicted = {segment['id']: segment for segment in segments}
+    overlaps = _overlaps(true_map, id_map)
+    areas = _predicted_areas(overlaps)
+    _check(predicted, set(areas) - {VOID})
+    matched_truth, matched_predicted = self._count_matches(truth, predicted, overlaps, areas)
+    crowds = self._count_missed(truth, matched_truth)
+    for p in set(predicted) - matched_predicted:
+      category = predicted[p]['category_id']
+      excused = overlaps.get((VOID, p), 0)
+      if category in crowds:
+        excused += overlaps.get((crowds[category], p), 0)
+      if excused / areas[p] <= 0.5:
+        self._fp[category] += 1
+
+  def _count_matches(self, truth: Segments, predicted: Segments, overlaps: Overlaps,
+                     areas: dict[int, int]) -> tuple[set[int], set[int]]:
+    """Counts true positives; returns the ids of matched true and predicted segments."""
+    matched_truth = set()
+    matched_predicted = set()
+    for (t, p), common in overlaps.items():
       if t not in truth or p not in predicted or truth[t]['iscrowd']:
         continue
       category = truth[t]['category_id']
       if category != predicted[p]['category_id']:
         continue
-      union = area[p] + truth[t]['area'] - n - overlap.get((VOID, p), 0)
-      iou = n / union
+      union = areas[p] + truth[t]['area'] - common - overlaps.get((VOID, p), 0)
+      iou = common / union
       if iou > 0.5:
         self._tp[category] += 1
         self._iou[category] += iou
         matched_truth.add(t)
         matched_predicted.add(p)
+    return matched_truth, matched_predicted
+
+  def _count_missed(self, truth: Segments, matched: set[int]) -> dict[int, int]:
+    """Counts false negatives; returns the last crowd of each class: {class: id}."""
     crowds = {}
     for t, segment in truth.items():
-      if t in matched_truth:
+      if t in matched:
         continue
       if segment['iscrowd']:
         crowds[segment['category_id']] = t
       else:
         self._fn[segment['category_id']] += 1
-    for p, segment in predicted.items():
-      if p in matched_predicted:
-        continue
-      category = segment['category_id']
-      excused = overlap.get((VOID, p), 0)
-      if category in crowds:
-        excused += overlap.get((crowds[category], p), 0)
-      if excused / area[p] <= 0.5:
-        self._fp[category] += 1
+    return crowds
 
   def merge(self, other: 'PanopticQuality') -> None:
-    """Adds the sums of another part of the data set."""
-    for mine, theirs in ((self._iou, other._iou), (self._tp, other._tp), (self._fp, other._fp),
-                         (self._fn, other._fn)):
-      mine += theirs
+    """Adds what another instance has seen."""
+    self._iou += other._iou
+    self._tp += other._tp
+    self._fp += other._fp
+    self._fn += other._fn
 
-  def result(self) -> dict:
-    """Returns 'all', 'things', 'stuff': {pq, sq, rq (x100), num_classes}, and 'per_class': {class: the same with
-    tp, fp, fn}. Means run over classes that occur; without any they are 0."""
-    seen = self._tp + self._fp + self._fn > 0
+  def result(self) -> dict[str, Any]:
+    """Returns the scores.
+
+    Returns:
+      'all', 'things', 'stuff': {'pq', 'sq', 'rq' (x100), 'num_classes'}, means over the classes
+      that occur, 0 without any; 'per_class': {class: {'pq', 'sq', 'rq', 'tp', 'fp', 'fn'}} of
+      these.
+    """
+    occurs = self._tp + self._fp + self._fn > 0
     weight = np.maximum(self._tp + 0.5 * self._fp + 0.5 * self._fn, 0.5)
-    pq, rq, sq = self._iou / weight, self._tp / weight, self._iou / np.maximum(self._tp, 1)
-    def mean(classes):
-      chosen = [c for c in classes if seen[c]]
-      values = {name: 100 * float(np.mean(v[chosen])) if chosen else 0.0
-                for name, v in (('pq', pq), ('sq', sq), ('rq', rq))}
-      return {**values, 'num_classes': len(chosen)}
-    everything = range(len(seen))
-    return {
-        'all': mean(everything),
-        'things': mean(c for c in everything if c in self._things),
-        'stuff': mean(c for c in everything if c not in self._things),
-        'per_class': {c: {'pq': 100 * float(pq[c]), 'sq': 100 * float(sq[c]), 'rq': 100 * float(rq[c]),
-                          'tp': int(self._tp[c]), 'fp': int(self._fp[c]), 'fn': int(self._fn[c])}
-                      for c in everything if seen[c]},
+    scores = {
+        'pq': self._iou / weight,
+        'sq': self._iou / np.maximum(self._tp, 1),
+        'rq': self._tp / weight,
     }
+    classes = np.flatnonzero(occurs).tolist()
+    per_class: dict[int, dict[str, Any]] = {}
+    for c in classes:
+      per_class[c] = {name: 100 * float(values[c]) for name, values in scores.items()}
+      per_class[c].update(tp=int(self._tp[c]), fp=int(self._fp[c]), fn=int(self._fn[c]))
+    return {
+        'all': _means(scores, classes),
+        'things': _means(scores, [c for c in classes if c in self._things]),
+        'stuff': _means(scores, [c for c in classes if c not in self._things]),
+        'per_class': per_class,
+    }
+
+
+def _overlaps(true_map: np.ndarray, id_map: np.ndarray) -> Overlaps:
+  """Returns the pixels of each pair of ids that occurs."""
+  shift = np.uint64(_ID_BITS)
+  keys = true_map.astype(np.uint64).ravel() << shift | id_map.astype(np.uint64).ravel()
+  pairs, counts = np.unique(keys, return_counts=True)
+  true_ids = (pairs >> shift).tolist()
+  predicted_ids = (pairs & np.uint64(2**_ID_BITS - 1)).tolist()
+  return dict(zip(zip(true_ids, predicted_ids), counts.tolist()))
+
+
+def _predicted_areas(overlaps: Overlaps) -> dict[int, int]:
+  """Returns the pixels of each predicted id, void too."""
+  areas: dict[int, int] = {}
+  for (_, p), common in overlaps.items():
+    areas[p] = areas.get(p, 0) + common
+  return areas
+
+
+def _means(scores: dict[str, np.ndarray], classes: list[int]) -> dict[str, Any]:
+  """Returns the means x100 over some classes, 0 without any."""
+  means: dict[str, Any] = {}
+  for name, values in scores.items():
+    means[name] = 100 * float(np.mean(values[classes])) if classes else 0.0
+  return {**means, 'num_classes': len(classes)}
 
 
 def _check(predicted: dict, in_map: set[int]) -> None:

@@ -1,4 +1,4 @@
-"""Converts checkpoints: files of other libraries to a TensorFlow checkpoint, and back to the official names.
+"""Converts checkpoints of other libraries to TensorFlow checkpoints, and back to official names.
 
     tf-maskformer convert --experiment maskformer_coco_panoptic \\
         --checkpoint model_final_6f60dc.pkl --output converted/
@@ -8,10 +8,11 @@
 In a checkout that is not installed: python scripts/convert_checkpoint.py, with the same flags.
 
 Read: detectron2 .pkl, PyTorch .pth and .bin, Hugging Face files and folders, Keras .h5, TensorFlow
-checkpoints and folders (docs/checkpoints.md). The folder of a run and of Hugging Face say which model
-they hold; of any other file --experiment must name it. An output that ends in .pkl or .safetensors is
-written in the official names, any other is a folder with a TensorFlow checkpoint and the params.yaml by
-which it loads alone. Every tensor on both sides is accounted for, or nothing is written.
+checkpoints and folders (docs/checkpoints.md). The folder of a run and of Hugging Face say which
+model they hold; of any other file --experiment must name it. An output that ends in .pkl or
+.safetensors is written in the official names; any other is a folder with a TensorFlow checkpoint
+and the params.yaml by which it loads alone. Every tensor on both sides is accounted for, or nothing
+is written.
 """
 
 import os
@@ -31,7 +32,8 @@ def flags() -> cli.Parser:
   """Returns the flags of this program."""
   parser = cli.Parser(__doc__)
   parser.add_argument(
-      '--experiment', help='registered name; its model is filled. Default: what the checkpoint says')
+      '--experiment',
+      help='registered name; its model is filled. Default: what the checkpoint says')
   parser.add_argument('--checkpoint', required=True, help='file, TensorFlow prefix or folder')
   parser.add_argument(
       '--output', required=True, help='folder that does not exist, or file.pkl, file.safetensors')
@@ -89,8 +91,8 @@ def _write_folder(output: pathlib.Path, model, found) -> None:
   Args:
     output: the folder.
     model: with its weights.
-    found: a `serving.loading.Configured`; None: not every weight was restored, so that it must not be
-      taken for a model that loads alone.
+    found: a `serving.loading.Configured`; None: not every weight was restored, so that the folder
+      must not be taken for a model that loads alone.
   """
   import tensorflow as tf
 

@@ -46,8 +46,8 @@ def listing(pattern: str) -> str:
   return f'{aligned(rows)}\n\n{_LEGEND}'
 
 
-def settings(name: str) -> str:
-  """Returns every setting of an experiment as YAML, as registered.
+def shown(name: str) -> str:
+  """Returns every setting of an experiment as YAML, as the params.yaml of a run would hold it.
 
   Raises:
     UserError: the name is unknown.
@@ -56,8 +56,10 @@ def settings(name: str) -> str:
     raise errors.unknown('experiment', name, table.ROWS)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   from tf_maskformer.configs.experiments import registry
-  from tf_maskformer.training import parameters
-  return parameters.as_yaml(registry.get(name), name).rstrip()
+  from tf_maskformer.configs.experiments import settings
+  experiment = registry.get(name)
+  settings.settle(experiment)
+  return settings.as_yaml(experiment, name).rstrip()
 
 
 def flags() -> cli.Parser:
@@ -73,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
   if arguments.show is None:
     print(listing(arguments.pattern or ''))
   elif arguments.pattern is None:
-    print(settings(arguments.show))
+    print(shown(arguments.show))
   else:
     raise errors.UserError('a pattern and --show do not go together; give one of them')
 

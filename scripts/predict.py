@@ -21,7 +21,8 @@ Files in the output folder, for an image called NAME:
                      highest on top; each has its complete mask as COCO's compressed run lengths
   coco_results.json  panoptic and instance experiments: COCO's results format (image_id,
                      category_id, bbox, score, segmentation) of things; in instance experiments of
-                     every score. image_id is a number where every NAME is a different number
+                     every score. image_id is a number where every NAME is a different number.
+                     pycocotools takes areas from bbox; for AP of masks by size delete it first
 
 NAME is the image's path without suffix, relative to the folder or to the fixed part of the pattern
 that found it. Images of different folders that would have the same NAME are called by their path
@@ -117,8 +118,10 @@ def main(argv: Sequence[str]) -> int:
       result.save_images(output, name)
       collection.add(result, name)
       progress.update(len(collection) + len(decoded.refused) - progress.n)
+    progress.update(len(images) - progress.n)
   collection.write(output)
-  print(f'{len(collection)} images in {output}')
+  count = len(collection)
+  print(f'{count} {"image" if count == 1 else "images"} in {output}')
   if decoded.refused:
     raise UserError(
         f'{len(decoded.refused)} images could not be decoded, the others are done; '

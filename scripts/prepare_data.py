@@ -129,6 +129,13 @@ LAYOUTS = {
 }
 
 
+def sources_of(args: argparse.Namespace) -> Mapping[str, 'Source']:
+  """Returns the splits that the flags name, each with its source; raises UserError."""
+  layout = LAYOUTS[args.layout]
+  data_set = args.data_set or layout.data_set
+  return layout.sources(argparse.Namespace(**{**vars(args), 'data_set': data_set}))
+
+
 def _check(args: argparse.Namespace) -> None:
   """Raises UserError for flags that are wrong or have no effect."""
   if args.data_set:
@@ -168,9 +175,7 @@ def _instances_line(source: 'Source') -> str:
 def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   _check(args)
-  layout = LAYOUTS[args.layout]
-  args.data_set = args.data_set or layout.data_set
-  sources = layout.sources(args)
+  sources = sources_of(args)
   from tf_maskformer.dataloaders.preparation import shards
   for split, source in sources.items():
     report = shards.convert(source, args.output, split, args.shards, args.workers)

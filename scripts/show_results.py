@@ -16,14 +16,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from tf_maskformer import cli
 from tf_maskformer import files
 from tf_maskformer.errors import UserError
-
-# Metrics of the results table, those that an evaluation has.
-COLUMNS = {
-    'pq_all': 'PQ', 'sq_all': 'SQ', 'rq_all': 'RQ',
-    'pq_things': 'PQ things', 'pq_stuff': 'PQ stuff',
-    'miou': 'mIoU', 'iiou': 'iIoU', 'category_iou': 'IoU categories',
-    'category_iiou': 'iIoU categories', 'fwiou': 'fwIoU', 'macc': 'mACC', 'pacc': 'pACC',
-    'ap': 'AP', 'ap50': 'AP50'}
+from tf_maskformer.evaluation import report
 
 
 def write_table(folder: pathlib.Path) -> None:
@@ -38,7 +31,7 @@ def write_table(folder: pathlib.Path) -> None:
   rows = [json.loads(p.read_text()) for p in sorted((folder / 'evaluations').glob('step_*.json'))]
   if not rows:
     raise UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')
-  known = {key: title for key, title in COLUMNS.items() if key in rows[-1]['metrics']}
+  known = {key: title for key, title in report.columns().items() if key in rows[-1]['metrics']}
   lines = [
       f'| step | {" | ".join(known.values())} | images |',
       '|---|' + '---|' * len(known) + '---|']

@@ -1,10 +1,10 @@
 """Trains and evaluates a registered experiment.
 
-  tf-maskformer train --experiment maskformer_coco_panoptic --mode train_and_eval --model_dir runs/coco
+  tf-maskformer train --experiment maskformer_coco_panoptic --model_dir runs/coco
   tf-maskformer train --mode eval --model_dir runs/coco
 
-In a checkout that is not installed: python train.py, with the same flags. Without --experiment the run in
---model_dir is taken up as the params.yaml in it says.
+In a checkout that is not installed: python train.py, with the same flags. Without --experiment the
+run in --model_dir is resumed or evaluated as the params.yaml in it says.
 
 Settings, the stronger first: --params_override, --config_file, environment variables
 (configs/environment.py), the registered experiment (tf-maskformer experiments) or the params.yaml.
@@ -77,7 +77,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def _check_run(folder: str | None) -> None:
-  """Raises UserError where a folder does not say what its experiment is; a remote one is seen later."""
+  """Raises UserError where a folder has no params.yaml; a remote one is looked at later."""
   if folder is None:
     raise errors.UserError(
         '--experiment is missing; tf-maskformer experiments prints the names, and --model_dir of a '

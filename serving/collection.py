@@ -51,7 +51,7 @@ class Collection:
 def _ids(names: list[str]) -> dict[str, int | str]:
   """Returns each name's image_id, see `Collection.write`."""
   if all(name.isascii() and name.isdigit() for name in names):
-    numbers = {name: int(name) for name in names}
+    numbers: dict[str, int | str] = {name: int(name) for name in names}
     if len(set(numbers.values())) == len(names):
       return numbers
   return {name: name for name in names}

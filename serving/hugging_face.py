@@ -24,7 +24,7 @@ _HUE_STEP = 0.618034  # the golden ratio: hues of neighbors are far apart
 
 
 def configure(path: str) -> tuple[str, Experiment]:
-  """Returns the experiment of a Hugging Face model, and the name of the registered one it starts from.
+  """Returns the experiment of a Hugging Face model, and the name of its nearest registered one.
 
   Classes that are not those of a known data set are added to the catalog, all of them things.
   Remarks are printed.
@@ -40,8 +40,9 @@ def configure(path: str) -> tuple[str, Experiment]:
   remarks = list(config.remarks)
   if data_set is None:
     data_set = catalog.add(_data_set_of(config.labels))
-    remarks.append(f'{path}: the classes of id2label are not those of a known data set; all of them '
-                   'are taken for things')
+    remarks.append(
+        f'{path}: the classes of id2label are not those of a known data set; all of them are taken '
+        'for things')
   name = _base(config, data_set)
   if not _named_tasks(config):
     remarks.append(

@@ -16,6 +16,7 @@ from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.conversion import hugging_face_config
 from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.serving import candidates
 from tf_maskformer.serving import hugging_face
 from tf_maskformer.serving.predictor import Predictor
 
@@ -106,7 +107,7 @@ def load(
 
 
 def run_folder(source: str) -> str | None:
-  """Returns the folder with the params.yaml of the run that a checkpoint is of; None where there is none.
+  """Returns the folder of the run that a checkpoint is of; None where there is no params.yaml.
 
   Args:
     source: a run's folder, the folder `best` in it, or a checkpoint's prefix in either.
@@ -133,6 +134,8 @@ def _of_source(source: str) -> tuple[str, Experiment]:
   if not tf.io.gfile.exists(source) and not tf.io.gfile.exists(source + '.index'):
     raise UserError(
         f'checkpoint {source} does not exist; name a checkpoint file, its prefix or a folder')
+  fitting = candidates.candidates(source)
+  shapes = f'; its shapes are those of {" or ".join(fitting)}' if fitting else ''
   raise UserError(
-      f'{source} does not say of which model it is; name the experiment '
+      f'{source} does not say of which model it is{shapes}; name the experiment '
       '(tf-maskformer experiments prints the names)')

@@ -61,7 +61,7 @@ class Predictor:
     """The classes by contiguous number: id in the data set, name, whether a thing, color."""
     return self.data_set.classes
 
-  def predict(self, images: ImageLike | Sequence[ImageLike],
+  def predict(self, images: ImageLike | list[ImageLike] | tuple[ImageLike, ...],
               batch_size: int | None = None) -> Result | list[Result]:
     """Predicts an image, or several.
 

@@ -141,7 +141,6 @@ class Result:
     for row in self.shown:
       if row['id'] < len(table):
         table[row['id']] = row['category_id']
-    table[0] = -1
     return table[self.id_map]
 
   def draw(self, legend: bool | None = None) -> Image.Image:
@@ -162,7 +161,8 @@ class Result:
 
     They are the segments that are things; of an instance task every instance found
     (`task.evaluation.instances_per_image`), whatever its score; of a semantic task none. Empty
-    masks are left out.
+    masks are left out. pycocotools computes a row's area from its box where there is one; for AP
+    of masks by size delete `bbox` first.
 
     Args:
       image_id: the image's id in the annotation files.

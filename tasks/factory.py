@@ -10,9 +10,13 @@ from tf_maskformer.tasks.per_pixel import PerPixelTask
 from tf_maskformer.tasks.segmentation import SegmentationTask
 
 TASKS = {
-    MaskClassification: MaskClassificationTask, PointMaskClassification: MaskClassificationTask, PerPixel: PerPixelTask}
+    MaskClassification: MaskClassificationTask,
+    PointMaskClassification: MaskClassificationTask,
+    PerPixel: PerPixelTask,
+}
 
 
-def build_task(params: Segmentation, runtime: Runtime | None = None) -> SegmentationTask:
-  """Returns the task that runs such a configuration."""
-  return TASKS[type(params)](params, runtime)
+def build_task(params: Segmentation, runtime: Runtime | None = None,
+               train_steps: int | None = None) -> SegmentationTask:
+  """Returns the task that runs such a configuration; see `SegmentationTask`."""
+  return TASKS[type(params)](params, runtime, train_steps=train_steps)

@@ -15,52 +15,66 @@ from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import reader
 from tf_maskformer.errors import UserError
-from tf_maskformer.evaluation import report
 from tf_maskformer.modeling import factory
 from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.ops import image as image_ops
+from tf_maskformer.tasks import evaluators
 from tf_maskformer.tasks import initialization
 from tf_maskformer.tasks import micro_batches
 from tf_maskformer.tasks.scores import Scores
 
+_SEEDS_APART = 1000003  # a prime; the steps of runs with different seeds stay apart for that long
+
 
 class SegmentationTask(base_task.Task):
-  """A model on records; what its loss is, a subclass says in `losses` and `losses_of_images`."""
+  """A model on records; a subclass says in `losses` and `losses_of_images` what its loss is."""
 
-  def __init__(self, params: Segmentation, runtime: Runtime | None = None, logging_dir: str | None = None,
-               name: str | None = None):
+  def __init__(self, params: Segmentation, runtime: Runtime | None = None,
+               logging_dir: str | None = None, name: str | None = None,
+               train_steps: int | None = None):
     """Makes the task.
 
     Args:
-      params: the task's configuration.
+      params: the task's configuration; completed in place (`Segmentation.resolve`).
       runtime: seed, and whether the step is compiled; defaults to Runtime().
       logging_dir: the model's folder.
       name: the task's name.
+      train_steps: length of the training, for models that change in the course of it; None: they
+        are as at its end.
     """
     super().__init__(params, logging_dir=logging_dir, name=name)
+    params.resolve()
     self._runtime = runtime or Runtime()
+    self._train_steps = train_steps
     self._data_set = catalog.get(params.data_set)
     self._ground_truth: ground_truth.GroundTruth | None = None
 
-  # Of the subclass.
+  # Implemented by subclasses.
 
   def normalizers(self, targets) -> Any:
-    """Returns what the losses of a replica's whole batch are normalized by; known before the model runs."""
+    """Returns what a replica's losses are normalized by; known before the model runs."""
     raise NotImplementedError
 
-  def normalizers_of(self, whole, index: tf.Tensor) -> Any:
-    """Returns the same for the images `index` int32 [n] of that batch."""
+  def normalizers_of(self, normalizers: Any, index: tf.Tensor) -> Any:
+    """Returns the normalizers of the images `index` int32 [n] of that batch."""
     raise NotImplementedError
 
-  def losses(self, outputs, targets, normalized_by, seed=None) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Returns the weighted total of some images and what is logged, by name; what is random follows `seed`.
+  def losses(self, outputs, targets, normalized_by, seed=None
+             ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Returns the weighted total of some images and what is logged, by name.
 
     Both add up over the parts of a batch.
+
+    Args:
+      outputs: the model's.
+      targets: of these images.
+      normalized_by: from `normalizers` or `normalizers_of`.
+      seed: int32 [2], of what is random.
     """
     raise NotImplementedError
 
   def losses_of_images(self, outputs, targets) -> tf.Tensor:
-    """Returns the weighted total of every image, float32 [batch], as if it were a batch of its own."""
+    """Returns the weighted total per image, float32 [batch], as if each were its own batch."""
     raise NotImplementedError
 
   def loss_names(self) -> list[str]:
@@ -70,10 +84,11 @@ class SegmentationTask(base_task.Task):
   # Model and optimizer.
 
   def build_model(self) -> tf_keras.Model:
+    """Returns the model with freshly initialized weights, a function of the runtime's seed."""
     return factory.build_model(self.task_config.model, seed=self._runtime.seed)
 
   def initialize(self, model: tf_keras.Model) -> restore.Report | None:
-    """Restores `init_checkpoint`, if one is given, prints what was and was not restored, and returns that report."""
+    """Restores `init_checkpoint`, if one is given; prints and returns the report."""
     return initialization.initialize(model, self.task_config)
 
   def parameter_groups(self, model: tf_keras.Model, optimizer: AdamW) -> dict[str, Any]:
@@ -85,22 +100,33 @@ class SegmentationTask(base_task.Task):
 
   # Data.
 
-  def build_inputs(self, params: DataConfig, input_context: tf.distribute.InputContext | None = None,
+  def build_inputs(self, params: DataConfig,
+                   input_context: tf.distribute.InputContext | None = None,
                    start_step: int = 0) -> tf.data.Dataset:
-    """Returns the batches of one input pipeline; training goes on as if `start_step` steps had been run.
+    """Returns the batches of one input pipeline.
+
+    Args:
+      params: the records.
+      input_context: of the replica's pipeline.
+      start_step: training resumes as if this many steps had been run.
 
     Raises:
-      UserError: the replicas or the micro-batches cannot share a batch, or the records cannot be read.
+      UserError: the replicas or the micro-batches cannot share a batch, or the records cannot be
+        read.
     """
     replicas = input_context.num_replicas_in_sync if input_context else 1
-    per_replica, micro = params.global_batch_size // replicas, self.task_config.micro_batch_size
+    per_replica = params.global_batch_size // replicas
+    micro = self.task_config.micro_batch_size
     if params.is_training and micro and per_replica % micro:
-      raise UserError(f'task.micro_batch_size={micro} does not divide the {per_replica} images per replica; choose a '
-                      'divisor, or 0 for the whole batch')
+      raise UserError(
+          f'task.micro_batch_size={micro} does not divide the {per_replica} images per replica; '
+          'choose a divisor, or 0 for the complete batch')
     if not params.is_training and per_replica > 1 and not params.parser.output_size:
-      print(f'validation: {per_replica} images per replica are padded to the largest of them, which changes the '
-            'scores; the published ones are of one image (task.validation_data.global_batch_size=0)', flush=True)
-    return reader.build(params, self.task_config.data_set, self._runtime.seed, start_step, input_context)
+      print(f'validation: {per_replica} images per replica are padded to the largest of them, '
+            'which changes the scores; the published ones are of one image '
+            '(task.validation_data.global_batch_size=0)', flush=True)
+    return reader.build(
+        params, self.task_config.data_set, self._runtime.seed, start_step, input_context)
 
   # Steps.
 
@@ -113,34 +139,48 @@ class SegmentationTask(base_task.Task):
     return images, {**targets, 'id_maps': tf.transpose(id_maps, [0, 3, 1, 2])}
 
   def _own_size(self, features) -> dict[str, tf.Tensor]:
-    """Returns 'image_size' for the losses: an image alone would be padded to the model's divisor, but no further."""
+    """Returns 'image_size' for the losses: an image alone is padded to the model's divisor only."""
     size = tf.cast(features['image_size'], tf.int32)
     return {'image_size': image_ops.round_up(size, self.task_config.model.size_divisibility)}
 
   def _trains_padded(self) -> bool:
-    """Whether training images may be padded to each other or to a window; known without looking at them."""
+    """Whether the settings let training images be padded to each other or to a window."""
     parser = self.task_config.train_data.parser
     is_alone = self.task_config.micro_batch_size == 1 and not parser.output_size
-    is_whole = parser.output_size and parser.padding_byte >= 0  # there the padding is a part of the image
-    return not (is_alone or is_whole)
+    # In a filled window the padding is part of the image.
+    is_filled = parser.output_size and parser.padding_byte >= 0
+    return not (is_alone or is_filled)
 
-  # Nothing here is Python that depends on tensors: conversion by AutoGraph only costs half the time of tracing.
+  def _seed(self, step: tf.Tensor) -> tf.Tensor:
+    """Returns the seed of a step on this replica, int32 [2]."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    offset = _SEEDS_APART * self._runtime.seed % 2**31
+    return tf.stack([tf.cast(step, tf.int32) + offset, tf.cast(replica, tf.int32)])
+
+  def _progress(self, step: tf.Tensor) -> tf.Tensor | None:
+    """Returns the share of the training that is done, float32 in 0 .. 1; None where unknown."""
+    if not self._train_steps:
+      return None
+    return tf.minimum(tf.cast(step, tf.float32) / self._train_steps, 1.0)
+
+  # Nothing here is Python that depends on tensors: conversion by AutoGraph would only double the
+  # time of tracing.
   @tf.autograph.experimental.do_not_convert
   def train_step(self, inputs, model: tf_keras.Model, optimizer: tf_keras.optimizers.Optimizer,
                  metrics: list[tf_keras.metrics.Metric] | None = None) -> dict[str, tf.Tensor]:
     """One update on a batch (features, targets); returns the losses by name."""
     features, targets = inputs
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    step = tf.cast(optimizer.iterations, tf.int32)
-    seed = tf.stack([step + 1000003 * self._runtime.seed % 2**31, tf.cast(replica, tf.int32)])
+    step = tf.convert_to_tensor(optimizer.iterations)
+    progress = self._progress(step)
     def gradients_of(part, normalized_by, seed):
-      return self._gradients(part, normalized_by, seed, model, optimizer)
-    nothing = ([tf.zeros(v.shape) for v in model.trainable_variables],
-               {name: tf.constant(0.0) for name in ('loss', *self.loss_names())})
+      return self._gradients(part, normalized_by, seed, progress, model, optimizer)
+    no_gradients = [tf.zeros(v.shape) for v in model.trainable_variables]
+    no_logs = {name: tf.constant(0.0) for name in ('loss', *self.loss_names())}
     gradients, logs = micro_batches.accumulate(
-        gradients_of, (features, targets), self.normalizers(targets), self.normalizers_of, seed,
-        self.task_config.micro_batch_size, nothing)
-    logs['dropped_segments'] = tf.cast(tf.reduce_sum(targets['dropped_segments']), tf.float32)
+        gradients_of, (features, targets), self.normalizers(targets), self.normalizers_of,
+        self._seed(step), self.task_config.micro_batch_size, (no_gradients, no_logs))
+    dropped = tf.reduce_sum(targets['dropped_segments'])
+    logs['dropped_segments'] = tf.cast(dropped, tf.float32)
     if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
       gradients = optimizer.get_unscaled_gradients(gradients)
     optimizer.apply_gradients(list(zip(gradients, model.trainable_variables)))
@@ -148,13 +188,17 @@ class SegmentationTask(base_task.Task):
       metric.update_state(logs[metric.name])
     return {**logs, 'example_id': targets['example_id']}
 
-  def _gradients(self, inputs, normalized_by, seed, model, optimizer) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-    """Returns the gradients of some images' losses, scaled as the optimizer asks, and these losses by name."""
+  def _gradients(self, inputs, normalized_by, seed, progress, model, optimizer
+                 ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns the gradients of some images' losses and these losses by name.
+
+    The gradients are scaled as the optimizer asks.
+    """
     images, targets = self._prepare(*inputs)
     if self._trains_padded():
       targets.update(self._own_size(inputs[0]))
     with tf.GradientTape() as tape:
-      outputs = model(images, training=True, seed=seed)
+      outputs = model(images, training=True, seed=seed, progress=progress)
       total, logs = self.losses(outputs, targets, normalized_by, seed)
       # Gradients are summed over replicas.
       scaled = total / tf.distribute.get_strategy().num_replicas_in_sync
@@ -163,21 +207,18 @@ class SegmentationTask(base_task.Task):
     return tape.gradient(scaled, model.trainable_variables), {'loss': total, **logs}
 
   def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+    """Returns a mean for each loss in training; validation is scored on the host."""
     if not training:
       return []
     return [tf_keras.metrics.Mean(name) for name in [*self.loss_names(), 'dropped_segments']]
 
   def num_predictions(self) -> int:
     """Returns the number of predictions of the model that have a loss."""
-    model = self.task_config.model
-    if not model.deep_supervision or model.which_predictor == 'per_pixel':
-      return 1
-    before_the_first_layer = model.which_predictor == 'mask2former'
-    return model.transformer_decoder.layers + before_the_first_layer
+    return self.task_config.model.num_predictions()
 
   @tf.autograph.experimental.do_not_convert
   def validation_step(self, inputs, model: tf_keras.Model, metrics=None) -> dict[str, tf.Tensor]:
-    """Returns the last layer's logits and what the host needs to score them at original size."""
+    """Returns the last prediction's logits and what the host needs to score them."""
     del metrics
     features, targets = inputs
     images, targets = self._prepare(features, targets)
@@ -204,8 +245,9 @@ class SegmentationTask(base_task.Task):
     """Scores one step's images on the host.
 
     Args:
-      state: what the earlier steps gathered; None at first.
-      step_outputs: what `validation_step` returned, a tuple of one value a replica under each name.
+      state: what the earlier steps accumulated; None at first.
+      step_outputs: what `validation_step` returned, a tuple of one value per replica under each
+        name.
 
     Returns:
       The state with these images in it.
@@ -218,17 +260,15 @@ class SegmentationTask(base_task.Task):
         state.add({name: value[i] for name, value in outputs.items()})
     return state
 
-  def reduce_aggregated_logs(self, aggregated_logs: Scores, global_step: tf.Tensor | None = None) -> dict[str, Any]:
-    """Returns the metrics of the whole set, {'pq_all': …}, their table, the ids scored, and images."""
+  def reduce_aggregated_logs(self, aggregated_logs: Scores, global_step: tf.Tensor | None = None
+                             ) -> dict[str, Any]:
+    """Returns the metrics of the complete set, {'pq_all': …}; see `Scores.result`."""
     del global_step
     return aggregated_logs.result()
 
   def metric_names(self) -> list[str]:
     """Returns the metrics that may choose the best checkpoint."""
-    evaluation = self.task_config.evaluation
-    names = report.names(
-        evaluation.panoptic, evaluation.semantic, evaluation.instance,
-        self._data_set.instance_rule, self._data_set.semantic_rule)
+    names = evaluators.metric_names(self.task_config.evaluation, self._data_set)
     return [*names, 'validation_loss']
 
   def _truth(self) -> ground_truth.GroundTruth:

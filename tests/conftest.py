@@ -1,4 +1,4 @@
-"""For all tests: memory is set aside after long ones, and the summary names missing data."""
+"""For all tests: garbage is collected after long ones, and the summary names missing data."""
 
 import gc
 import time

@@ -1,10 +1,11 @@
 """Plants small mistakes one by one and shows that a test fails for each.
 
-    python -m tests.mutations                  # all of them: twenty minutes on two cores
+    python -m tests.mutations                     # all of them: twenty minutes on two cores
     python -m tests.mutations 'decay*' fast_dct   # those whose names match
 
-Every mistake is a replacement of text that stands exactly once in its file, made in a copy of the tree; the tests named
-next to it must fail there. Reference data next to the project is used where it exists, and some of the tests need it.
+Every mistake replaces text that occurs exactly once in its file, in a copy of the tree; the tests
+named next to it must fail there. Reference data next to the checkout is used if it exists; some of
+the tests need it.
 """
 
 import argparse
@@ -19,12 +20,22 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-_PASSED, _FAILED = 0, 1  # pytest's exit codes
+# Exit codes of pytest.
+_PASSED = 0
+_FAILED = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-  """A mistake: in `file`, `right` becomes `wrong`; one of `tests` (arguments of pytest) must notice."""
+  """A mistake: in `file`, `right` becomes `wrong`; one of `tests` must fail.
+
+  Attributes:
+    name: of the mistake.
+    file: path below the root.
+    right: text that the file has exactly once.
+    wrong: what replaces it.
+    tests: arguments of pytest.
+  """
   name: str
   file: str
   right: str
@@ -35,11 +46,12 @@ class Mutation:
     """Returns the file with the mistake in it.
 
     Raises:
-      ValueError: what is to be replaced does not stand there exactly once.
+      ValueError: the text to replace does not occur exactly once.
     """
     content = (root / self.file).read_text()
-    if content.count(self.right) != 1:
-      raise ValueError(f'{self.name}: {self.file} has {self.right!r} {content.count(self.right)} times, not once')
+    count = content.count(self.right)
+    if count != 1:
+      raise ValueError(f'{self.name}: {self.file} has {self.right!r} {count} times, not once')
     return content.replace(self.right, self.wrong)
 
 
@@ -53,15 +65,26 @@ MUTATIONS = (
              'tests/tasks/golden_mask2former_test.py'),
     Mutation('clip_doubled', 'training/optimizers.py', 'limit / (norm + ', '2 * limit / (norm + ',
              'tests/training/optimizers_test.py'),
-    Mutation('epsilon_before_correction', 'training/optimizers.py', 'c.epsilon * tf.sqrt(1 - power_2)', 'c.epsilon',
-             'tests/training/optimizers_test.py'),
+    Mutation('epsilon_before_correction', 'training/optimizers.py',
+             'c.epsilon * tf.sqrt(1 - power_2)', 'c.epsilon', 'tests/training/optimizers_test.py'),
     Mutation('backbone_rate', 'training/optimizers.py', 'else rate * m', 'else rate',
              'tests/training/optimizers_test.py tests/tasks/golden_training_test.py'),
-    Mutation('boundary_one_late', 'training/schedules.py', 'boundaries <= i', 'boundaries < i',
-             'tests/training/optimizers_test.py'),
+    Mutation('multiplier_of_a_copy', 'training/optimizers.py', 'self._multipliers.get(key, 1.0)',
+             'self._multipliers.get(variable._unique_id, 1.0)',
+             'tests/training/optimizers_test.py -k replicas'),
+    Mutation('progress_beyond_the_end', 'tasks/segmentation.py',
+             'tf.minimum(tf.cast(step, tf.float32) / self._train_steps, 1.0)',
+             'tf.cast(step, tf.float32) / 2', 'tests/tasks/progress_test.py'),
+    Mutation('one_prediction_short', 'configs/model.py',
+             'self.transformer_decoder.layers + 1 if', 'self.transformer_decoder.layers if',
+             'tests/modeling/deep_supervision_test.py'),
+    Mutation('boundary_one_late', 'training/schedules.py', 'cast(boundaries <= i',
+             'cast(boundaries < i', 'tests/training/optimizers_test.py'),
     # The losses.
-    Mutation('num_masks_doubled', 'losses/set_loss.py', 'tf.maximum(normalizers.mean_over_replicas(count), 1.0)',
-             'tf.maximum(2 * normalizers.mean_over_replicas(count), 1.0)', 'tests/losses/set_loss_test.py'),
+    Mutation('num_masks_doubled', 'losses/set_loss.py',
+             'tf.maximum(normalizers.mean_over_replicas(count), 1.0)',
+             'tf.maximum(2 * normalizers.mean_over_replicas(count), 1.0)',
+             'tests/losses/set_loss_test.py'),
     Mutation('one_group_of_all', 'losses/normalizers.py', '// images_per_group\n  num',
              '// images_per_group * 0\n  num', 'tests/losses/normalizers_test.py'),
     Mutation('groups_per_replica', 'losses/normalizers.py',
@@ -71,7 +94,8 @@ MUTATIONS = (
              'tf.where(image_ops.inside(own_size, size), wrong_logit, _SURE)', 'wrong_logit * 1.0',
              'tests/losses/set_loss_test.py -k padding'),
     Mutation('padded_area', 'losses/pairwise.py', 'tf.reduce_sum(inside, axis=1)[:, None, None]',
-             'tf.cast(tf.shape(inside)[1], tf.float32)', 'tests/losses/set_loss_test.py -k padding'),
+             'tf.cast(tf.shape(inside)[1], tf.float32)',
+             'tests/losses/set_loss_test.py -k padding'),
     Mutation('focal_alpha_swapped', 'losses/mask_losses.py', 'tf.where(is_target, inside, outside)',
              'tf.where(is_target, outside, inside)', 'tests/losses/set_loss_test.py'),
     Mutation('dice_not_smoothed', 'losses/terms.py', 'DICE_SMOOTHING = 1', 'DICE_SMOOTHING = 1e-6',
@@ -79,72 +103,119 @@ MUTATIONS = (
     Mutation('features_of_first_prediction', 'losses/matched.py',
              "name == 'mask_features' and outputs[name].shape.rank == 4", "name == 'mask_features'",
              'tests/losses/mask_features_test.py'),
-    Mutation('points_off_by_half', 'ops/points.py', 'x * w - 0.5', 'x * w', 'tests/ops/points_test.py'),
-    Mutation('tie_of_the_solver', 'losses/assignment.py', 'index = tf.where(last_free >= 0, last_free, first)',
-             'index = first', 'tests/losses/assignment_test.py'),
+    Mutation('points_off_by_half', 'ops/points.py', 'x * w - 0.5', 'x * w',
+             'tests/ops/points_test.py'),
+    Mutation('tie_of_the_solver', 'losses/assignment.py',
+             'index = tf.where(last_free >= 0, last_free, first)', 'index = first',
+             'tests/losses/assignment_test.py'),
     Mutation('part_without_normalizers', 'tasks/mask_classification.py',
-             'whole._replace(class_shares=tf.gather(whole.class_shares, index))',
-             'whole._replace(class_shares=2 * tf.gather(whole.class_shares, index))',
+             'normalizers._replace(class_shares=tf.gather(normalizers.class_shares, index))',
+             'normalizers._replace(class_shares=2 * tf.gather(normalizers.class_shares, index))',
              'tests/tasks/micro_batches_test.py -k alone'),
-    Mutation('part_not_cut', 'tasks/micro_batches.py', "features['image'][:, :height, :width]", "features['image']",
-             'tests/tasks/micro_batches_test.py -k alone'),
-    Mutation('sum_over_replicas', 'tasks/segmentation.py', 'total / tf.distribute.get_strategy().num_replicas_in_sync',
-             'total', 'tests/training/runner_test.py -k two_replicas'),
+    Mutation('part_not_cut', 'tasks/micro_batches.py', "features['image'][:, :height, :width]",
+             "features['image']", 'tests/tasks/micro_batches_test.py -k alone'),
+    Mutation('sum_over_replicas', 'tasks/segmentation.py',
+             'total / tf.distribute.get_strategy().num_replicas_in_sync', 'total',
+             'tests/training/runner_test.py -k two_replicas'),
     # The model.
     Mutation('norm_momentum', 'modeling/layers/norms.py', 'momentum=0.9', 'momentum=0.99',
              'tests/modeling/layers/norms_test.py'),
     Mutation('norm_epsilon', 'modeling/layers/norms.py', 'EPSILON = 1e-5', 'EPSILON = 1e-3',
              'tests/modeling/golden_test.py'),
-    Mutation('window_mask', 'modeling/backbones/swin.py', '-100.0', '-1.0', 'tests/modeling/backbones/swin_test.py'),
-    Mutation('columns_before_rows', 'ops/position.py', 'tf.concat([y, x], axis=-1)', 'tf.concat([x, y], axis=-1)',
-             'tests/modeling/golden_test.py'),
+    Mutation('window_mask', 'modeling/backbones/swin.py', '-100.0', '-1.0',
+             'tests/modeling/backbones/swin_test.py'),
+    Mutation('columns_before_rows', 'ops/position.py', 'tf.concat([y, x], axis=-1)',
+             'tf.concat([x, y], axis=-1)', 'tests/modeling/golden_test.py'),
     Mutation('encoder_after_norm', 'modeling/factory.py',
-             'pre_norm=config.transformer_decoder.pre_norm', 'pre_norm=False',
+             'pre_norm=config.encoder_pre_norm()', 'pre_norm=False',
              'tests/modeling/pre_norm_test.py'),
     Mutation('bgr', 'ops/image.py', '(123.675, 116.28, 103.53)', '(103.53, 116.28, 123.675)',
              'tests/ops/image_test.py'),
-    # The answers and their scores.
-    Mutation('no_object_first', 'modeling/postprocessing/semantic.py', 'softmax(class_logits)[:, :-1]',
-             'softmax(class_logits)[:, 1:]', 'tests/modeling/postprocessing'),
-    Mutation('overlap_the_other_way', 'modeling/postprocessing/panoptic.py', 'area / total >= overlap_threshold',
-             'area / total <= overlap_threshold', 'tests/modeling/postprocessing'),
-    Mutation('crowd_is_a_miss', 'evaluation/panoptic_quality.py', "      if segment['iscrowd']:\n        crowds",
-             '      if False:\n        crowds', 'tests/evaluation/panoptic_quality_test.py'),
+    # From a checkpoint to a model.
+    Mutation('run_without_its_params', 'serving/loading.py', '  if folder:\n', '  if not folder:\n',
+             'tests/serving/loading_test.py'),
+    Mutation('best_without_its_params', 'serving/loading.py', "_BEST = 'best'", "_BEST = 'worst'",
+             'tests/serving/loading_test.py'),
+    Mutation('environment_forgotten', 'configs/experiments/settings.py',
+             '  if environ is not None:\n    environment.apply(experiment, environ)\n', '',
+             'tests/configs/experiments/settings_test.py'),
+    Mutation('one_decoder_layer_more', 'modeling/conversion/hugging_face_config.py',
+             'return options[key] - 1', 'return options[key]',
+             'tests/modeling/conversion/hugging_face_config_test.py'),
+    Mutation('last_shard_only', 'modeling/conversion/tensor_files.py', 'tensors.update(found)',
+             'tensors = found', 'tests/modeling/conversion/tensor_files_test.py'),
+    Mutation('no_row_for_no_object', 'serving/candidates.py', '== classes + 1', '== classes',
+             'tests/serving/candidates_test.py'),
+    Mutation('missing_tensors_are_fine', 'modeling/conversion/restore.py', '  if missing:\n',
+             '  if False:\n', 'tests/modeling/conversion/restore_test.py'),
+    # Predictions and their scores.
+    Mutation('no_object_first', 'modeling/postprocessing/semantic.py',
+             'softmax(class_logits)[:, :-1]', 'softmax(class_logits)[:, 1:]',
+             'tests/modeling/postprocessing'),
+    Mutation('overlap_the_other_way', 'modeling/postprocessing/panoptic.py',
+             'area / total >= overlap_threshold', 'area / total <= overlap_threshold',
+             'tests/modeling/postprocessing'),
+    Mutation('crowd_is_a_miss', 'evaluation/panoptic_quality.py',
+             "      if segment['iscrowd']:\n        crowds", '      if False:\n        crowds',
+             'tests/evaluation/panoptic_quality_test.py'),
     Mutation('union_counts_twice', 'evaluation/mean_iou.py', '(truth + predicted - hit)[seen]',
              '(truth + predicted)[seen]', 'tests/evaluation/mean_iou_test.py'),
-    # The road of the data.
-    Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'", "dct_method='INTEGER_FAST'",
-             'tests/dataloaders/decoder_test.py tests/serving'),
+    # The data pipeline.
+    Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",
+             "dct_method='INTEGER_FAST'", 'tests/dataloaders/decoder_test.py tests/serving'),
     Mutation('no_antialiasing', 'dataloaders/augment.py', 'antialias=True', 'antialias=False',
              'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py'),
     Mutation('flip_without_id_maps', 'dataloaders/augment.py',
-             'tf.reverse(image, [1]), tf.reverse(id_maps, [1]), *mirrored',
-             'tf.reverse(image, [1]), id_maps, *mirrored',
+             'id_maps=tf.reverse(sample.id_maps, [1])', 'id_maps=sample.id_maps',
              'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py'),
-    Mutation('polygons_not_mirrored', 'dataloaders/augment.py', '[-place[1, 0], width - place[1, 1]]',
-             '[place[1, 0], place[1, 1]]', 'tests/dataloaders/polygons_test.py'),
-    Mutation('legacy_nearest_swapped', 'dataloaders/augment.py', 'if legacy_nearest:', 'if not legacy_nearest:',
-             'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py tests/dataloaders/semantic_test.py'),
+    Mutation('polygons_not_mirrored', 'dataloaders/augment.py', '[-x[0], width - x[1]]',
+             '[x[0], x[1]]', 'tests/dataloaders/polygons_test.py'),
+    Mutation('legacy_nearest_swapped', 'dataloaders/augment.py', 'if legacy_nearest:',
+             'if not legacy_nearest:',
+             'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py '
+             'tests/dataloaders/semantic_test.py'),
     Mutation('size_rounded_down', 'dataloaders/augment.py', 'tf.cast(exact + 0.5, tf.int32)',
-             'tf.cast(exact, tf.int32)', 'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py'),
-    Mutation('crowds_are_targets', 'dataloaders/targets.py', 'keep = ~is_crowd', 'keep = is_crowd | ~is_crowd',
-             'tests/dataloaders/road_test.py'),
-    Mutation('resumes_one_late', 'dataloaders/reader.py', 'start_example % own, 0)', 'start_example % own + 1, 0)',
-             'tests/dataloaders/road_test.py'),
-    Mutation('fillers_are_scored', 'dataloaders/reader.py', '(record, position < count,', '(record, position >= 0,',
-             'tests/dataloaders/road_test.py'),
-    Mutation('validation_in_eights', 'dataloaders/reader.py', '(0 if params.is_training else replicas)',
-             '(0 if params.is_training else 8 * replicas)', 'tests/dataloaders/road_test.py tests/serving'),
+             'tf.cast(exact, tf.int32)',
+             'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py'),
+    Mutation('crowds_are_targets', 'dataloaders/targets.py', 'keep = ~is_crowd',
+             'keep = is_crowd | ~is_crowd', 'tests/dataloaders/road_test.py'),
+    Mutation('resumes_one_late', 'dataloaders/reader.py', 'start_example % own, 0)',
+             'start_example % own + 1, 0)', 'tests/dataloaders/road_test.py'),
+    Mutation('fillers_are_scored', 'dataloaders/reader.py', 'record, position < count,',
+             'record, position >= 0,', 'tests/dataloaders/road_test.py'),
+    Mutation('source_not_compared', 'dataloaders/preparation/shards.py',
+             "'source': dataclasses.asdict(source)", "'source': ''",
+             'tests/dataloaders/preparation/shards_test.py'),
+    Mutation('validation_in_eights', 'dataloaders/reader.py',
+             '(0 if params.is_training else replicas)',
+             '(0 if params.is_training else 8 * replicas)',
+             'tests/dataloaders/road_test.py tests/serving'),
+    # From images to files.
+    Mutation('first_of_the_batch', 'serving/predictor.py', '{name: value[place] for',
+             '{name: value[0] for', 'tests/serving/predictor_test.py'),
+    Mutation('not_turned_upright', 'serving/inputs.py', 'ImageOps.exif_transpose(image)', 'image',
+             'tests/serving/inputs_test.py'),
+    Mutation('sure_instances_only', 'serving/result.py', 'for row in self._found]',
+             "for row in self._found if row['score'] > 0.5]", 'tests/serving/result_test.py'),
+    Mutation('results_as_inputs', 'serving/image_files.py', 'not (is_searched and',
+             'not (False and', 'tests/serving/image_files_test.py'),
+    Mutation('captions_collide', 'evaluation/captions.py', 'taken.append(box)', 'pass',
+             'tests/evaluation/captions_test.py'),
 )
 
 
 def copy_of_the_tree(folder: pathlib.Path) -> pathlib.Path:
-  """Copies what git tracks or would track below `folder`, the reference data next to it; returns the copy's root."""
-  listed = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT,
-                          capture_output=True, text=True, check=True).stdout
+  """Copies what git tracks or would track into `folder` and links the reference data next to it.
+
+  Returns:
+    The root of the copy.
+  """
+  listed = subprocess.run(
+      ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT,
+      capture_output=True, text=True, check=True)
   copy = folder / 'copy'
-  for name in filter(None, listed.split('\0')):
-    if (ROOT / name).is_file():
+  for name in listed.stdout.split('\0'):
+    if name and (ROOT / name).is_file():
       (copy / name).parent.mkdir(parents=True, exist_ok=True)
       shutil.copy2(ROOT / name, copy / name)
   shared = ROOT.parent / 'shared'
@@ -154,7 +225,7 @@ def copy_of_the_tree(folder: pathlib.Path) -> pathlib.Path:
 
 
 def is_noticed(mutation: Mutation) -> bool:
-  """Plants a mistake in a copy of the tree and says whether its tests fail there.
+  """Plants a mistake in a copy of the tree and returns whether its tests fail there.
 
   Raises:
     RuntimeError: the tests did not run.
@@ -163,23 +234,33 @@ def is_noticed(mutation: Mutation) -> bool:
     root = copy_of_the_tree(pathlib.Path(folder))
     (root / mutation.file).write_text(mutation.text(root))
     environment = {**os.environ, 'PYTHONPATH': str(root), 'TF_CPP_MIN_LOG_LEVEL': '3'}
-    done = subprocess.run(f'{sys.executable} -m pytest -n 0 -x {mutation.tests}', shell=True, cwd=root,
-                          env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        f'{sys.executable} -m pytest -n 0 -x {mutation.tests}', shell=True, cwd=root,
+        env=environment, capture_output=True, text=True, check=False)
   if done.returncode not in (_PASSED, _FAILED):
-    raise RuntimeError(f'{mutation.name}: pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}')
+    printed = (done.stdout + done.stderr)[-2000:]
+    raise RuntimeError(f'{mutation.name}: pytest ended with {done.returncode}: {printed}')
   return done.returncode == _FAILED
 
 
+def _matches(mutation: Mutation, patterns: list[str]) -> bool:
+  return any(fnmatch.fnmatchcase(mutation.name, pattern) for pattern in patterns)
+
+
 def main() -> int:
-  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('names', nargs='*', default=['*'], help='names of mistakes, * and ? as in file names')
-  parser.add_argument('--workers', type=int, default=2, help='mistakes that are tried at the same time')
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument(
+      'names', nargs='*', default=['*'], help='names of mistakes, * and ? as in file names')
+  parser.add_argument(
+      '--workers', type=int, default=2, help='mistakes that are tried at the same time')
   args = parser.parse_args()
-  chosen = [m for m in MUTATIONS if any(fnmatch.fnmatchcase(m.name, pattern) for pattern in args.names)]
+  chosen = [mutation for mutation in MUTATIONS if _matches(mutation, args.names)]
   unnoticed = []
   with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
     for i, (mutation, noticed) in enumerate(zip(chosen, pool.map(is_noticed, chosen))):
-      print(f'{i + 1}/{len(chosen)} {mutation.name}: {"noticed" if noticed else "NOT NOTICED"}', flush=True)
+      result = 'noticed' if noticed else 'NOT NOTICED'
+      print(f'{i + 1}/{len(chosen)} {mutation.name}: {result}', flush=True)
       if not noticed:
         unnoticed.append(mutation.name)
   print(f'{len(chosen) - len(unnoticed)} of {len(chosen)} mistakes were noticed')

@@ -1,4 +1,4 @@
-"""What the README and the documents show runs: Python blocks as they stand, the flags and names of commands."""
+"""What the README and the documents show works: their Python blocks, and the flags of commands."""
 
 import importlib
 import pathlib
@@ -17,13 +17,15 @@ from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.modeling.factory import build_model
 
-PAGES = ('README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/benchmark.md', 'docs/checkpoints.md')
+PAGES = (
+    'README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/benchmark.md',
+    'docs/checkpoints.md')
 _ASSIGNMENT = re.compile(r'([A-Z_]+)=(.*)')
 # The README's table has all of them.
 _VARIABLES = set(re.findall(r'`([A-Z_]{4,})`', (support.ROOT / 'README.md').read_text()))
 _PROGRAM = re.compile(r'scripts/(\w+)\.py')
-# Programs of the system, and of what the set-up installs.
-_OTHERS = ('git', 'cd', 'pip', '.venv/bin/ruff')
+# Programs of the system and those that the setup installs.
+_FOREIGN = ('git', 'cd', 'pip', '.venv/bin/ruff')
 
 
 def _blocks(page: str, language: str) -> list[str]:
@@ -43,7 +45,7 @@ def _commands() -> list[tuple[str, str]]:
 
 
 def _module(words: list[str]) -> tuple[str, list[str]] | None:
-  """Returns the program's module in scripts/ and its arguments; None for a program that is not ours."""
+  """Returns the program's module in scripts/ and its arguments; None for a foreign program."""
   if words[0] == 'tf-maskformer':
     return console.VERBS[words[1]][0], words[2:]
   if words[0].startswith('python') and words[1] == 'train.py':
@@ -69,7 +71,7 @@ def test_commands_have_known_flags_and_names(page, command):
   if found is None:
     is_script = words[0] == 'bash' and (support.ROOT / words[1]).is_file()
     is_module = words[1:2] == ['-m'] and importlib.util.find_spec(words[2])
-    assert is_script or is_module or words[0] in _OTHERS, f'{page}: {command}'
+    assert is_script or is_module or words[0] in _FOREIGN, f'{page}: {command}'
     return
   module, arguments = found
   given = importlib.import_module(f'tf_maskformer.scripts.{module}').flags().parse(arguments)
@@ -78,16 +80,19 @@ def test_commands_have_known_flags_and_names(page, command):
 
 
 def test_a_misspelled_flag_would_be_seen():
+  misspelled_flag = 'python scripts/inspect_records.py --input x --outputt y'
   with pytest.raises(Exception, match='did you mean'):
-    test_commands_have_known_flags_and_names('', 'python scripts/inspect_records.py --input x --outputt y')
+    test_commands_have_known_flags_and_names('', misspelled_flag)
+  misspelled_name = 'EXPERIMENT=maskformer_coc bash scripts/train_cpu.sh'
   with pytest.raises(AssertionError):
-    test_commands_have_known_flags_and_names('', 'EXPERIMENT=maskformer_coc bash scripts/train_cpu.sh')
+    test_commands_have_known_flags_and_names('', misspelled_name)
 
 
 def _write_run(folder: pathlib.Path) -> None:
   """Writes the folder of a run that has just begun."""
   name = 'maskformer_shapes_panoptic'
   experiment = registry.get(name)
+  experiment.task.resolve()
   experiment.task.evaluation.object_mask_threshold = 0.0
   model = build_model(experiment.task.model, seed=0)
   checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(0, dtype=tf.int64))

@@ -3,8 +3,9 @@
     model = tf_maskformer.load('runs/coco')
     result = model.predict('street.jpg')
 
-The folders of the project are the packages of this one: `tf_maskformer.configs`, `tf_maskformer.modeling`, … An
-installation puts them here; in a checkout they are next to this folder, where `__path__` finds them too.
+The folders of the project are the packages of this one: `tf_maskformer.configs`,
+`tf_maskformer.modeling`, … An installation puts them here; in a checkout they are next to this
+folder, where `__path__` finds them too.
 """
 
 import importlib

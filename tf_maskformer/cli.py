@@ -1,4 +1,4 @@
-"""The door of every program: flags whose mistakes are one line, and `error: …` with exit code 2.
+"""What every program shares: flags whose mistakes are one line, and `error: …` with exit code 2.
 
 Imports no TensorFlow, so that a wrong name is answered at once.
 """
@@ -21,7 +21,8 @@ class Parser(argparse.ArgumentParser):
 
   def __init__(self, description: str):
     super().__init__(
-        description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     self.add_argument('--debug', action='store_true', help='show the whole trace of an error')
 
   def parse(self, argv: Sequence[str]) -> argparse.Namespace:
@@ -31,7 +32,7 @@ class Parser(argparse.ArgumentParser):
       argv: what came after the program's name.
 
     Raises:
-      UserError: a flag is unknown, lacks its value or has a wrong one.
+      UserError: a flag is unknown, has no value or a wrong one.
     """
     arguments, extra = self.parse_known_args(argv)
     if extra:
@@ -56,8 +57,8 @@ class Parser(argparse.ArgumentParser):
 def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> NoReturn:
   """Calls `main` with the arguments and ends the process.
 
-  A user's mistake is printed as one line, exit code 2; with --debug its trace comes before. Whatever else
-  goes wrong keeps its trace: it is a fault of this program.
+  A user's mistake is printed as one line, with exit code 2; with --debug its trace comes before it.
+  Whatever else goes wrong keeps its trace: it is a fault of this program.
 
   Args:
     main: takes the arguments after the program's name; returns the exit code, None for 0.

@@ -14,8 +14,8 @@ VERBS = {
     'predict': ('predict', 'predict images with a checkpoint'),
     'prepare': ('prepare_data', 'convert a data set to TFRecords'),
     'inspect': ('inspect_records', 'check and draw the records of a data set'),
-    'convert': ('convert_checkpoint', 'convert checkpoints from and to other libraries'),
-    'show': ('show_results', "draw a run's predictions beside the truth, and its results as a table"),
+    'convert': ('convert_checkpoint', 'convert checkpoints of other libraries, and back'),
+    'show': ('show_results', "draw a run's predictions next to the truth; its results as a table"),
     'experiments': ('list_experiments', 'print the registered experiments'),
     'shapes': ('make_shapes', 'draw the embedded data set'),
 }
@@ -24,11 +24,12 @@ VERBS = {
 def usage() -> str:
   """Returns what `tf-maskformer --help` prints."""
   lines = [f'  {verb:12} {text}' for verb, (_, text) in VERBS.items()]
-  return '\n'.join(['usage: tf-maskformer VERB [flags]; --help after a verb prints its flags', '', *lines])
+  first = 'usage: tf-maskformer VERB [flags]; --help after a verb prints its flags'
+  return '\n'.join([first, '', *lines])
 
 
 def dispatch(argv: Sequence[str]) -> int | None:
-  """Runs the program that the first argument names, with the others.
+  """Runs the program that the first argument names with the other arguments.
 
   Raises:
     UserError: the verb is unknown.

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-  """A mistake that the user can mend; the programs print it as `error: …` and exit with code 2."""
+  """A mistake that the user can fix; the programs print it as `error: …` and exit with code 2."""
+
+
+def require(holds: bool, message: str) -> None:
+  """Raises UserError with that message unless the condition holds."""
+  if not holds:
+    raise UserError(message)
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
@@ -36,7 +42,7 @@ _GRAPH_LINE = re.compile(
 
 
 def explain(message: str) -> str:
-  """Returns the gist of a TensorFlow error's message in a few words, without the graph that it came from."""
+  """Returns what a TensorFlow error's message says, without the graph that it came from."""
   lines = [re.sub(r'\{\{.*?\}\}', '', line) for line in message.splitlines()]
   text = next((line for line in lines if not _GRAPH_LINE.match(line)), message)
   text = re.sub(r'^\s*\(0\) [A-Z_]+:', '', text).partition(' [Op:')[0].partition('[[')[0].strip()

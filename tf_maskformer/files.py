@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all."""
 
 import contextlib
 import json
@@ -11,10 +11,10 @@ PREFIX = '.part-'  # of the names of files that are being written
 
 @contextlib.contextmanager
 def write_atomically(path: str | os.PathLike) -> Iterator[str]:
-  """Yields a temporary path in the same folder; what the block writes there becomes `path` when it ends.
+  """Yields a temporary path in the same folder; what is written there becomes `path` in the end.
 
-  The temporary name ends as `path` does, so that libraries that choose a format by it work. Where the block raises,
-  the temporary file is removed and `path` stays as it was.
+  The temporary name ends as `path` does, so that libraries that choose a format by it work. Where
+  the block raises, the temporary file is removed and `path` stays as it was.
 
   Args:
     path: of the file, local or remote (gs://…); its folder exists.
@@ -55,7 +55,7 @@ def _remove(path: str) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-  """Writes a text file (UTF-8) whole or not at all; local or remote."""
+  """Writes a text file (UTF-8), complete or not at all; local or remote."""
   with write_atomically(path) as temporary:
     if _is_remote(temporary):
       from tensorflow.io import gfile
@@ -66,5 +66,5 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, content: object, indent: int | None = 1) -> None:
-  """Writes a JSON file whole or not at all; local or remote."""
+  """Writes a JSON file, complete or not at all; local or remote."""
   write_text(path, json.dumps(content, indent=indent))

@@ -12,7 +12,6 @@ from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import Runtime
-from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.errors import UserError
 from tf_maskformer.training import optimizers
 from tf_maskformer.training.trainer import Trainer
@@ -62,7 +61,7 @@ class Task(Protocol):
     """Returns the names of the scores of an evaluation."""
 
 
-MakeTask = Callable[[Segmentation, Runtime], Task]
+MakeTask = Callable[..., Task]  # (Segmentation, Runtime, train_steps=int)
 
 
 def strategy(runtime: Runtime, tpu_address: str | None = None) -> tf.distribute.Strategy:

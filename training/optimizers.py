@@ -50,8 +50,8 @@ class AdamW(tf_keras.optimizers.Optimizer):
     self._multipliers = {
         self._var_key(ref.deref()): float(m) for ref, m in (rate_multipliers or {}).items()}
     self._undecayed = {self._var_key(v) for v in undecayed}
-    self._m = []
-    self._v = []
+    self._m: list[tf.Variable] = []
+    self._v: list[tf.Variable] = []
     self._step = None  # per-step constants, set only while an update is being traced
     self.gradient_norm = _scalar('gradient_norm', 0.0, tf.float32)
     self.skipped = _scalar('skipped', 0, tf.int64)

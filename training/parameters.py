@@ -1,4 +1,4 @@
-"""params.yaml of a run: what it holds, and how it is compared before anything is written."""
+"""params.yaml of a run: compared with what a folder holds before anything is written."""
 
 import os
 from typing import Any
@@ -8,15 +8,9 @@ import yaml
 
 from tf_maskformer import files
 from tf_maskformer.configs.experiments.settings import PARAMS
+from tf_maskformer.configs.experiments.settings import as_yaml
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.errors import UserError
-
-_EXPERIMENT = 'experiment'  # key of the name
-
-
-def as_yaml(experiment: Experiment, name: str) -> str:
-  """Returns the content of params.yaml: the name and every field of an experiment."""
-  return yaml.safe_dump({_EXPERIMENT: name, **experiment.as_dict()})
 
 
 def compare(experiment: Experiment, name: str, folder: str) -> list[str]:
@@ -39,7 +33,7 @@ def compare(experiment: Experiment, name: str, folder: str) -> list[str]:
   # A field that only one of them knows was added or removed since; its default keeps what was.
   common = sorted(set(before) & set(now))
   changed = [key for key in common if before[key] != now[key]]
-  fatal = [key for key in changed if key == _EXPERIMENT or key.startswith('task.model.')]
+  fatal = [key for key in changed if key == 'experiment' or key.startswith('task.model.')]
   if fatal:
     key = fatal[0]
     raise UserError(

@@ -35,7 +35,8 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
     name: its registered name.
     mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval'.
     model_dir: the run's folder.
-    make_task: called with the task's configuration and the runtime's, returns the task.
+    make_task: called with the task's configuration, the runtime's and the keyword train_steps,
+      returns the task.
     allow_random_weights: 'eval' may score a model that nothing was restored into.
     tpu_address: what `preflight.resolve_devices` returned; None: `runtime.tpu` is used.
 
@@ -120,15 +121,15 @@ class Run:
     self._folder = folder
     self._trains = trains
     with building.strategy(experiment.runtime, tpu_address).scope():
-      self._task = make_task(experiment.task, experiment.runtime)
+      self._task = make_task(
+          experiment.task, experiment.runtime, train_steps=experiment.trainer.train_steps)
       self._trainer = building.trainer(experiment, self._task, trains, start_step)
     checkpoint = self._trainer.checkpoint
-    config = experiment.trainer
     self._manager = tf.train.CheckpointManager(
-        checkpoint, folder, max_to_keep=config.max_to_keep)
+        checkpoint, folder, max_to_keep=experiment.trainer.max_to_keep)
     self._best = checkpoints.Best(
-        folder, checkpoint, config.best_checkpoint_eval_metric,
-        higher=config.best_checkpoint_metric_comp == 'higher')
+        folder, checkpoint, experiment.trainer.best_checkpoint_eval_metric,
+        higher=experiment.trainer.best_checkpoint_metric_comp == 'higher')
 
   def check_ground_truth(self) -> None:
     """Reads what is scored against: a mistake in it must not wait for the first evaluation.

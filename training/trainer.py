@@ -1,7 +1,8 @@
 """The Model Garden's trainer with a step that reports: what is not finite is named and skipped at
 once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,8 +24,14 @@ def number(variable: tf.Variable) -> float | int:
 class Trainer(base_trainer.Trainer):
   """One call per step, so that signals and values that are not finite are handled after each."""
 
-  def _step(self, iterator):
-    def step_fn(inputs):
+  def __init__(self, *args: Any, **kwargs: Any):
+    """Takes the arguments of the Model Garden's trainer."""
+    super().__init__(*args, **kwargs)
+    self._run = tf.function(self._step, autograph=False)
+    self._batches: Iterator | None = None  # of the training data, from the first step on
+
+  def _step(self, iterator: Iterator) -> dict[str, Any]:
+    def step_fn(inputs: Any) -> dict[str, tf.Tensor]:
       step = self.task.train_step
       if self.config.runtime.jit_compile:
         step = tf.function(step, jit_compile=True, autograph=False)
@@ -45,11 +52,10 @@ class Trainer(base_trainer.Trainer):
     Raises:
       Diverged: `max_skipped_updates` in a row changed nothing.
     """
-    if self._train_iter is None:
-      self._train_iter = tf.nest.map_structure(iter, self.train_dataset)
-      self._run = tf.function(self._step, autograph=False)
+    if self._batches is None:
+      self._batches = iter(self.train_dataset)
     before = number(self.guarded.skipped)
-    logs = self._run(self._train_iter)
+    logs = self._run(self._batches)
     if number(self.guarded.skipped) > before:
       local = self.strategy.experimental_local_results
       self._report_skipped({name: local(value) for name, value in logs.items()})

@@ -4,7 +4,6 @@ from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.data import ParserConfig
-from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.configs.experiments.recipes import Recipe
@@ -12,8 +11,11 @@ from tf_maskformer.configs.experiments.table import Row
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PerPixelLosses
 from tf_maskformer.configs.losses import PointLosses
+from tf_maskformer.configs.model import Mask2Former
 from tf_maskformer.configs.model import MaskFormer
-from tf_maskformer.configs.model import PixelDecoder
+from tf_maskformer.configs.model import Model
+from tf_maskformer.configs.model import PerPixelBaseline
+from tf_maskformer.configs.model import PerPixelBaselinePlus
 from tf_maskformer.configs.model import TransformerDecoder
 from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.configs.optimization import LearningRate
@@ -36,66 +38,76 @@ def build(name: str) -> Experiment:
   """Returns the published experiment of that name, a key of `table.PUBLISHED`."""
   row = table.PUBLISHED[name]
   recipe = table.recipe(name)
+  task = _task(row, recipe)
+  is_transformer = task.model.backbone.get().IS_TRANSFORMER
   trainer = Trainer(
       train_steps=recipe.steps,
       checkpoint_interval=_CHECKPOINT_INTERVAL,
       validation_interval=recipe.validation_interval or recipe.steps,
       best_checkpoint_eval_metric=row.metric,
-      optimizer_config=_optimization(row, recipe))
-  return Experiment(task=_task(row, recipe), trainer=trainer)
+      optimizer_config=_optimization(row, recipe, is_transformer))
+  return Experiment(task=task, trainer=trainer)
 
 
 def _task(row: Row, recipe: Recipe) -> Segmentation:
-  data_set = catalog.get(row.data_set)
-  common = dict(
-      data_set=data_set.name,
+  make_model, make_task, make_losses = _FAMILIES[row.model]
+  return make_task(
+      data_set=row.data_set,
       # Windows of one size need no padding, whatever passes through the model together.
       micro_batch_size=0 if recipe.crop else recipe.images_per_gpu,
-      model=_model(row, recipe, data_set.num_classes),
+      model=make_model(row, recipe, _backbone(row, recipe)),
+      losses=make_losses(images_per_normalizer=recipe.images_per_gpu),
       train_data=_train_data(row, recipe),
       validation_data=_validation_data(row, recipe),
       evaluation=_evaluation(row, recipe),
       init_checkpoint_modules='backbone')
-  if row.model == 'maskformer':
-    losses = Losses(images_per_normalizer=recipe.images_per_gpu)
-    return MaskClassification(losses=losses, **common)
-  if row.model == 'mask2former':
-    point_losses = PointLosses(images_per_normalizer=recipe.images_per_gpu)
-    return PointMaskClassification(losses=point_losses, **common)
-  pixel_losses = PerPixelLosses(images_per_normalizer=recipe.images_per_gpu)
-  return PerPixel(losses=pixel_losses, **common)
 
 
-def _backbone(name: str, norm: str) -> Backbone:
-  """Returns a backbone of the table; `norm` is that of a ResNet."""
-  kind, options = table.BACKBONES[name]
-  if kind == 'resnet':
-    options = {**options, 'norm': norm}
+def _backbone(row: Row, recipe: Recipe) -> Backbone:
+  """Returns the backbone of a row; of those with a choice of norms the norm is the recipe's."""
+  kind, options = table.BACKBONES[row.backbone]
   backbone = Backbone(type=kind)
-  backbone.get().override(options)
+  chosen = backbone.get()
+  chosen.override(options)
+  if hasattr(chosen, 'norm'):
+    chosen.norm = recipe.norm
   return backbone
 
 
-def _model(row: Row, recipe: Recipe, num_classes: int) -> MaskFormer:
-  backbone = _backbone(row.backbone, recipe.norm)
-  common = dict(num_classes=num_classes, backbone=backbone, which_predictor=row.model)
-  if row.model == 'mask2former':
-    return MaskFormer(
-        num_queries=recipe.queries,
-        which_pixel_decoder='deformable',
-        pixel_decoder=PixelDecoder(encoder_feedforward=1024, encoder_dropout=0.0),
-        transformer_decoder=TransformerDecoder(layers=9, dropout=0.0),
-        size_divisibility=32,
-        **common)
-  has_encoder = row.task == 'panoptic' and backbone.type == 'resnet'
-  has_projection = row.data_set == 'coco_panoptic' and backbone.type == 'swin'
+def _maskformer(row: Row, recipe: Recipe, backbone: Backbone) -> Model:
+  is_transformer = backbone.get().IS_TRANSFORMER
+  has_encoder = row.task == 'panoptic' and not is_transformer
+  has_projection = row.data_set == 'coco_panoptic' and is_transformer
   return MaskFormer(
-      num_queries=num_classes if row.model == 'per_pixel_plus' else recipe.queries,
+      backbone=backbone,
+      num_queries=recipe.queries,
       which_pixel_decoder='transformer_fpn' if has_encoder else 'fpn',
       transformer_decoder=TransformerDecoder(input_projection=has_projection),
-      deep_supervision=row.model != 'per_pixel',
-      size_divisibility=recipe.size_divisibility if row.model == 'maskformer' else 0,
-      **common)
+      size_divisibility=recipe.size_divisibility)
+
+
+def _mask2former(row: Row, recipe: Recipe, backbone: Backbone) -> Model:
+  del row
+  return Mask2Former(backbone=backbone, num_queries=recipe.queries)
+
+
+def _per_pixel(row: Row, recipe: Recipe, backbone: Backbone) -> Model:
+  del row, recipe
+  return PerPixelBaseline(backbone=backbone)
+
+
+def _per_pixel_plus(row: Row, recipe: Recipe, backbone: Backbone) -> Model:
+  del row, recipe
+  return PerPixelBaselinePlus(backbone=backbone)
+
+
+# Of a row's `model`: what makes the model, the task, and its losses.
+_FAMILIES = {
+    'maskformer': (_maskformer, MaskClassification, Losses),
+    'mask2former': (_mask2former, PointMaskClassification, PointLosses),
+    'per_pixel': (_per_pixel, PerPixel, PerPixelLosses),
+    'per_pixel_plus': (_per_pixel_plus, PerPixel, PerPixelLosses),
+}
 
 
 def _planes(row: Row) -> int:
@@ -168,7 +180,8 @@ def _evaluation(row: Row, recipe: Recipe) -> Evaluation:
   return evaluation
 
 
-def _optimization(row: Row, recipe: Recipe) -> Optimization:
+def _optimization(row: Row, recipe: Recipe, is_transformer: bool) -> Optimization:
+  """Returns the optimizer; MaskFormer's recipes depend on whether the backbone is a transformer."""
   if recipe.boundaries:
     rate = LearningRate(schedule='multi_step', boundaries=list(recipe.boundaries))
   else:
@@ -176,7 +189,7 @@ def _optimization(row: Row, recipe: Recipe) -> Optimization:
   optimizer = AdamW()
   if row.model == 'mask2former':
     optimizer.weight_decay = 0.05
-  elif row.backbone.startswith('swin'):
+  elif is_transformer:
     optimizer.weight_decay = 0.01
     optimizer.backbone_multiplier = 1.0
     rate.base = 6e-5

@@ -1,7 +1,7 @@
-"""Settles what an experiment is: where it starts from, and what changes it, in the order of strength.
+"""Settles what an experiment is: where it starts from, and what changes it.
 
-The stronger first: `--params_override`, `--config_file`, environment variables (programs that document
-them), and the registered experiment or, of a run, its params.yaml.
+The stronger first: `--params_override`, `--config_file`, environment variables (of programs that
+document them), and the registered experiment or, of a run, its params.yaml.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ import yaml
 
 from tf_maskformer import files
 from tf_maskformer.configs import environment
+from tf_maskformer.configs import override_files
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.datasets import catalog
@@ -30,7 +31,7 @@ CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is 
 def settle(
     experiment: Experiment, config_files: Sequence[str] = (), changes: Sequence[str] = (),
     environ: Mapping[str, str] | None = None, tpu: str = '') -> None:
-  """Changes an experiment in place by everything that a user may set, and validates it.
+  """Changes an experiment in place by everything that a user may set; completes and validates it.
 
   Args:
     experiment: as registered, or as a run's folder has it.
@@ -50,6 +51,7 @@ def settle(
     overrides.apply_file(experiment, path)
   for text in changes:
     overrides.apply(experiment, text)
+  experiment.task.resolve()
   rules.validate(experiment)
 
 
@@ -67,24 +69,29 @@ def of_run(folder: str) -> tuple[str, Experiment]:
     UserError: the file is missing or damaged, or its experiment or a value is unknown.
   """
   path = os.path.join(folder, PARAMS)
-  values = dict(overrides.read_file(path))
+  values = dict(override_files.read(path))
   name = values.pop('experiment', None)
   if not isinstance(name, str):
     raise UserError(f'{path} does not name its experiment; give --experiment')
   experiment = registry.get(name)
   _take_own_classes(experiment, values, folder)
-  removed = []
+  removed: list[str] = []
   known = _known(values, experiment, '', removed)
   if removed:
-    print(f'{path}: not used, since this version has no such fields: {", ".join(removed)}', flush=True)
+    fields = ', '.join(removed)
+    print(f'{path}: not used, since this version has no such fields: {fields}', flush=True)
   overrides.apply_values(experiment, known, path)
   return name, experiment
 
 
+def as_yaml(experiment: Experiment, name: str) -> str:
+  """Returns the content of a params.yaml: the name and every field of an experiment."""
+  return yaml.safe_dump({'experiment': name, **experiment.as_dict()})
+
+
 def write(folder: str, name: str, experiment: Experiment) -> None:
   """Writes what `of_run` reads into a folder that is not a run's: of a converted checkpoint."""
-  params = {'experiment': name, **experiment.as_dict()}
-  files.write_text(os.path.join(folder, PARAMS), yaml.safe_dump(params))
+  files.write_text(os.path.join(folder, PARAMS), as_yaml(experiment, name))
   data_set = catalog.get(experiment.task.data_set)
   if data_set.name not in catalog.names():
     label_map = [dataclasses.asdict(c) for c in data_set.classes]
@@ -92,7 +99,7 @@ def write(folder: str, name: str, experiment: Experiment) -> None:
 
 
 def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None:
-  """Sets a data set that is not built in, from the folder's own classes; takes it out of `values`."""
+  """Sets a data set that is not built in from the folder's classes; takes it out of `values`."""
   task = dict(values.get('task') or {})
   path = os.path.join(folder, CLASSES)
   if task.get('data_set') in (None, *catalog.names()) or not tf.io.gfile.exists(path):

@@ -4,6 +4,8 @@ import dataclasses
 import posixpath
 from typing import Any
 
+import numpy as np
+
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import packing
@@ -82,14 +84,14 @@ def _segment(instance: dict[str, Any], classes: dict[int, int], plane: int) -> s
   """A crowd is not a target, so the polygons that a crowd may have are not kept."""
   is_crowd = bool(instance['iscrowd'])
   segmentation = instance['segmentation']
-  outlines = ()
+  outlines: tuple[np.ndarray, ...] = ()
   if isinstance(segmentation, list) and not is_crowd:
     outlines = tuple(polygons.corners_of(segmentation))
   return schema.Segment(
       class_id=classes[instance['category_id']],
       is_crowd=is_crowd,
       plane=plane,
-      area=annotations.whole_area(instance['area']),
+      area=annotations.integer_area(instance['area']),
       id=instance['id'],
       polygons=outlines)
 

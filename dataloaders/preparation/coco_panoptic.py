@@ -109,7 +109,7 @@ class CocoPanopticWithInstances(CocoPanoptic):
         schema.Instance(
             class_id=classes[instance['category_id']],
             is_crowd=bool(instance['iscrowd']),
-            area=annotations.whole_area(instance['area']),
+            area=annotations.integer_area(instance['area']),
             id=instance['id'],
             mask=annotations.rasterize(instance, size, self.instances))
         for instance in row['instances']]

@@ -67,7 +67,8 @@ def read(path: str) -> ImageFile:
   return ImageFile(upright, buffer.getvalue(), 'png', [f'image ({reason}) stored as RGB PNG'])
 
 
-def require_size(file: ImageFile, size: tuple[int, int], path: str, where: str = 'the JSON') -> None:
+def require_size(file: ImageFile, size: tuple[int, int], path: str, where: str = 'the JSON'
+                 ) -> None:
   """Checks an image's size against its annotation's.
 
   Args:

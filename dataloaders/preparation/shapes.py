@@ -252,7 +252,7 @@ def _visible(background: list[Region], layers: list[_Layer]) -> list[Region]:
 
 
 def _save(image: np.ndarray, path: pathlib.Path, **options) -> None:
-  """Writes an image file, whole or not at all."""
+  """Writes an image file, complete or not at all."""
   with files.write_atomically(path) as temporary:
     Image.fromarray(image).save(temporary, **options)
 
@@ -261,14 +261,14 @@ def _segment_info(region: Region, segment_id: int, category_id: int) -> dict[str
   """Returns a row of 'segments_info'."""
   rows = np.flatnonzero(region.mask.any(1))
   columns = np.flatnonzero(region.mask.any(0))
-  top, bottom = int(rows[0]), int(rows[-1])
-  left, right = int(columns[0]), int(columns[-1])
+  top = int(rows[0])
+  left = int(columns[0])
   return {
       'id': segment_id,
       'category_id': category_id,
       'iscrowd': int(region.is_crowd),
       'area': int(region.mask.sum()),
-      'bbox': [left, top, right - left + 1, bottom - top + 1],
+      'bbox': [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
   }
 
 

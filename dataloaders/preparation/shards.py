@@ -141,7 +141,7 @@ def _remove_foreign_shards(output: str, split: str, own: list[str]) -> None:
 
 
 def _write_shard(path: str, rows: list[dict[str, Any]], source: Source) -> ShardReport:
-  """Writes one shard, whole or not at all."""
+  """Writes one shard, complete or not at all."""
   report = ShardReport()
   with files.write_atomically(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
     for row in rows:

@@ -1,4 +1,4 @@
-"""ResNet with bottleneck blocks, exactly detectron2's: symmetric padding, frozen batch norm folded."""
+"""ResNet with bottleneck blocks, as in detectron2: symmetric padding, frozen norms folded."""
 
 import tensorflow as tf
 import tf_keras
@@ -17,7 +17,7 @@ BLOCKS = {
 
 
 def _max_pool(x):
-  """3x3 max-pooling at stride 2; after a ReLU padding with zeros equals PyTorch's padding with -inf."""
+  """3x3 max-pooling at stride 2; after a ReLU, zeros pad as PyTorch's -inf does."""
   return tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
 
 
@@ -33,7 +33,7 @@ class BasicStem(tf_keras.layers.Layer):
 
 
 class DeepLabStem(tf_keras.layers.Layer):
-  """Three 3x3 convolutions, the first at stride 2 and the first two half as wide, and 3x3 max-pooling."""
+  """Three 3x3 convolutions, the first two half as wide, and 3x3 max-pooling; both at stride 2."""
 
   def __init__(self, channels: int, norm: str, name: str | None = None):
     super().__init__(name=name)
@@ -64,7 +64,8 @@ class Bottleneck(tf_keras.layers.Layer):
     if in_channels != out_channels:
       self.shortcut = Conv2D(in_channels, out_channels, 1, strides=strides, **options)
     self.conv1 = Conv2D(in_channels, bottleneck, 1, strides=first, relu=True, **options)
-    self.conv2 = Conv2D(bottleneck, bottleneck, 3, strides=second, dilation=dilation, relu=True, **options)
+    self.conv2 = Conv2D(
+        bottleneck, bottleneck, 3, strides=second, dilation=dilation, relu=True, **options)
     self.conv3 = Conv2D(bottleneck, out_channels, 1, **options)
 
   def call(self, x, training=False):

@@ -1,7 +1,7 @@
 """Swin transformer as MaskFormer uses it (arXiv 2103.14030; official `D2SwinTransformer`).
 
-Windows that do not fit are padded with zeros after the first norm of a block; odd blocks shift their windows by
-half. Attribute names follow the official checkpoints.
+Windows that do not fit are padded with zeros after the first norm of a block; odd blocks shift
+their windows by half. Attribute names follow the official checkpoints.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ _MASKED = -100.0  # added to the logits of tokens that only the shift brought in
 
 
 def relative_position_index(window: int) -> np.ndarray:
-  """Returns the row of the bias table for each pair of a window's tokens, int [window^2, window^2]."""
+  """Returns the bias table's row for each pair of a window's tokens, int [window^2, window^2]."""
   y, x = np.divmod(np.arange(window * window), window)
   rows = y[:, None] - y[None] + window - 1
   columns = x[:, None] - x[None] + window - 1
@@ -53,7 +53,7 @@ def shift_mask(height, width, window: int, shift: int) -> tf.Tensor:
 
 
 def _to_windows(x, window: int):
-  """[batch, height, width, channels] -> [batch * windows, window^2, channels]; windows row by row."""
+  """[batch, height, width, channels] -> [batch * windows, window^2, channels], row by row."""
   height, width = shape_ops.spatial_size(x)
   channels = x.shape[-1]
   x = tf.reshape(x, [-1, height // window, window, width // window, window, channels])
@@ -68,10 +68,11 @@ def _from_windows(x, batch, height, width, window: int):
 
 
 class WindowAttention(tf_keras.layers.Layer):
-  """Multi-head self-attention inside windows with a bias by relative position; softmax in float32."""
+  """Multi-head self-attention in windows, biased by relative position; softmax in float32."""
   UNDECAYED = ('relative_position_bias_table',)
 
-  def __init__(self, channels: int, heads: int, window: int, qkv_bias: bool, name: str | None = None):
+  def __init__(self, channels: int, heads: int, window: int, qkv_bias: bool,
+               name: str | None = None):
     super().__init__(name=name)
     self._heads = heads
     self._channels = channels
@@ -85,7 +86,8 @@ class WindowAttention(tf_keras.layers.Layer):
 
   def _bias(self) -> tf.Tensor:
     """[1, heads, tokens, tokens], float32."""
-    # gather_nd, of a tensor: the gradient of gather is sparse, and XLA cannot gather_nd from a variable.
+    # gather_nd, of a tensor: the gradient of gather is sparse, and XLA cannot gather_nd from a
+    # variable.
     table = tf.cast(tf.identity(self.relative_position_bias_table), tf.float32)
     bias = tf.gather_nd(table, self._index)
     return tf.transpose(bias, [2, 0, 1])[None]
@@ -203,7 +205,10 @@ class Patchify(tf_keras.layers.Layer):
 
 
 class PatchMerging(tf_keras.layers.Layer):
-  """Joins 2x2 tokens: [batch, height, width, c] -> [batch, height / 2, width / 2, 2 c], rounded up."""
+  """Joins 2x2 tokens: [batch, height, width, c] -> [batch, height / 2, width / 2, 2 c].
+
+  Sizes are rounded up.
+  """
 
   def __init__(self, channels: int, name: str | None = None):
     super().__init__(name=name)

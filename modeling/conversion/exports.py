@@ -1,6 +1,5 @@
 """A model's variables as a file of the official (PyTorch) code."""
 
-import os
 import pickle
 import re
 
@@ -8,6 +7,7 @@ import numpy as np
 import safetensors.numpy
 import tf_keras
 
+from tf_maskformer import files
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.backbones import swin
 from tf_maskformer.modeling.conversion import names
@@ -16,7 +16,7 @@ ENDINGS = ('.pkl', '.safetensors')
 
 
 class _Pickler(pickle._Pickler):  # pylint: disable=protected-access
-  """Names NumPy's functions as NumPy 1 does; NumPy 2 knows these names too, the other way round it does not."""
+  """Names NumPy's functions as NumPy 1 does: NumPy 2 knows these names, NumPy 1 only them."""
 
   def save_global(self, obj, name=None):
     module = getattr(obj, '__module__', '') or ''
@@ -36,7 +36,9 @@ def official_state(model: tf_keras.Model, no_object_weight: float | None) -> dic
     model: the model.
     no_object_weight: of the class loss; None: a model without a criterion.
   """
-  state = {name: np.ascontiguousarray(entry.to_official()) for name, entry in names.entries(model).items()}
+  state = {}
+  for name, entry in names.entries(model).items():
+    state[name] = np.ascontiguousarray(entry.to_official())
   for name in [n for n in state if n.endswith('.relative_position_bias_table')]:
     window = (round(len(state[name]) ** 0.5) + 1) // 2
     index = swin.relative_position_index(window).astype(np.int64)
@@ -48,10 +50,11 @@ def official_state(model: tf_keras.Model, no_object_weight: float | None) -> dic
 
 
 def write(state: dict[str, np.ndarray], path: str) -> None:
-  """Writes a file that the official code reads; whole or not at all.
+  """Writes a file that the official code reads; complete or not at all.
 
-  A `.pkl` has the names of the released files, in which the pixel decoder has no name of its own: detectron2's reader
-  inserts it into whatever a plain pickle holds. A `.safetensors` file has today's names.
+  A `.pkl` has the names of the released files, in which the pixel decoder has no name of its own:
+  detectron2's reader inserts it into whatever a plain pickle holds. A `.safetensors` file has
+  today's names.
 
   Args:
     state: from `official_state`.
@@ -60,13 +63,18 @@ def write(state: dict[str, np.ndarray], path: str) -> None:
   Raises:
     UserError: another ending.
   """
-  temporary = f'{path}.part'
-  if path.endswith('.safetensors'):
-    safetensors.numpy.save_file(state, temporary)
-  elif path.endswith('.pkl'):
-    released = {re.sub(r'^sem_seg_head\.pixel_decoder\.', 'sem_seg_head.', name): a for name, a in state.items()}
-    with open(temporary, 'wb') as file:
-      _Pickler(file, protocol=4).dump({'model': released, '__author__': 'converted from TensorFlow'})
-  else:
+  if not path.endswith(ENDINGS):
     raise UserError(f'{path}: official files end in {" or ".join(ENDINGS)}; choose one')
-  os.replace(temporary, path)
+  with files.write_atomically(path) as temporary:
+    if path.endswith('.safetensors'):
+      safetensors.numpy.save_file(state, temporary)
+    else:
+      _write_pickle(state, temporary)
+
+
+def _write_pickle(state: dict[str, np.ndarray], path: str) -> None:
+  pattern = re.compile(r'^sem_seg_head\.pixel_decoder\.')
+  released = {pattern.sub('sem_seg_head.', name): array for name, array in state.items()}
+  content = {'model': released, '__author__': 'converted from TensorFlow'}
+  with open(path, 'wb') as file:
+    _Pickler(file, protocol=4).dump(content)

@@ -42,13 +42,16 @@ _DETR = {
     'decoder_ffn_dim': 2048, 'dropout': 0.1, 'activation_function': 'relu', 'model_type': 'detr'}
 _MASKFORMER = {
     'fpn_feature_size': 256, 'mask_feature_size': 256, 'no_object_weight': 0.1, 'dice_weight': 1.0,
-    'cross_entropy_weight': 1.0, 'mask_weight': 20.0, 'decoder_config': {}, 'use_timm_backbone': False,
+    'cross_entropy_weight': 1.0, 'mask_weight': 20.0, 'decoder_config': {},
+    'use_timm_backbone': False,
     'backbone_config': {  # Swin-B
-        'model_type': 'swin', 'embed_dim': 128, 'depths': [2, 2, 18, 2], 'num_heads': [4, 8, 16, 32],
-        'window_size': 12, 'drop_path_rate': 0.3, 'out_features': _STAGES}}
+        'model_type': 'swin', 'embed_dim': 128, 'depths': [2, 2, 18, 2],
+        'num_heads': [4, 8, 16, 32], 'window_size': 12, 'drop_path_rate': 0.3,
+        'out_features': _STAGES}}
 _MASK2FORMER = {
-    'feature_size': 256, 'mask_feature_size': 256, 'hidden_dim': 256, 'encoder_feedforward_dim': 1024,
-    'activation_function': 'relu', 'encoder_layers': 6, 'decoder_layers': 10,
+    'feature_size': 256, 'mask_feature_size': 256, 'hidden_dim': 256,
+    'encoder_feedforward_dim': 1024, 'activation_function': 'relu', 'encoder_layers': 6,
+    'decoder_layers': 10,
     'num_attention_heads': 8, 'dropout': 0.0, 'dim_feedforward': 2048, 'pre_norm': False,
     'enforce_input_projection': False, 'common_stride': 4, 'num_queries': 100,
     'no_object_weight': 0.1, 'class_weight': 2.0, 'mask_weight': 5.0, 'dice_weight': 5.0,
@@ -70,8 +73,8 @@ class HuggingFaceConfig:
     labels: names of the classes in their order.
     settings: from the dotted name of an experiment's field to its value.
     remarks: one line each for what prediction does in another way than transformers.
-    name: what the model was called, for a guess at its task: the folder's name, and the name that it
-      was loaded from.
+    name: what the model was called, for a guess at its task: the folder's name, and the name that
+      it was loaded from.
   """
   path: str
   family: str
@@ -103,7 +106,7 @@ class _Options:
       raise self.refused(key, f'this library computes only {known}')
 
   def whole_numbers(self, key: str) -> list[int]:
-    """Returns an option that is a list of whole numbers above 0; raises UserError where it is not."""
+    """Returns a list of whole numbers above 0; raises UserError where the option is not one."""
     value = self[key]
     if not isinstance(value, list) or not value or any(type(n) is not int or n < 1 for n in value):
       raise self.refused(key, 'it must be a list of whole numbers above 0')
@@ -115,7 +118,7 @@ class _Options:
 
 
 def find(source: str) -> str | None:
-  """Returns the config.json of a Hugging Face folder, or of a file with weights in it; else None."""
+  """Returns the config.json of a Hugging Face folder or of a file in it, or None."""
   folder = source.rstrip('/')
   if not tf.io.gfile.isdir(source):
     if not source.endswith(('.safetensors', '.bin', '.index.json')):
@@ -275,8 +278,10 @@ def _swin(options: _Options) -> dict[str, Any]:
   ours_of_theirs = {
       'embed_dim': 'embed_dim', 'depths': 'depths', 'num_heads': 'heads', 'window_size': 'window',
       'mlp_ratio': 'mlp_ratio', 'qkv_bias': 'qkv_bias', 'drop_path_rate': 'drop_path'}
-  settings = {f'{_BACKBONE}.swin.{ours}': options[theirs] for theirs, ours in ours_of_theirs.items()}
-  return {f'{_BACKBONE}.type': 'swin', **settings}
+  settings = {f'{_BACKBONE}.type': 'swin'}
+  for theirs, ours in ours_of_theirs.items():
+    settings[f'{_BACKBONE}.swin.{ours}'] = options[theirs]
+  return settings
 
 
 def _resnet(options: _Options) -> dict[str, Any]:
@@ -330,8 +335,9 @@ def _preprocessing(path: str, remarks: list[str]) -> dict[str, Any]:
   if isinstance(size, int):  # as transformers wrote it before 4.27
     size = {'shortest_edge': size, 'longest_edge': values.get('max_size')}
   if not isinstance(size, Mapping) or not size.get('shortest_edge'):
-    remarks.append(f'{path}: size is {size!r}, which is not a shortest edge; set {_RESIZE}.short_edges '
-                   'and long_edge_limit')
+    remarks.append(
+        f'{path}: size is {size!r}, which is not a shortest edge; set {_RESIZE}.short_edges and '
+        'long_edge_limit')
     return settings
   settings[f'{_RESIZE}.short_edges'] = [size['shortest_edge']]
   settings[f'{_RESIZE}.long_edge_limit'] = size.get('longest_edge') or 0

@@ -8,10 +8,13 @@ import tensorflow as tf
 import tf_keras
 
 # tf_keras' names of batch norm variables.
-_NORM_NAMES = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean', 'moving_variance': 'running_var'}
+_NORM_NAMES = {
+    'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean',
+    'moving_variance': 'running_var'}
 # Tables, which have no input and output side to transpose.
 _TABLES = (
-    'query_embed.weight', 'query_feat.weight', 'level_embed', 'level_embed.weight', 'relative_position_bias_table')
+    'query_embed.weight', 'query_feat.weight', 'level_embed', 'level_embed.weight',
+    'relative_position_bias_table')
 
 
 def _axes(name: str, rank: int) -> tuple[int, ...]:
@@ -30,8 +33,13 @@ def to_official_layout(name: str, value: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One variable and how its array lies in an official file."""
-  name: str  # official name, e.g. 'backbone.res2.0.conv1.norm.weight'
+  """One variable and how its array is laid out in an official file.
+
+  Attributes:
+    name: official, e.g. 'backbone.res2.0.conv1.norm.weight'.
+    variable: of the model.
+  """
+  name: str
   variable: tf.Variable
 
   @property
@@ -53,7 +61,8 @@ class Entry:
       ValueError: its shape is not the variable's.
     """
     if tuple(value.shape) != self.official_shape:
-      raise ValueError(f'{self.name} has shape {tuple(value.shape)}, the model wants {self.official_shape}')
+      raise ValueError(f'{self.name} has shape {tuple(value.shape)}, the model needs '
+                       f'{self.official_shape}')
     self.variable.assign(np.transpose(value, np.argsort(self._axes)))
 
 
@@ -69,7 +78,7 @@ def official_name(path: Sequence[str | int]) -> str:
 
 
 def _walk(part, path: tuple) -> Iterator[tuple[tuple, tf.Variable]]:
-  """Yields every variable below `part` with its path of public attribute names and list positions."""
+  """Yields every variable below `part` with its path: public attribute names and list positions."""
   if isinstance(part, tf.Variable):
     yield path, part
   elif isinstance(part, (list, tuple)):
@@ -83,5 +92,5 @@ def _walk(part, path: tuple) -> Iterator[tuple[tuple, tf.Variable]]:
 
 def entries(model: tf_keras.Model) -> dict[str, Entry]:
   """Returns every variable of the model by its official name, trained or not."""
-  return {name: Entry(name, variable)
-          for name, variable in ((official_name(path), v) for path, v in _walk(model, ()))}
+  found = [Entry(official_name(path), variable) for path, variable in _walk(model, ())]
+  return {entry.name: entry for entry in found}

@@ -1,7 +1,8 @@
-"""Reads pickled checkpoints (detectron2 `.pkl`, PyTorch `.pth` and `.bin`) without running what is in them.
+"""Reads pickled checkpoints (detectron2 `.pkl`, PyTorch `.pth`, `.bin`) without running them.
 
-A pickle names the functions that rebuild its objects. Here the few that checkpoints need are stand-ins that can only
-make arrays and plain containers; any other name is refused before anything is called. PyTorch is not needed.
+A pickle names the functions that rebuild its objects. Here the few that checkpoints need are
+stand-ins that can only make arrays and plain containers; any other name is refused before anything
+is called. PyTorch is not needed.
 """
 
 import collections
@@ -21,13 +22,16 @@ from tf_maskformer.errors import UserError
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of PyTorch's older format
 _TORCH_TYPES = {
     'FloatStorage': np.float32, 'DoubleStorage': np.float64, 'HalfStorage': np.float16,
-    'BFloat16Storage': ml_dtypes.bfloat16, 'LongStorage': np.int64, 'IntStorage': np.int32, 'ShortStorage': np.int16,
+    'BFloat16Storage': ml_dtypes.bfloat16, 'LongStorage': np.int64, 'IntStorage': np.int32,
+    'ShortStorage': np.int16,
     'CharStorage': np.int8, 'ByteStorage': np.uint8, 'BoolStorage': np.bool_,
 }
 _NUMPY_TYPES = {'f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'b1'}
 # What a damaged or foreign file can make the reader raise.
-_DAMAGE = (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error,
-           RecursionError, OverflowError, MemoryError, AssertionError, zipfile.BadZipFile, NotImplementedError)
+_DAMAGE = (
+    pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError,
+    struct.error, RecursionError, OverflowError, MemoryError, AssertionError, zipfile.BadZipFile,
+    NotImplementedError)
 
 
 class Refused(Exception):
@@ -73,7 +77,7 @@ class _Marker:
 
 
 class _StorageType:
-  """Stand-in of torch.FloatStorage and its kin."""
+  """Stand-in of torch.FloatStorage and similar types."""
 
   def __init__(self, dtype):
     self.dtype = np.dtype(dtype)
@@ -83,11 +87,14 @@ class _Storage:
   """A flat run of numbers; `read` fetches its bytes when they are wanted."""
 
   def __init__(self, dtype: np.dtype, count: int, read: Callable[[], bytes]):
-    self._dtype, self._count, self._read = dtype, int(count), read
+    self._dtype = dtype
+    self._count = int(count)
+    self._read = read
 
   def tensor(self, offset, size, stride) -> np.ndarray:
     """Returns the view that PyTorch's (offset, size, stride) means, checked against the storage."""
-    size, stride = tuple(int(n) for n in size), tuple(int(n) for n in stride)
+    size = tuple(int(n) for n in size)
+    stride = tuple(int(n) for n in stride)
     last = int(offset) + sum((n - 1) * step for n, step in zip(size, stride) if n)
     if min((*size, *stride, int(offset)), default=0) < 0 or len(size) != len(stride):
       raise ValueError('a tensor has a negative size')
@@ -124,7 +131,9 @@ def _encode(text, encoding):
 
 def _scalar(dtype, data):
   """Stand-in of numpy's scalar."""
-  return np.frombuffer(data if isinstance(data, bytes) else data.encode('latin1'), dtype.value, 1)[0]
+  if isinstance(data, str):
+    data = data.encode('latin1')
+  return np.frombuffer(data, dtype.value, 1)[0]
 
 
 def _from_buffer(data, dtype, shape, order):
@@ -142,7 +151,8 @@ def _from_bytes(data):
 _KNOWN = {
     'collections.OrderedDict': collections.OrderedDict,
     '_codecs.encode': _encode,
-    '__builtin__.bytes': lambda: b'',  # of an empty array; with a length it would be a way to memory
+    # Of an empty array; bytes(n) would allow arbitrary allocation.
+    '__builtin__.bytes': lambda: b'',
     'builtins.bytes': lambda: b'',
     'numpy.ndarray': _Marker,
     'numpy.dtype': _Dtype,
@@ -156,14 +166,20 @@ _KNOWN = {
 }
 for _module in ('numpy.core', 'numpy._core'):
   _KNOWN |= {
-      f'{_module}.multiarray._reconstruct': lambda *unused: _Array(), f'{_module}.multiarray.scalar': _scalar,
+      f'{_module}.multiarray._reconstruct': lambda *unused: _Array(),
+      f'{_module}.multiarray.scalar': _scalar,
       f'{_module}.numeric._frombuffer': _from_buffer}
 
 
 class _Unpickler(pickle._Unpickler):  # pylint: disable=protected-access
-  """Python's own unpickler (its memo is a dictionary, so no number in the file sizes an allocation), restricted."""
-  dispatch = {code: load for code, load in pickle._Unpickler.dispatch.items()  # pylint: disable=protected-access
-              if code not in (pickle.NEXT_BUFFER[0], pickle.EXT1[0], pickle.EXT2[0], pickle.EXT4[0])}
+  """Python's own unpickler, restricted.
+
+  Its memo is a dictionary, so a number in the file never sizes an allocation.
+  """
+  _REFUSED = (pickle.NEXT_BUFFER[0], pickle.EXT1[0], pickle.EXT2[0], pickle.EXT4[0])
+  dispatch = dict(pickle._Unpickler.dispatch)  # pylint: disable=protected-access
+  for _code in _REFUSED:
+    del dispatch[_code]
 
   def load_bytearray8(self):
     """As bytes: the original makes room for as many bytes as the file announces."""
@@ -191,7 +207,7 @@ class _Unpickler(pickle._Unpickler):  # pylint: disable=protected-access
 def _parse_storage_id(pid) -> tuple[np.dtype, str, int]:
   kind, storage_type, key, _, count = pid[:5]
   if kind != 'storage' or not isinstance(storage_type, _StorageType):
-    raise ValueError('a reference that is no storage')
+    raise ValueError('a reference that is not a storage')
   return storage_type.dtype, str(key), int(count)
 
 
@@ -215,11 +231,15 @@ def _read_zip(file: BinaryIO) -> Any:
 
 
 def _read_older_torch(file: BinaryIO) -> Any:
-  """PyTorch's format before 1.6: magic number, version, machine, the object, its storages' keys, their bytes."""
+  """Reads PyTorch's format before 1.6.
+
+  That is: magic number, version, machine, the object, the keys of its storages, their bytes.
+  """
   magic, _, _ = (_Unpickler(file).load() for _ in range(3))
   if magic != _TORCH_MAGIC:
-    raise ValueError('no magic number of PyTorch')
-  storages, contents = {}, {}
+    raise ValueError('it does not start with the magic number of PyTorch')
+  storages = {}
+  contents = {}
   def storage_of(pid):
     dtype, key, count = _parse_storage_id(pid)
     storages.setdefault(key, (dtype, count))
@@ -235,7 +255,7 @@ def _read_older_torch(file: BinaryIO) -> Any:
 
 
 def _resolved(value: Any, depth: int = 0, done: dict[int, Any] | None = None) -> Any:
-  """Replaces the stand-ins inside dictionaries, lists and tuples by arrays; what is named twice is done once."""
+  """Replaces the stand-ins inside containers by arrays; what is named twice is done once."""
   done = {} if done is None else done
   if depth > 16:
     raise ValueError('containers nested too deeply')
@@ -263,7 +283,8 @@ def load(path: str, file: BinaryIO) -> Any:
     file: opened for reading, with `seek`.
 
   Raises:
-    UserError: the file is damaged, or its pickle asks for something else than arrays and containers.
+    UserError: the file is damaged, or its pickle asks for something else than arrays and
+      containers.
   """
   start = file.read(4)
   file.seek(0)
@@ -276,9 +297,11 @@ def load(path: str, file: BinaryIO) -> Any:
       return _read_older_torch(file)
     return _resolved(first)
   except Refused as e:
-    raise UserError(f'init_checkpoint: {path} is refused: its pickle asks for {e}, which no checkpoint needs; nothing '
-                    'in it was run, take the file from its publisher') from e
+    raise UserError(
+        f'checkpoint {path} is refused: its pickle asks for {e}, which no checkpoint needs; '
+        'nothing in it was run, take the file from its publisher') from e
   except _DAMAGE as e:
     reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-    raise UserError(f'init_checkpoint: {path} cannot be read as a pickled checkpoint ({reason}); is it damaged or cut '
-                    'off?') from e
+    raise UserError(
+        f'checkpoint {path} cannot be read as a pickled checkpoint ({reason}); is it damaged or '
+        'cut off?') from e

@@ -1,13 +1,12 @@
 """ResNets of other libraries as arrays under this project's official names.
 
-Each function takes {name in the file: array} and returns {official name: array in the official layout}; what
-the file's own preprocessing and epsilon do differently is folded into the arrays, so that the network computes
-the same from this project's normalized RGB images (but for the zero padding at the image's border, where
-Keras' and Model Garden's networks pad otherwise).
+Each function takes {name in the file: array} and returns {official name: array in the official
+layout}. What the file's own preprocessing and epsilon do differently is folded into the arrays, so
+that the network computes the same from this project's normalized RGB images (except for the zero
+padding at the image's border, where Keras' and Model Garden's networks pad in another way).
 """
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 
@@ -16,9 +15,12 @@ from tf_maskformer.ops.image import PIXEL_MEAN
 from tf_maskformer.ops.image import PIXEL_STD
 
 _KERAS_EPSILON = 1.001e-5
-_KERAS_MEAN_RGB = np.array([123.68, 116.779, 103.939])  # its 'caffe' preprocessing: BGR, no division
+# Of its 'caffe' preprocessing: BGR, without a division.
+_KERAS_MEAN_RGB = np.array([123.68, 116.779, 103.939])
 _MODEL_GARDEN_EPSILON = 1e-3
-_NORM = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean', 'moving_variance': 'running_var'}
+_NORM = {
+    'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean',
+    'moving_variance': 'running_var'}
 
 
 def _conv(kernel: np.ndarray) -> np.ndarray:
@@ -26,7 +28,11 @@ def _conv(kernel: np.ndarray) -> np.ndarray:
 
 
 def from_keras_applications(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Keras Applications' ResNet `.h5`, keys like 'conv2_block1_1_conv/kernel'; needs stride_in_1x1."""
+  """Converts a ResNet `.h5` of Keras Applications, for a ResNet with stride_in_1x1.
+
+  Args:
+    arrays: keys like 'conv2_block1_1_conv/kernel'.
+  """
   names = {'conv1_conv': 'stem.conv1'}
   for name in {key.split('/')[0] for key in arrays}:
     match = re.fullmatch(r'conv([2-5])_block(\d+)_([0-3])_conv', name)
@@ -36,8 +42,9 @@ def from_keras_applications(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarr
       names[name] = f'res{stage}.{int(block) - 1}.{part}'
   result = {}
   for source, target in names.items():
-    kernel, bias = arrays[f'{source}/kernel'].astype(np.float64), arrays[f'{source}/bias'].astype(np.float64)
-    norm = source.replace('_conv', '_bn') if source != 'conv1_conv' else 'conv1_bn'
+    kernel = arrays[f'{source}/kernel'].astype(np.float64)
+    bias = arrays[f'{source}/bias'].astype(np.float64)
+    norm = 'conv1_bn' if source == 'conv1_conv' else source.replace('_conv', '_bn')
     if source == 'conv1_conv':
       kernel = kernel[:, :, ::-1]  # the file reads BGR
       bias = bias + np.tensordot(np.asarray(PIXEL_MEAN) - _KERAS_MEAN_RGB, kernel.sum((0, 1)), 1)
@@ -50,23 +57,26 @@ def from_keras_applications(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarr
   return {name: value.astype(np.float32) for name, value in result.items()}
 
 
-def from_model_garden(arrays: dict[str, np.ndarray], blocks: tuple[int, ...]) -> dict[str, np.ndarray]:
-  """Model Garden's ResNet, keys like 'layer_with_weights-2/_conv1/kernel'.
+def from_model_garden(
+    arrays: dict[str, np.ndarray], blocks: tuple[int, ...]) -> dict[str, np.ndarray]:
+  """Converts a ResNet of the Model Garden.
 
   Args:
-    arrays: the backbone's arrays.
+    arrays: of the backbone; keys like 'layer_with_weights-2/_conv1/kernel'.
     blocks: of each stage, to tell where a stage begins.
   """
-  places = [f'res{level}.{block}' for level, count in zip((2, 3, 4, 5), blocks) for block in range(count)]
+  places = [f'res{level}.{block}'
+            for level, count in zip((2, 3, 4, 5), blocks) for block in range(count)]
 
-  def rename(index: int, part: str) -> Callable[[str], str] | str:
+  def rename(index: int, part: str) -> str:
     if index == 0:
       return 'stem.conv1.weight'
     if index == 1:
       return f'stem.conv1.norm.{_NORM[part]}'
     layer, leaf = part.split('/')
     inner = 'shortcut' if layer in ('_shortcut', '_norm0') else f'conv{layer[-1]}'
-    return f'{places[index - 2]}.{inner}.' + ('weight' if leaf == 'kernel' else f'norm.{_NORM[leaf]}')
+    outer = 'weight' if leaf == 'kernel' else f'norm.{_NORM[leaf]}'
+    return f'{places[index - 2]}.{inner}.{outer}'
 
   result = {}
   for name, value in arrays.items():

@@ -10,7 +10,6 @@ from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import sources
 
-_PREDICTOR = 'sem_seg_head.predictor.'
 _NAMES_IN_ERROR = 40
 _NAMES_IN_REPORT = 4
 
@@ -38,8 +37,9 @@ class Report:
   new_classes: list[str]
 
   def __str__(self) -> str:
-    lines = [f'checkpoint {self.path} ({self.kind}): {len(self.restored)} tensors restored, '
-             f'{len(self.missing)} kept their initial values, {len(self.ignored)} in the file not used']
+    lines = [
+        f'checkpoint {self.path} ({self.kind}): {len(self.restored)} tensors restored, '
+        f'{len(self.missing)} kept their initial values, {len(self.ignored)} in the file not used']
     listings = {'initial values': self.missing, 'not used': self.ignored, 'reshaped': self.reshaped}
     for title, rows in listings.items():
       if rows:
@@ -90,7 +90,7 @@ def restore(
   every_entry = names.entries(model)
   entries = {name: e for name, e in every_entry.items() if _part(name) in parts}
   arrays = {name: array for name, array in source.arrays.items() if name in entries}
-  other_classes = _of_other_classes(arrays, entries) if new_classes else set()
+  other_classes = _of_other_classes(model, arrays, entries) if new_classes else set()
   for name in other_classes:
     del arrays[name]
 
@@ -130,7 +130,8 @@ def _check_shapes(path: str, arrays: dict, entries: dict[str, names.Entry]) -> N
 
 
 def _check_complete(
-    path: str, unfilled: set[str], source: sources.Source, wanted: int, parts: tuple[str, ...]) -> None:
+    path: str, unfilled: set[str], source: sources.Source, wanted: int,
+    parts: tuple[str, ...]) -> None:
   """Raises UserError where tensors stay unfilled that such a file should have."""
   missing = sorted(
       name for name in unfilled if not any(re.fullmatch(p, name) for p in source.absent))
@@ -158,21 +159,13 @@ def _size(shape: tuple[int, ...]) -> str:
   return 'x'.join(map(str, shape))
 
 
-def _of_other_classes(arrays: dict, entries: dict[str, names.Entry]) -> set[str]:
+def _of_other_classes(
+    model: tf_keras.Model, arrays: dict, entries: dict[str, names.Entry]) -> set[str]:
   """Returns the names of the tensors with a row for each class that have another number of rows."""
   found = set()
-  for name in _class_tensors(entries) & set(arrays):
+  for name in set(model.class_tensors) & set(arrays):
     given = arrays[name].shape
     wanted = entries[name].official_shape
     if given[0] != wanted[0] and given[1:] == wanted[1:]:
       found.add(name)
   return found
-
-
-def _class_tensors(entries: dict[str, names.Entry]) -> set[str]:
-  """Returns the names of the tensors with a row for each class."""
-  # Of mask classification; of PerPixelBaseline.
-  tensors = ['class_embed.weight', 'class_embed.bias', 'weight', 'bias']
-  if _PREDICTOR + 'class_embed.weight' not in entries:
-    tensors.append('query_embed.weight')  # PerPixelBaseline+: a query for each class
-  return {_PREDICTOR + tensor for tensor in tensors}

@@ -83,7 +83,9 @@ def read(path: str) -> Source:
 
 
 def renamed(path: str, tensors: dict[str, np.ndarray]) -> Source:
-  """Returns the tensors of a file under the official names; every one is used once or known not to be a weight.
+  """Returns the tensors of a file under the official names.
+
+  Every one is used once or known not to be a weight.
 
   Args:
     path: for messages.
@@ -214,7 +216,7 @@ def _from_model_garden(path: str, arrays: dict[str, np.ndarray], ignored: list[s
   blocks_of_layers = {2 + sum(blocks): blocks for blocks in BLOCKS.values()}
   if layers not in blocks_of_layers:
     raise UserError(
-        f'checkpoint {path} is a Model Garden backbone of {layers} layers, which is not a ResNet of '
-        f'depth {", ".join(map(str, BLOCKS))}')
+        f'checkpoint {path} is a Model Garden backbone of {layers} layers, which is not a ResNet '
+        f'of depth {", ".join(map(str, BLOCKS))}')
   converted = resnet.from_model_garden(arrays, blocks_of_layers[layers])
   return Source('Model Garden ResNet', converted, ignored)

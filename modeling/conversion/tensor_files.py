@@ -1,4 +1,4 @@
-"""Reads files that hold tensors by name: pickles, safetensors, and folders of shards with an index."""
+"""Reads files that hold tensors by name: pickles, safetensors, and shards with an index."""
 
 import io
 import json
@@ -15,9 +15,10 @@ from tf_maskformer.modeling.conversion import pickles
 PICKLES = ('.pkl', '.pth', '.pt', '.bin')
 SAFETENSORS = '.safetensors'
 INDEX = '.index.json'
-# What Hugging Face's save_pretrained writes into a folder, in the order in which they are looked for.
+# What Hugging Face's save_pretrained writes into a folder; the first that is there is read.
 FOLDER_FILES = (
-    'model.safetensors', 'model.safetensors' + INDEX, 'pytorch_model.bin', 'pytorch_model.bin' + INDEX)
+    'model.safetensors', 'model.safetensors' + INDEX, 'pytorch_model.bin',
+    'pytorch_model.bin' + INDEX)
 # The types that checkpoints use; safetensors' own NumPy reader does not know bfloat16.
 _SAFETENSORS_TYPES = {
     'F64': np.float64, 'F32': np.float32, 'F16': np.float16, 'BF16': ml_dtypes.bfloat16,
@@ -31,7 +32,7 @@ def is_tensor_file(path: str) -> bool:
 
 
 def of_folder(folder: str) -> str | None:
-  """Returns the file with the weights in a folder that Hugging Face's save_pretrained wrote; else None."""
+  """Returns the file with the weights in a folder of Hugging Face's save_pretrained, or None."""
   for name in FOLDER_FILES:
     path = f'{folder.rstrip("/")}/{name}'
     if tf.io.gfile.exists(path):
@@ -69,8 +70,8 @@ def _read_pickle(path: str) -> dict[str, np.ndarray]:
       break
   if not isinstance(found, dict) or not any(isinstance(v, np.ndarray) for v in found.values()):
     raise UserError(f'checkpoint {path} is not a dictionary of tensors; name another file')
-  tensors = {str(name): value for name, value in found.items()}
-  return {name: value for name, value in tensors.items() if isinstance(value, (np.ndarray, np.generic))}
+  kinds = (np.ndarray, np.generic)
+  return {str(name): value for name, value in found.items() if isinstance(value, kinds)}
 
 
 def _read_safetensors(path: str) -> dict[str, np.ndarray]:
@@ -89,7 +90,7 @@ def _array(tensor: dict) -> np.ndarray:
 
 
 def _read_shards(path: str) -> dict[str, np.ndarray]:
-  """Returns the tensors of the shards that an index names; each is in the shard where the index says."""
+  """Returns the tensors of the shards that an index names, each from the shard that it says."""
   shard_of_name = _read_index(path)
   folder = path.rpartition('/')[0]
   tensors = {}
@@ -118,5 +119,6 @@ def _read_index(path: str) -> dict[str, str]:
     raise UserError(f'checkpoint {path} is not an index of shards ({e}); is it damaged?') from e
   for shard in names.values():
     if '/' in shard or '\\' in shard or shard.endswith(INDEX) or not is_tensor_file(shard):
-      raise UserError(f'checkpoint {path} names {shard!r}, which is not a file of tensors next to it')
+      raise UserError(
+          f'checkpoint {path} names {shard!r}, which is not a file of tensors next to it')
   return names

@@ -10,7 +10,7 @@ from tf_maskformer.ops import shape as shape_ops
 
 
 class MultiHeadAttention(tf_keras.layers.Layer):
-  """`softmax(Q K^T / sqrt(features / heads)) V`, softmax in float32 (torch.nn.MultiheadAttention)."""
+  """`softmax(Q K^T / sqrt(features / heads)) V`, softmax in float32 (nn.MultiheadAttention)."""
 
   def __init__(self, features: int, heads: int, dropout_rate: float = 0.0, name: str | None = None):
     super().__init__(name=name)

@@ -30,7 +30,8 @@ class Conv2D(tf_keras.layers.Layer):
   which saves a pass over the activations; the gradient still reaches the kernel.
   """
 
-  def __init__(self, in_channels: int, out_channels: int, kernel_size: int, strides: int = 1, dilation: int = 1,
+  def __init__(self, in_channels: int, out_channels: int, kernel_size: int, strides: int = 1,
+               dilation: int = 1,
                norm: str = '', use_bias: bool | None = None, relu: bool = False,
                initializer: str = 'c2_xavier', name: str | None = None):
     """Makes the weights.

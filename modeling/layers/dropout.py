@@ -1,6 +1,8 @@
-"""Dropout whose pattern is a function of a seed, so that a resumed run repeats the interrupted one."""
+"""Dropout whose pattern is a function of a seed: a resumed run repeats the interrupted one."""
 
 import tensorflow as tf
+
+from tf_maskformer.ops import shape as shape_ops
 
 
 def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int) -> tf.Tensor:
@@ -36,6 +38,6 @@ def drop_path(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int) -> t
   if seed is None or not rate:
     return x
   own_seed = tf.random.experimental.stateless_fold_in(seed, salt)
-  uniform = tf.random.stateless_uniform([tf.shape(x)[0]], own_seed)
+  uniform = tf.random.stateless_uniform([shape_ops.batch_size(x)], own_seed)
   keep = tf.cast(uniform >= rate, x.dtype) / tf.cast(1 - rate, x.dtype)
   return x * tf.reshape(keep, [-1] + [1] * (x.shape.rank - 1))

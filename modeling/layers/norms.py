@@ -10,7 +10,7 @@ EPSILON = 1e-5
 
 
 class FrozenBatchNorm(tf_keras.layers.Layer):
-  """Batch norm with constant statistics and scale: an affine map that is never trained (detectron2)."""
+  """Batch norm with constant statistics and scale, which is never trained (detectron2)."""
 
   def __init__(self, channels: int, name: str | None = None):
     super().__init__(name=name, trainable=False)

@@ -112,7 +112,7 @@ class TransformerEncoder(tf_keras.layers.Layer):
 
 
 class TransformerFPN(FPN):
-  """Pyramid whose top is a transformer encoder on res5 (official TransformerEncoderPixelDecoder)."""
+  """Pyramid with a transformer encoder on res5 (officially TransformerEncoderPixelDecoder)."""
 
   def __init__(self, config: PixelDecoder, channels: dict[str, int], pre_norm: bool = False,
                name: str | None = None):

@@ -1,13 +1,9 @@
-"""From a model's logits of one image to its prediction; used by evaluation and by prediction."""
+"""What evaluation and prediction have in common: classes per pixel, and the instances shown."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from tf_maskformer.configs.evaluation import Evaluation
-from tf_maskformer.modeling.postprocessing.instance import instances
-from tf_maskformer.modeling.postprocessing.panoptic import panoptic
-from tf_maskformer.modeling.postprocessing.semantic import as_segments
 from tf_maskformer.modeling.postprocessing.semantic import per_pixel_labels
 from tf_maskformer.modeling.postprocessing.semantic import semantic_labels
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
@@ -15,37 +11,12 @@ from tf_maskformer.modeling.postprocessing.sizes import Sizes
 _DRAWN_ABOVE = 0.5  # score of instances that are shown
 
 
-def answer(output: Mapping[str, np.ndarray], sizes: Sizes, thing_classes: Collection[int],
-           evaluation: Evaluation) -> tuple[np.ndarray, list[dict]]:
-  """Returns id map int32 [*sizes.original] and segments of what the task predicts first.
-
-  That is the panoptic prediction where the task has one, else the instances with a score above 0.5,
-  else a segment per class.
-
-  Args:
-    output: mask_logits float32 [queries, h, w] of one image, and class_logits float32 [queries,
-      classes + 1] except for a per-pixel model.
-    sizes: of the image.
-    thing_classes: of the data set.
-    evaluation: what is predicted, and thresholds.
-  """
-  if evaluation.panoptic:
-    return panoptic(
-        output['class_logits'], output['mask_logits'], sizes, thing_classes,
-        evaluation.object_mask_threshold, evaluation.overlap_threshold,
-        evaluation.confident_pixels_only)
-  if evaluation.instance:
-    found = instances(
-        output['class_logits'], output['mask_logits'], sizes, evaluation.instances_per_image)
-    return drawable(found, sizes.original)
-  return as_segments(labels_of(output, sizes, resize_first=False))
-
-
 def labels_of(output: Mapping[str, np.ndarray], sizes: Sizes, resize_first: bool) -> np.ndarray:
   """Returns the class of every pixel, int32 [*sizes.original].
 
   Args:
-    output: see `answer`.
+    output: mask_logits float32 [queries, h, w] of one image, and class_logits float32 [queries,
+      classes + 1] except for a per-pixel model.
     sizes: of the image.
     resize_first: see `semantic`.
   """

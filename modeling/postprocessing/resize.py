@@ -1,4 +1,4 @@
-"""Mask logits from stride 4 to the original image, on the host (the NumPy twin of ops/resize.py)."""
+"""Mask logits from stride 4 to the original image, in NumPy (twin: ops/resize.py)."""
 
 import numpy as np
 import scipy.special
@@ -7,7 +7,10 @@ from tf_maskformer.modeling.postprocessing.sizes import Sizes
 
 
 def interpolation(size: int, target: int) -> np.ndarray:
-  """Matrix float64 [target, size] of bilinear interpolation, half-pixel centers, no antialiasing."""
+  """Returns the matrix float64 [target, size] of bilinear interpolation.
+
+  Centers are at half pixels, nothing is antialiased.
+  """
   place = np.maximum((np.arange(target) + 0.5) * (size / target) - 0.5, 0)
   below = np.floor(place).astype(int)
   above = np.minimum(below + 1, size - 1)
@@ -36,7 +39,7 @@ def to_original(maps: np.ndarray, sizes: Sizes, band: slice = slice(None)) -> np
 
 
 def _axis(size: int, padded: int, cropped: int, original: int) -> np.ndarray:
-  """The three steps along one axis as one matrix float32 [original, size]."""
+  """Returns the three steps along one axis as one matrix float32 [original, size]."""
   to_padded = interpolation(size, padded)
   to_result = interpolation(cropped, original)
   return (to_result @ to_padded[:cropped]).astype(np.float32)

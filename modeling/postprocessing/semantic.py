@@ -1,4 +1,4 @@
-"""Semantic inference of MaskFormer (paper 3.4, official `semantic_inference`) and of the baselines."""
+"""Semantic inference of MaskFormer (paper 3.4, `semantic_inference`) and of the baselines."""
 
 from collections.abc import Iterable, Iterator
 

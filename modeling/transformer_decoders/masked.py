@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import Mask2Former
 from tf_maskformer.modeling.heads import mask_outputs
 from tf_maskformer.modeling.layers.attention import MultiHeadAttention
 from tf_maskformer.modeling.layers.convolution import Conv2D
@@ -86,7 +86,7 @@ class MaskedDecoder(tf_keras.layers.Layer):
   """Queries in, class and mask logits out, once before the first layer and once after each."""
   CLASS_TENSORS = ('class_embed.weight', 'class_embed.bias')
 
-  def __init__(self, config: MaskFormer, widths: Mapping[str, int], name: str | None = None):
+  def __init__(self, config: Mask2Former, widths: Mapping[str, int], name: str | None = None):
     """Makes the decoder.
 
     Args:

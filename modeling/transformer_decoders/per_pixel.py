@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PerPixelBaseline
 from tf_maskformer.modeling.layers.convolution import Conv2D
 
 
@@ -12,7 +12,7 @@ class PerPixelHead(Conv2D):
   """A 1x1 convolution from mask features to the classes."""
   CLASS_TENSORS = ('weight', 'bias')
 
-  def __init__(self, config: MaskFormer, widths: Mapping[str, int], name: str | None = None):
+  def __init__(self, config: PerPixelBaseline, widths: Mapping[str, int], name: str | None = None):
     """Makes the head; `config` is the model's, and of what `widths` describes nothing is read."""
     del widths
     super().__init__(config.pixel_decoder.mask_width, config.num_classes, 1,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer.configs.model import MaskFormer
 from tf_maskformer.configs.model import TransformerDecoder
+from tf_maskformer.configs.model import TransformerModel
 from tf_maskformer.modeling.heads import mask_outputs
 from tf_maskformer.modeling.layers import salts
 from tf_maskformer.modeling.layers.convolution import Conv2D
@@ -52,7 +52,7 @@ class EmptyEncoder(tf_keras.layers.Layer):
 
 
 class QueryTransformer(tf_keras.layers.Layer):
-  """Holds both parts under their official names, `transformer.encoder` and `transformer.decoder`."""
+  """Holds both parts under their official names `transformer.encoder`, `transformer.decoder`."""
 
   def __init__(self, config: TransformerDecoder, name: str | None = None):
     super().__init__(name=name)
@@ -73,7 +73,7 @@ class StandardDecoder(tf_keras.layers.Layer):
   """Queries in, class and mask logits out; the heads are shared by all layers."""
   CLASS_TENSORS = ('class_embed.weight', 'class_embed.bias')
 
-  def __init__(self, config: MaskFormer, widths: Mapping[str, int], name: str | None = None):
+  def __init__(self, config: TransformerModel, widths: Mapping[str, int], name: str | None = None):
     """Makes the decoder.
 
     Args:

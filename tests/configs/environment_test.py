@@ -37,7 +37,8 @@ def test_records(tmp_path):
 
 def test_schedule_follows_the_batch():
   experiment, lines = _coco(TRAIN_BATCH_SIZE='16')  # a quarter of 64
-  trainer, rate = experiment.trainer, experiment.trainer.optimizer_config.learning_rate
+  trainer = experiment.trainer
+  rate = trainer.optimizer_config.learning_rate
   assert experiment.task.train_data.global_batch_size == 16
   assert trainer.train_steps == 4 * 554400 and rate.boundaries == [4 * 369600]
   assert rate.base == pytest.approx(1e-4 / 4)
@@ -55,7 +56,8 @@ def test_warm_up_follows_the_batch():
 
 def test_same_batch_changes_nothing():
   experiment, lines = _coco(TRAIN_BATCH_SIZE='64')
-  assert experiment.as_dict() == published.build('maskformer_coco_panoptic').as_dict() and 'as registered' in lines[0]
+  assert experiment.as_dict() == published.build('maskformer_coco_panoptic').as_dict()
+  assert 'as registered' in lines[0]
 
 
 def test_base_rate_wins_over_the_scaled_one():
@@ -69,19 +71,22 @@ def test_checkpoints():
   assert experiment.task.init_checkpoint == '/r50.h5'
   assert experiment.task.init_checkpoint_modules == 'backbone'
   experiment, lines = _coco(RESNET_CKPT='/r50.h5', MASKFORMER_CKPT='/model')
-  assert experiment.task.init_checkpoint == '/model' and experiment.task.init_checkpoint_modules == 'all'
+  assert experiment.task.init_checkpoint == '/model'
+  assert experiment.task.init_checkpoint_modules == 'all'
   assert 'not used' in lines[0]
 
 
 def test_image_size_scales_the_recipe():
   experiment, _ = _coco(IMG_SIZE='256')
-  train, validation = experiment.task.train_data.parser, experiment.task.validation_data.parser
+  train = experiment.task.train_data.parser
+  validation = experiment.task.validation_data.parser
   assert train.output_size == [256, 256] and train.augmentation.crop_to_output
   assert train.augmentation.short_edges == [154, 164, 174, 184, 195, 205, 215, 225, 236, 246, 256]
   assert train.augmentation.crop_pre_short_edges == [128, 160, 192]
   assert train.augmentation.crop_side_range == [123, 192]
   assert train.augmentation.long_edge_limit == 427
-  assert validation.augmentation.short_edges == [256] and validation.augmentation.long_edge_limit == 427
+  assert validation.augmentation.short_edges == [256]
+  assert validation.augmentation.long_edge_limit == 427
   assert validation.output_size == [] and not validation.augmentation.crop_to_output
   rules.validate(experiment)
 
@@ -97,8 +102,9 @@ def test_image_size_of_records_that_are_not_resized():
 def test_image_size_of_large_scale_jitter():
   experiment = published.build('mask2former_coco_panoptic')
   line, = environment.apply(experiment, {'IMG_SIZE': '160'})
-  assert line == ('IMG_SIZE=160: training on 160 x 160 windows, images fitted into 0.1 to 2 times that; '
-                  'validation at short edge 160')
+  assert line == (
+      'IMG_SIZE=160: training on 160 x 160 windows, images fitted into 0.1 to 2 times that; '
+      'validation at short edge 160')
   assert experiment.task.train_data.parser.output_size == [160, 160]
   rules.validate(experiment)
 
@@ -112,7 +118,8 @@ def test_image_size_fits_every_published_recipe(name):
 
 def test_the_rest():
   experiment, _ = _coco(
-      EVAL_BATCH_SIZE='3', NO_OBJ_CLS_WEIGHT='0.2', DEEP_SUPERVISION='False', ON_TPU='1', TPU_NAME='pod')
+      EVAL_BATCH_SIZE='3', NO_OBJ_CLS_WEIGHT='0.2', DEEP_SUPERVISION='False', ON_TPU='1',
+      TPU_NAME='pod')
   assert experiment.task.validation_data.global_batch_size == 3
   assert experiment.task.losses.no_object_weight == 0.2
   assert experiment.task.model.deep_supervision is False
@@ -124,7 +131,8 @@ def test_the_rest():
 @pytest.mark.parametrize('name, value', [
     ('TRAIN_BATCH_SIZE', 'many'), ('TRAIN_BATCH_SIZE', '0'), ('TRAIN_BATCH_SIZE', '2.5'),
     ('EVAL_BATCH_SIZE', '-1'), ('BASE_LR', 'fast'), ('BASE_LR', 'nan'), ('BASE_LR', '-1'),
-    ('IMG_SIZE', 'big'), ('IMG_SIZE', '8'), ('NO_OBJ_CLS_WEIGHT', 'x'), ('DEEP_SUPERVISION', 'maybe'),
+    ('IMG_SIZE', 'big'), ('IMG_SIZE', '8'), ('NO_OBJ_CLS_WEIGHT', 'x'),
+    ('DEEP_SUPERVISION', 'maybe'),
     ('ON_TPU', 'perhaps'), ('TFRECORDS_DIR', '/nowhere/at/all'),
 ])
 def test_bad_values_name_the_variable(name, value):

@@ -26,7 +26,7 @@ def _of_both(*names):
 
 
 AT_LEAST_ONE = {
-    'task.model.num_classes', 'task.model.num_queries',
+    'task.model.num_queries',
     f'{RESNET}.stem_channels', f'{RESNET}.res2_channels', f'{RESNET}.bottleneck_channels',
     f'{RESNET}.res5_multi_grid',
     f'{SWIN}.embed_dim', f'{SWIN}.depths', f'{SWIN}.heads', f'{SWIN}.window',
@@ -52,7 +52,6 @@ ANYTHING = _of_both('parser.padding_byte')
 CHOICES = {
     'task.data_set': tuple(catalog.names()),
     'task.model.which_pixel_decoder': ('transformer_fpn', 'fpn', 'deformable'),
-    'task.model.which_predictor': ('maskformer', 'mask2former', 'per_pixel', 'per_pixel_plus'),
     f'{RESNET}.stem_type': ('basic', 'deeplab'),
     f'{RESNET}.norm': ('frozen', 'batch', 'sync', 'group'),
     f'{RESNET}.depth': (14, 26, 50, 101, 152),

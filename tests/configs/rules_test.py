@@ -16,7 +16,9 @@ def test_registered_experiments_are_valid(name):
 
 
 PARSER = 'task.train_data.parser'
-RESNET, SWIN = 'task.model.backbone.resnet', 'task.model.backbone.swin'
+RESNET = 'task.model.backbone.resnet'
+SWIN = 'task.model.backbone.swin'
+TRANSFORMER = 'task.model.transformer_decoder'
 
 
 @pytest.mark.parametrize('text, parts', [
@@ -32,12 +34,14 @@ RESNET, SWIN = 'task.model.backbone.resnet', 'task.model.backbone.swin'
     ('trainer.optimizer_config.learning_rate.boundaries=[]', ["'multi_step'", 'boundaries']),
     ('trainer.optimizer_config.learning_rate.boundaries=[20,10]', ['[20, 10]', 'rise']),
     ('runtime.jit_compile=True', ['jit_compile', 'output_size', 'IMG_SIZE']),
-    (f'runtime.jit_compile=True,{PARSER}.output_size=[64,64],task.losses.matcher=host', ['matcher', 'auto']),
+    (f'runtime.jit_compile=True,{PARSER}.output_size=[64,64],task.losses.matcher=host',
+     ['matcher', 'auto']),
     ('runtime.seed=2147483648', ['runtime.seed is 2147483648', 'below']),
     ('runtime.distribution_strategy=tpu', ["'tpu'", 'output_size']),
     ('task.evaluation.semantic_labels=x',
      ['semantic_labels has no effect', 'task.evaluation.semantic']),
-    ('task.evaluation.instance_annotations=x.json', ['instance_annotations has no effect', 'task.evaluation.instance']),
+    ('task.evaluation.instance_annotations=x.json',
+     ['instance_annotations has no effect', 'task.evaluation.instance']),
     (f'{RESNET}.freeze_at=6', ['freeze_at is 6', 'last stage is 5']),
     (f'{RESNET}.res5_multi_grid=[2,1,1]', ['begins with 2', 'stride 2', 'res5_dilation=2']),
     (f'{RESNET}.depth=14,{RESNET}.res5_multi_grid=[1,2,1]', ['[1, 2, 1]', '1 blocks at depth 14']),
@@ -79,12 +83,17 @@ def test_what_is_possible_is_not_refused(text):
 
 
 @pytest.mark.parametrize('text, parts', [
-    ('pre_norm=True', ['pre_norm has no effect', 'without a transformer']),
-    ('input_projection=True', ['input_projection has no effect'])])
+    ('transformer_decoder.pre_norm=True', ['pre_norm is False', 'cannot be changed']),
+    ('transformer_decoder.input_projection=True', ['input_projection is False']),
+    ('transformer_decoder.width=3', ['transformer_decoder.width does not exist']),
+    ('num_queries=50', ['num_queries is 100', 'cannot be changed']),
+    ('deep_supervision=True', ['deep_supervision is False', 'cannot be changed']),
+    ('which_predictor=maskformer', ["which_predictor is 'per_pixel'", 'cannot be changed']),
+    ('num_classes=133', ['num_classes is 133', '150'])])
 def test_contradictions_of_per_pixel(text, parts):
   experiment = published.build('per_pixel_ade20k_semantic')
-  overrides.apply(experiment, f'task.model.transformer_decoder.{text}')
   with pytest.raises(UserError) as error:
+    overrides.apply(experiment, f'task.model.{text}')
     rules.validate(experiment)
   for part in parts:
     assert part in str(error.value)
@@ -92,10 +101,11 @@ def test_contradictions_of_per_pixel(text, parts):
 
 @pytest.mark.parametrize('text, parts', [
     ('task.model.transformer_decoder.dropout=0.1', ['transformer_decoder.dropout has no effect']),
-    ('task.model.transformer_decoder.hidden=266,task.model.transformer_decoder.heads=7', ['multiple of 4']),
+    (f'{TRANSFORMER}.hidden=266,{TRANSFORMER}.heads=7', ['multiple of 4']),
     ('task.model.pixel_decoder.encoder_dropout=0.1', ['encoder_dropout has no effect']),
     ("task.model.pixel_decoder.width=80,task.model.pixel_decoder.norm=''", ['width is 80', '32']),
-    (f'{PARSER}.augmentation.short_edges=[640]', ['short_edges has no effect beside scale_jitter']),
+    (f'{PARSER}.augmentation.short_edges=[640]',
+     ['short_edges has no effect along with scale_jitter']),
     ('task.losses.focal_gamma=0', ['focal_alpha and focal_gamma have no effect']),
     ('task.losses.points=0', ['points must be at least 1']),
     ('task.losses.importance_ratio=1.5', ['importance_ratio must lie in 0 .. 1']),
@@ -112,7 +122,7 @@ def test_contradictions_of_mask2former(text, parts):
 
 def test_width_of_mask2former_need_not_be_that_of_its_maps():
   experiment = published.build('mask2former_coco_panoptic')
-  overrides.apply(experiment, 'task.model.transformer_decoder.hidden=264,task.model.transformer_decoder.heads=6')
+  overrides.apply(experiment, f'{TRANSFORMER}.hidden=264,{TRANSFORMER}.heads=6')
   rules.validate(experiment)
 
 

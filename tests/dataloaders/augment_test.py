@@ -11,7 +11,8 @@ from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import schema
 
 
-@pytest.mark.parametrize('old, new', [(512, 256), (427, 640), (100, 49), (49, 100), (333, 512), (7, 7)])
+@pytest.mark.parametrize(
+    'old, new', [(512, 256), (427, 640), (100, 49), (49, 100), (333, 512), (7, 7)])
 def test_legacy_nearest_is_pytorchs_index(old, new):
   maps = tf.reshape(tf.range(old * 3), [old, 3, 1])
   image = tf.zeros([old, 3, 3], tf.uint8)
@@ -28,7 +29,8 @@ def test_legacy_nearest_is_pytorchs_index(old, new):
 
 def test_the_crop_road_flips_last():
   maps = tf.constant([[[0], [1], [2], [3]]] * 4)
-  config = Augmentation(short_edges=[2], flip_probability=1.0, crop_to_output=True, legacy_nearest=True)
+  config = Augmentation(
+      short_edges=[2], flip_probability=1.0, crop_to_output=True, legacy_nearest=True)
   sample = augment.unmoved(tf.zeros([4, 4, 3], tf.uint8), maps)
   found = augment.augment(sample, config, [2, 2], tf.constant([1, 2])).id_maps
   np.testing.assert_array_equal(found[0, :, 0], [2, 0])  # [0, 2], mirrored
@@ -38,7 +40,8 @@ def test_legacy_nearest_against_pytorch():
   torch = pytest.importorskip('torch')
   for old, new in ((427, 640), (640, 427), (333, 921), (480, 359)):
     labels = np.arange(old, dtype=np.float64)
-    wanted = torch.nn.functional.interpolate(torch.tensor(labels)[None, None, :, None], size=(new, 1))[0, 0, :, 0]
+    column = torch.tensor(labels)[None, None, :, None]
+    wanted = torch.nn.functional.interpolate(column, size=(new, 1))[0, 0, :, 0]
     sample = augment.unmoved(
         tf.zeros([old, 1, 3], tf.uint8), tf.cast(labels, tf.int32)[:, None, None])
     found = augment.resize(sample, tf.constant([new, 1]), True).id_maps
@@ -52,7 +55,8 @@ def parsed(byte):
   record = schema.write(tf.io.encode_png(image).numpy(), 'png', (20, 30), '1', '1.png', [id_map],
                         [schema.Segment(2, False, 0, 600, 1)])
   config = ParserConfig(
-      output_size=[24, 40], padding_byte=byte, max_segments=4, augmentation=Augmentation(flip_probability=0.0))
+      output_size=[24, 40], padding_byte=byte, max_segments=4,
+      augmentation=Augmentation(flip_probability=0.0))
   features, targets = parser.parse(
       tf.constant(record), tf.constant(True), tf.constant([0, 0]), config, 'shapes_panoptic')
   return image, features, targets
@@ -64,6 +68,7 @@ def test_padding(byte, size):
   padded = features['image'].numpy()
   np.testing.assert_array_equal(padded[:20, :30], image)
   assert (padded[20:] == max(byte, 0)).all() and (padded[:, 30:] == max(byte, 0)).all()
-  # With gray padding the padding is normalized as part of the image; without, it becomes zero after that.
+  # Gray padding is normalized as part of the image; without it, the padding becomes zero later.
   assert tuple(features['image_size'].numpy()) == size
-  assert not targets['id_maps'][0, 20:].numpy().any() and targets['id_maps'][0, :20, :30].numpy().all()
+  assert not targets['id_maps'][0, 20:].numpy().any()
+  assert targets['id_maps'][0, :20, :30].numpy().all()

@@ -29,7 +29,8 @@ PERSON, CAR = 24, 26  # ids of cityscapesscripts' labels
 
 def box(label, left, top, right, bottom, **more):
   """An object with corners at the centers of these pixels, the last included."""
-  return {'label': label, 'polygon': [[left, top], [right, top], [right, bottom], [left, bottom]], **more}
+  corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
+  return {'label': label, 'polygon': corners, **more}
 
 
 OBJECTS = [  # each in front of those before it
@@ -38,12 +39,13 @@ OBJECTS = [  # each in front of those before it
     box('car', 50, 10, 79, 39), box('person', 60, 20, 69, 29), # inside the car: no hole
     box('car', 2, 50, 6, 54), box('truck', 0, 48, 10, 58),     # hidden altogether
     box('persongroup', 20, 45, 39, 55), box('person', 35, 45, 44, 55),
-    box('license plate', 48, 30, 53, 32), box('bus', 70, 45, 80, 55, deleted=1), box('trailer', 76, 10, 84, 39),
+    box('license plate', 48, 30, 53, 32), box('bus', 70, 45, 80, 55, deleted=1),
+    box('trailer', 76, 10, 84, 39),
 ]
 
 
 def write(root, split, objects, number=19, size=SIZE):
-  """An image, its outlines, and the label image that Pillow draws of them as Cityscapes' tools do."""
+  """An image, its outlines, and the label image that Pillow draws of them, as Cityscapes' tools."""
   pixels = Image.new('I', size[::-1], 0)
   for k, item in enumerate(objects):
     label = labels.name2label[item['label'].removesuffix('group')]
@@ -101,14 +103,16 @@ def test_what_stands_in_front_cuts_but_leaves_no_hole():
 def test_against_the_pixels_of_cityscapes_own_tools(seed, tmp_path):
   rng, objects = np.random.default_rng(seed), []
   for _ in range(8):
-    blob = official_polygons.blob(rng, (rng.uniform(0, SIZE[1]), rng.uniform(0, SIZE[0])), rng.uniform(8, 20))
-    corners = np.clip(np.round(np.reshape(blob, [-1, 2])), 0, [SIZE[1] - 1, SIZE[0] - 1]).astype(int)
-    objects.append({'label': str(rng.choice(['car', 'building', 'person'])), 'polygon': corners.tolist()})
+    center = (rng.uniform(0, SIZE[1]), rng.uniform(0, SIZE[0]))
+    blob = official_polygons.blob(rng, center, rng.uniform(8, 20))
+    corners = np.round(np.reshape(blob, [-1, 2])).clip(0, [SIZE[1] - 1, SIZE[0] - 1])
+    label = str(rng.choice(['car', 'building', 'person']))
+    objects.append({'label': label, 'polygon': corners.astype(int).tolist()})
   pixels = write(tmp_path, 'train', objects)
   found = instances_of(objects)
   for value in np.unique(pixels[pixels >= 1000]):
     wanted = ndimage.binary_fill_holes(pixels == value)
-    # The two rules of rasterization differ along the border and at the tips of spikes, nowhere else.
+    # The two rules of rasterization differ only along the border and at the tips of spikes.
     border = ndimage.binary_dilation(wanted) ^ ndimage.binary_erosion(wanted)
     differ = mask_of(found[int(value) % 1000]) ^ wanted
     assert not (differ & ~ndimage.binary_dilation(border, iterations=2)).any()
@@ -124,8 +128,10 @@ def test_records_train_on_polygons_and_score_pixels(tmp_path, capsys):
   pytest.importorskip('shapely')
   for split in ('train', 'val'):
     pixels = write(tmp_path, split, OBJECTS)
-    write(tmp_path, split, [item for item in OBJECTS if item['label'] in ('road', 'persongroup')], 20)
-  flags = ['cityscapes', f'--cityscapes_root={tmp_path}', '--data_set=cityscapes_instance', '--workers=1']
+    crowded = [item for item in OBJECTS if item['label'] in ('road', 'persongroup')]
+    write(tmp_path, split, crowded, 20)
+  flags = ['cityscapes', f'--cityscapes_root={tmp_path}', '--data_set=cityscapes_instance',
+           '--workers=1']
   prepare_data.main([*flags, f'--output={tmp_path}/records'])
   printed = capsys.readouterr().out
   assert 'train: 1 images' in printed and 'val: 2 images' in printed
@@ -147,8 +153,10 @@ def test_records_train_on_polygons_and_score_pixels(tmp_path, capsys):
 
 def test_flags():
   sources = cityscapes.splits('r', 'cityscapes_instance')
-  assert sources['train'].label_suffix.endswith('polygons.json') and sources['val'].label_suffix.endswith('Ids.png')
-  for data_set, targets in (('cityscapes', None), ('cityscapes', 'pixels'), ('cityscapes_instance', 'pixels')):
+  assert sources['train'].label_suffix.endswith('polygons.json')
+  assert sources['val'].label_suffix.endswith('Ids.png')
+  for data_set, targets in (
+      ('cityscapes', None), ('cityscapes', 'pixels'), ('cityscapes_instance', 'pixels')):
     for source in cityscapes.splits('r', data_set, targets).values():
       assert source.label_suffix == '_gtFine_instanceIds.png'
   with pytest.raises(UserError, match='data set cityscapes has stuff'):
@@ -162,14 +170,15 @@ def test_without_shapely_a_line_says_what_to_install(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'shapely', None)
   monkeypatch.setitem(sys.modules, 'shapely.geometry', None)
   with pytest.raises(UserError, match='pip install shapely, or give --targets pixels'):
-    prepare_data.main(['cityscapes', f'--cityscapes_root={tmp_path}', '--data_set=cityscapes_instance',
-                       f'--output={tmp_path}/records'])
+    prepare_data.main(['cityscapes', f'--cityscapes_root={tmp_path}',
+                       '--data_set=cityscapes_instance', f'--output={tmp_path}/records'])
   assert not (tmp_path / 'records').exists()
 
 
 @pytest.mark.parametrize('change, words', [
     (lambda c: c['objects'].append(box('spaceship', 1, 1, 5, 5)), "label 'spaceship'"),
-    (lambda c: c['objects'].append({'label': 'car', 'polygon': [[1, 1], [2, 2]]}), 'object 12 has no outline'),
+    (lambda c: c['objects'].append({'label': 'car', 'polygon': [[1, 1], [2, 2]]}),
+     'object 12 has no outline'),
     (lambda c: c.update(imgWidth=91), 'says 60x91'),
     (lambda c: c.pop('objects'), "not in the form of Cityscapes' polygons")])
 def test_what_is_refused(tmp_path, change, words):

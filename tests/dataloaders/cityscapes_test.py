@@ -12,7 +12,12 @@ from tf_maskformer.dataloaders.preparation import shards
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import prepare_data
 
-ROAD, RIDER, CAR, CARAVAN, TRAFFIC_LIGHT = 7, 25, 26, 29, 19  # ids of cityscapesscripts' labels; a caravan is void
+# Ids of cityscapesscripts' labels; a caravan is void.
+ROAD = 7
+TRAFFIC_LIGHT = 19
+RIDER = 25
+CAR = 26
+CARAVAN = 29
 
 
 def draw(root, split, label, number=19):
@@ -26,16 +31,19 @@ def draw(root, split, label, number=19):
 
 @pytest.fixture(name='label')
 def draw_label():
-  values = [3, ROAD, TRAFFIC_LIGHT, CAR * 1000, CAR * 1000 + 1, CAR, RIDER * 1000 + 7, CARAVAN * 1000, CARAVAN]
+  values = [3, ROAD, TRAFFIC_LIGHT, CAR * 1000, CAR * 1000 + 1, CAR, RIDER * 1000 + 7,
+            CARAVAN * 1000, CARAVAN]
   return np.repeat(np.repeat(np.array(values).reshape(3, 3), 8, 0), 10, 1)
 
 
 @pytest.mark.parametrize('data_set, wanted', [
     # (pixel value, contiguous class, crowd)
-    ('cityscapes', [(ROAD, 0, False), (TRAFFIC_LIGHT, 6, False), (CAR, 13, True), (RIDER * 1000 + 7, 12, False),
-                    (CAR * 1000, 13, False), (CAR * 1000 + 1, 13, False)]),
-    ('cityscapes_instance', [(CAR, 2, True), (RIDER * 1000 + 7, 1, False), (CAR * 1000, 2, False),
-                             (CAR * 1000 + 1, 2, False)])])
+    ('cityscapes', [
+        (ROAD, 0, False), (TRAFFIC_LIGHT, 6, False), (CAR, 13, True), (RIDER * 1000 + 7, 12, False),
+        (CAR * 1000, 13, False), (CAR * 1000 + 1, 13, False)]),
+    ('cityscapes_instance', [
+        (CAR, 2, True), (RIDER * 1000 + 7, 1, False), (CAR * 1000, 2, False),
+        (CAR * 1000 + 1, 2, False)])])
 def test_there_and_back(tmp_path, capsys, label, data_set, wanted):
   for split in ('train', 'val'):
     draw(tmp_path, split, label)
@@ -55,10 +63,11 @@ def test_there_and_back(tmp_path, capsys, label, data_set, wanted):
 def test_images_without_an_instance_are_not_trained_on(tmp_path, capsys, label):
   for split in ('train', 'val'):
     draw(tmp_path, split, label)
-    draw(tmp_path, split, np.where(label >= 1000, ROAD, label), number=20)  # the crowd of cars stays
+    # The crowd of cars stays.
+    draw(tmp_path, split, np.where(label >= 1000, ROAD, label), number=20)
   for data_set, trained in (('cityscapes', 2), ('cityscapes_instance', 1)):
-    flags = ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/{data_set}', '--targets=pixels',
-             '--workers=1']
+    flags = ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/{data_set}',
+             '--targets=pixels', '--workers=1']
     prepare_data.main([*flags, f'--data_set={data_set}'])
     printed = capsys.readouterr().out
     assert f'train: {trained} images' in printed and 'val: 2 images' in printed
@@ -66,7 +75,8 @@ def test_images_without_an_instance_are_not_trained_on(tmp_path, capsys, label):
 
 
 def test_corrected_labels_are_converted_again(tmp_path, label):
-  flags = ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records', '--workers=1']
+  flags = ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records',
+           '--workers=1']
   for corrected in (label, np.where(label == CAR, ROAD, label)):
     for split in ('train', 'val'):
       draw(tmp_path, split, corrected)
@@ -85,7 +95,8 @@ def test_void_must_be_known_where_stuff_is_not(tmp_path, label):
   del example.features.feature['image/void']
   with tf.io.TFRecordWriter(record) as writer:
     writer.write(example.SerializeToString())
-  with pytest.raises(UserError, match='does not say which pixels are void.* --data_set cityscapes_instance'):
+  message = 'does not say which pixels are void.* --data_set cityscapes_instance'
+  with pytest.raises(UserError, match=message):
     ground_truth.GroundTruth(f'{tmp_path}/records/val*', 'cityscapes_instance')
 
 
@@ -93,4 +104,5 @@ def test_what_is_missing_is_said(tmp_path):
   with pytest.raises(UserError, match='cityscapes needs --cityscapes_root'):
     prepare_data.main(['cityscapes', f'--output={tmp_path}/records'])
   with pytest.raises(UserError, match='leftImg8bit/train is not a directory'):
-    prepare_data.main(['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records'])
+    prepare_data.main(
+        ['cityscapes', f'--cityscapes_root={tmp_path}', f'--output={tmp_path}/records'])

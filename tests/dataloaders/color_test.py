@@ -31,7 +31,10 @@ def test_to_rgb_is_opencv(image):
 
 
 def official(image, change, strength):
-  """detectron2's ColorAugSSDTransform, one step, on RGB (hue and saturation do not know the order of channels)."""
+  """One step of detectron2's ColorAugSSDTransform, on RGB.
+
+  Hue and saturation do not depend on the order of channels.
+  """
   cut = lambda x: np.clip(x, 0, 255).astype(np.uint8)
   if change == 'brightness':
     return cut(image.astype(np.float32) + strength)
@@ -46,8 +49,8 @@ def official(image, change, strength):
 
 
 @pytest.mark.parametrize('change, strength', [
-    ('brightness', 31.7), ('brightness', -31.7), ('contrast', 0.53), ('contrast', 1.47), ('saturation', 0.61),
-    ('saturation', 1.4), ('hue', 17), ('hue', -18)])
+    ('brightness', 31.7), ('brightness', -31.7), ('contrast', 0.53), ('contrast', 1.47),
+    ('saturation', 0.61), ('saturation', 1.4), ('hue', 17), ('hue', -18)])
 def test_each_step(image, change, strength):
   found = getattr(color, change)(floats(image), floats(strength)).numpy()
   wanted = official(image, change, strength)

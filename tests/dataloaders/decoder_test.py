@@ -1,4 +1,4 @@
-"""Bytes of an image: those of Pillow, whatever the JPEG; what is neither JPEG nor PNG is refused."""
+"""Bytes of an image are those of Pillow; what is neither JPEG nor PNG is refused."""
 
 import io
 
@@ -34,8 +34,8 @@ def assert_as_pillow(data):
 
 
 @pytest.mark.parametrize('mode, options', [
-    ('RGB', {}), ('RGB', dict(quality=30)), ('RGB', dict(subsampling=0)), ('RGB', dict(subsampling=1)),
-    ('RGB', dict(progressive=True)), ('L', {})])
+    ('RGB', {}), ('RGB', dict(quality=30)), ('RGB', dict(subsampling=0)),
+    ('RGB', dict(subsampling=1)), ('RGB', dict(progressive=True)), ('L', {})])
 def test_jpeg_as_pillow(mode, options):
   assert_as_pillow(encoded(drawn(mode), 'JPEG', **options))
 
@@ -60,8 +60,8 @@ def test_other_formats_are_refused(kind):
 
 
 @pytest.mark.parametrize('mode, kind, name', [
-    ('CMYK', 'JPEG', 'JPEG CMYK'), ('RGB', 'BMP', 'BMP RGB'), ('P', 'GIF', 'GIF P'), ('RGB', 'WEBP', 'WEBP RGB'),
-    ('P', 'PNG', 'PNG P'), ('RGBA', 'PNG', 'PNG RGBA')])
+    ('CMYK', 'JPEG', 'JPEG CMYK'), ('RGB', 'BMP', 'BMP RGB'), ('P', 'GIF', 'GIF P'),
+    ('RGB', 'WEBP', 'WEBP RGB'), ('P', 'PNG', 'PNG P'), ('RGBA', 'PNG', 'PNG RGBA')])
 def test_preparation_converts_by_name(mode, kind, name, tmp_path):
   path = tmp_path / 'image'
   path.write_bytes(encoded(drawn(mode), kind))

@@ -1,4 +1,4 @@
-"""Instances that overlap: to id maps and back without the loss of a pixel, from COCO's own annotations too."""
+"""Instances that overlap: to id maps and back without the loss of a pixel, COCO's own too."""
 
 import json
 
@@ -29,11 +29,11 @@ def test_packing_loses_nothing_and_needs_few_maps():
     mask = np.zeros([60, 60], bool)
     mask[top:top + rng.integers(3, 20), left:left + rng.integers(3, 20)] = True
     masks.append(mask)
-  layers, layer_of = packing.pack(masks, (60, 60))
+  planes, plane_of = packing.pack(masks, (60, 60))
   for k, mask in enumerate(masks):
-    np.testing.assert_array_equal(layers[layer_of[k]] == k + 1, mask)
+    np.testing.assert_array_equal(planes[plane_of[k]] == k + 1, mask)
   depth = np.sum(masks, axis=0).max()
-  assert depth <= len(layers) <= 2 * depth
+  assert depth <= len(planes) <= 2 * depth
   assert len(packing.pack([], (5, 6))[0]) == 1
 
 
@@ -58,7 +58,8 @@ def test_coco_annotations_there_and_back(kind, tmp_path):
     assert len(found) == len(wanted)
     for row, annotation in zip(found, wanted):
       np.testing.assert_array_equal(row['mask'], coco.annToMask(annotation).astype(bool))
-      assert row['iscrowd'] == bool(annotation['iscrowd']) and row['area'] == int(annotation['area'])
+      assert row['iscrowd'] == bool(annotation['iscrowd'])
+      assert row['area'] == int(annotation['area'])
       checked += 1
   assert checked == len(coco.anns)
 
@@ -66,9 +67,11 @@ def test_coco_annotations_there_and_back(kind, tmp_path):
 @pytest.mark.parametrize('kind', ['drawn', 'real'])
 def test_panoptic_records_with_the_truth_of_the_instances_json(kind, tmp_path):
   root = small_coco.folder(kind, tmp_path / 'coco')
-  shards.convert(coco_panoptic.coco_splits(str(root), 'coco_panoptic')['val'], str(tmp_path), 'val', 1, 1)
+  source = coco_panoptic.coco_splits(str(root), 'coco_panoptic')['val']
+  shards.convert(source, str(tmp_path), 'val', 1, 1)
   path = root / 'annotations/instances_val2017.json'
-  truth, coco = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(path)), COCO(str(path))
+  truth = ground_truth.GroundTruth(f'{tmp_path}/val*', 'coco_panoptic', str(path))
+  coco = COCO(str(path))
   class_of, checked = catalog.get('coco_panoptic').contiguous_ids, 0
   for example_id in truth.example_ids:
     wanted = coco.loadAnns(coco.getAnnIds(int(truth.source_id(example_id))))
@@ -107,9 +110,10 @@ def test_what_is_refused(root, tmp_path):
 
 
 @pytest.mark.parametrize('area, whole', [
-    (1023.9, 1023), (1024, 1024), (1024.1, 1025), (9215.9, 9215), (9216.5, 9217), (50.7, 50), (9216, 9216)])
-def test_whole_areas_are_of_the_same_size_to_coco(area, whole):
-  assert annotations.whole_area(area) == whole
+    (1023.9, 1023), (1024, 1024), (1024.1, 1025), (9215.9, 9215), (9216.5, 9217), (50.7, 50),
+    (9216, 9216)])
+def test_integer_areas_are_of_the_same_size_to_coco(area, whole):
+  assert annotations.integer_area(area) == whole
   for low, high in ((0, 32**2), (32**2, 96**2), (96**2, 1e10)):
     assert (low <= area <= high) == (low <= whole <= high)
 

@@ -1,4 +1,4 @@
-"""Targets as detectron2 and Mask2Former make them of polygons, written independently; and images to test with."""
+"""Targets as detectron2 and Mask2Former make them of polygons, written independently; records."""
 
 import numpy as np
 from PIL import Image
@@ -9,7 +9,7 @@ from tf_maskformer.dataloaders.preparation import coco_instances
 
 def recovered(placement: np.ndarray, size: tuple[int, int]
               ) -> tuple[list[int], list[int], bool]:
-  """Returns what was drawn, in whole pixels: the resized height and width, the window's corner, and
+  """Returns the random choices, in pixels: the resized height and width, the window's corner, and
   whether the image is mirrored before it is resized."""
   factor, shift = placement.T
   resized = np.abs(factor) * size
@@ -27,7 +27,7 @@ def masks(annotations: list[dict], size: tuple[int, int], placement: np.ndarray,
   Args:
     annotations: polygons in 'segmentation'.
     size: (height, width) of the image.
-    placement: float64 [2, 2], from which the draws are read.
+    placement: float64 [2, 2], from which the random choices are read.
     seen: (height, width) of the augmented image.
 
   Returns:
@@ -52,7 +52,9 @@ def blob(rng: np.random.Generator, center: tuple[float, float], radius: float) -
   """Returns a polygon around a center, corners with two decimals as COCO's have."""
   angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(5, 30)))
   radii = radius * rng.uniform(0.6, 1.4, len(angles))
-  corners = np.stack([center[0] + radii * np.cos(angles), center[1] + radii * np.sin(angles)], axis=1)
+  x = center[0] + radii * np.cos(angles)
+  y = center[1] + radii * np.sin(angles)
+  corners = np.stack([x, y], axis=1)
   return np.round(corners, 2).ravel().tolist()
 
 

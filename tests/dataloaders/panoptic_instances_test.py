@@ -44,8 +44,8 @@ def convert(root, output):
   return shards.convert(source, str(output), 'val', 1, 1)
 
 
-# What to convert; the image in which one thing is annotated twice, as couch and as bed, and the pixels that these
-# share at least; and the image without instances.
+# What to convert; the image in which one thing is annotated twice, as couch and as bed, and the
+# pixels that these share at least; and the image without instances.
 @pytest.mark.parametrize('write, double, shared, without', [
     (small_coco.write, small_coco.WITH_DOUBLE, 1500, small_coco.WITHOUT_INSTANCES),
     (real, 39769, 10000, 46804)], ids=['drawn', 'real'])
@@ -61,13 +61,14 @@ def test_as_the_json_has_them(write, double, shared, without, tmp_path):
     wanted = coco.loadAnns(coco.getAnnIds(int(source_id)))
     found = truth.instances(example_id)
     assert [(r['category_id'], r['iscrowd'], r['area']) for r in found] == [
-        (class_of[a['category_id']], bool(a['iscrowd']), annotations.whole_area(a['area']))
+        (class_of[a['category_id']], bool(a['iscrowd']), annotations.integer_area(a['area']))
         for a in wanted]
     for row, annotation in zip(found, wanted):
       np.testing.assert_array_equal(row['mask'], coco.annToMask(annotation).astype(bool))
     counts[source_id] = len(found)
   assert sum(counts.values()) == len(coco.anns)
-  assert counts[str(without)] == 0  # known to have none: its things, segments, are not taken instead
+  # Known to have none: its things, segments, are not taken instead.
+  assert counts[str(without)] == 0
   # Instances that overlap, so that no panoptic map has them.
   overlapping = next(e for e in truth.example_ids if truth.source_id(e) == str(double))
   masks = [r['mask'] for r in truth.instances(overlapping)]

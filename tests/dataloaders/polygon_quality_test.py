@@ -1,7 +1,7 @@
 """How near to the official target each way of keeping a polygon comes, and what it costs.
 
 Three ways: id maps of the image's size, resized; id maps of four times that size, resized; corners,
-drawn at the final size. `pytest -m slow -n 0 -s` on this file prints the tables.
+rasterized at the final size. `pytest -m slow -n 0 -s` on this file prints the tables.
 """
 
 import dataclasses
@@ -35,11 +35,11 @@ def records(folder, instances: list[dict], way: str) -> bytes:
   enlarged = [{**i, 'segmentation': [(4 * np.array(p)).tolist() for p in i['segmentation']]}
               for i in instances]
   big = 4 * SIZE[0], 4 * SIZE[1]
-  id_maps, layers = packing.pack([annotations.rasterize(i, big, '') for i in enlarged], big)
+  id_maps, planes = packing.pack([annotations.rasterize(i, big, '') for i in enlarged], big)
   example = tf.train.Example.FromString(record)
   features = example.features.feature
   features['image/id_maps'].bytes_list.value[:] = [schema.encode_id_map(m) for m in id_maps]
-  features['segments/layer'].int64_list.value[:] = layers
+  features['segments/layer'].int64_list.value[:] = planes
   return example.SerializeToString()
 
 
@@ -64,9 +64,10 @@ def test_overlap_with_the_official_target(tmp_path, radii):
       seen = targets['id_maps'].shape[1:]
       placement = np.array([[seen[0] / SIZE[0], 0], [seen[1] / SIZE[1], 0]])
       wanted = official_polygons.masks(instances, SIZE, placement, seen)
-      maps, layer = targets['id_maps'].numpy(), targets['plane'].numpy()
+      maps = targets['id_maps'].numpy()
+      plane = targets['plane'].numpy()
       found[way, scale] = np.mean([
-          overlap(maps[layer[k]] == k + 1, mask) for k, mask in enumerate(wanted) if mask.any()])
+          overlap(maps[plane[k]] == k + 1, mask) for k, mask in enumerate(wanted) if mask.any()])
   print(f'\nradius {radii[0]} to {radii[1]} px, scales {SCALES}')
   for way in WAYS:
     print(f'  {way:16s}', '  '.join(f'{found[way, scale]:.3f}' for scale in SCALES))
@@ -110,6 +111,7 @@ def test_bytes_and_seconds(tmp_path):
         pass
       seconds[way].append((time.process_time() - began) / 48)
   for way in WAYS:
-    print(f'{way:16s} {size[way] - len(jpeg):6.0f} bytes a record beside the image of {len(jpeg)}, '
+    print(f'{way:16s} {size[way] - len(jpeg):6.0f} bytes per record along with the image of '
+          f'{len(jpeg)}, '
           f'{1e3 * min(seconds[way]):.0f} to {1e3 * max(seconds[way]):.0f} ms of a core per image')
   assert size['redrawn'] - size['resized'] < 0.05 * len(jpeg)

@@ -19,7 +19,7 @@ from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders.preparation import coco_instances
 
 SIZE = 120, 170
-ROADS = {
+AUGMENTATIONS = {
     'scale jitter': dict(
         output_size=[128, 128], augmentation=Augmentation(scale_jitter=[0.1, 2.0])),
     'short edge and crop': dict(
@@ -34,8 +34,8 @@ TWICE_RESIZED = dict(augmentation=Augmentation(
     short_edges=[90, 140], long_edge_limit=300))
 
 
-def config_of(road: str, **more) -> ParserConfig:
-  return ParserConfig(**{'max_layers': 16, 'max_segments': 64, **ROADS[road], **more})
+def config_of(name: str, **more) -> ParserConfig:
+  return ParserConfig(**{'max_layers': 16, 'max_segments': 64, **AUGMENTATIONS[name], **more})
 
 
 def placed(config: ParserConfig, size, seed):
@@ -61,9 +61,9 @@ def drawn_image(seed=0):
   return official_polygons.annotations(rng, SIZE, [0.3, 1, 2, 4, 4, 8, 8, 15, 15, 30, 30, 60])
 
 
-@pytest.mark.parametrize('road', ROADS)
-def test_the_placement_says_where_the_pixels_went(road):
-  config = config_of(road)
+@pytest.mark.parametrize('name', AUGMENTATIONS)
+def test_the_placement_says_where_the_pixels_went(name):
+  config = config_of(name)
   rows, columns = np.mgrid[:SIZE[0], :SIZE[1]]
   where = tf.constant(np.stack([rows, columns], axis=2).astype(np.int32))
   mirrored = set()
@@ -75,11 +75,12 @@ def test_the_placement_says_where_the_pixels_went(road):
       factor, shift = placement[axis].numpy()
       source = (np.arange(maps.shape[axis]) + 0.5 - shift) / factor
       found = maps[:, 0, 0].numpy() if axis == 0 else maps[0, :, 1].numpy()
-      clear = np.abs(source - np.round(source)) > 1e-3  # centers between two pixels may go either way
+      # Centers between two pixels may go either way.
+      clear = np.abs(source - np.round(source)) > 1e-3
       np.testing.assert_array_equal(found[clear], np.floor(source[clear]))
       assert clear.mean() > 0.4
     mirrored.add(bool(placement[1, 0] < 0))
-  assert mirrored == ({False} if road == 'nothing' else {False, True})
+  assert mirrored == ({False} if name == 'nothing' else {False, True})
 
 
 def test_the_placement_after_a_crop_between_two_resizes():
@@ -98,9 +99,9 @@ def test_the_placement_after_a_crop_between_two_resizes():
       assert np.abs(found + 0.5 - source).max() <= 0.5 * SIZE[0] / 80 + 0.5
 
 
-@pytest.mark.parametrize('road', ROADS)
-def test_targets_are_the_official_ones_to_the_pixel(road, tmp_path):
-  config, instances = config_of(road), drawn_image()
+@pytest.mark.parametrize('name', AUGMENTATIONS)
+def test_targets_are_the_official_ones_to_the_pixel(name, tmp_path):
+  config, instances = config_of(name), drawn_image()
   record = official_polygons.record(tmp_path, instances, SIZE)
   compared = 0
   for k in range(8):
@@ -183,13 +184,16 @@ def test_a_semantic_task_merges_the_id_maps_of_records_with_polygons(tmp_path):
 
 
 @pytest.mark.parametrize('changes, calls', [
-    ({}, True), ({'max_layers': 1}, False), ({'redraw_polygons': False}, False), ({'merge_classes': True}, False)])
+    ({}, True), ({'max_layers': 1}, False), ({'redraw_polygons': False}, False),
+    ({'merge_classes': True}, False)])
 def test_only_instances_call_python(changes, calls):
   config = config_of('scale jitter', **changes)
   step = tf.function(lambda record: parser.parse(
       record, tf.constant(True), tf.constant([0, 0]), config, 'coco_instance'), autograph=False)
   graph = step.get_concrete_function(tf.TensorSpec([], tf.string)).graph.as_graph_def()
-  nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+  nodes = list(graph.node)
+  for function in graph.library.function:
+    nodes += function.node_def
   assert any('PyFunc' in node.op for node in nodes) == calls
 
 
@@ -219,7 +223,8 @@ def test_the_official_filter_drops_what_has_no_polygon_left(tmp_path):
                for k, p in enumerate(parts.values())]
   record = official_polygons.record(tmp_path, instances, SIZE)
   targets = parsed(record, config_of('nothing', drop_vanished_segments=True), tf.constant([0, 0]))
-  np.testing.assert_array_equal(targets['valid'].numpy().sum(), 3)  # with pixels, small, one of two parts
+  # With pixels, small, one of two parts.
+  np.testing.assert_array_equal(targets['valid'].numpy().sum(), 3)
   assert [mask_of(targets, slot, SIZE).any() for slot in range(3)] == [True, False, False]
   kept = parsed(record, config_of('nothing'), tf.constant([0, 0]))
   assert kept['valid'].numpy().sum() == 7

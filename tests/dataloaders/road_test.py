@@ -1,4 +1,4 @@
-"""The road from drawn images in COCO's layout to batches and back to the truth."""
+"""From drawn images in COCO's layout to batches and back to the truth."""
 
 import json
 import shutil
@@ -39,17 +39,22 @@ def convert(drawn, tmp_path_factory):
 
 
 def config(records, split, batch=4, **parser):
-  parser = {'output_size': [64, 64], 'max_segments': 12, 'augmentation': Augmentation(flip_probability=0.0), **parser}
-  return DataConfig(input_path=f'{records}/{split}*', is_training=split == 'train', global_batch_size=batch,
-                    parser=ParserConfig(**parser))
+  parser = {'output_size': [64, 64], 'max_segments': 12,
+            'augmentation': Augmentation(flip_probability=0.0), **parser}
+  return DataConfig(
+      input_path=f'{records}/{split}*', is_training=split == 'train', global_batch_size=batch,
+      parser=ParserConfig(**parser))
 
 
 def ids(dataset, batches=None):
   dataset = dataset if batches is None else dataset.take(batches)
-  return np.concatenate([t['example_id'].numpy()[t['is_real'].numpy()] for _, t in dataset]).tolist()
+  found = []
+  for _, targets in dataset:
+    found += targets['example_id'].numpy()[targets['is_real'].numpy()].tolist()
+  return found
 
 
-def test_drawing_twice_draws_nothing_anew(drawn):
+def test_drawing_twice_draws_nothing(drawn):
   assert not shapes.write(str(drawn), shapes.Options(train=12, validation=5, size=64))
 
 
@@ -59,8 +64,8 @@ def test_truth_is_what_the_png_says(drawn, records):
   by_source = {truth.source_id(i): i for i in truth.example_ids}
   assert len(truth) == 5
   for row in content['annotations']:
-    png = np.asarray(Image.open(drawn / 'annotations/panoptic_val2017' / row['file_name'])).astype(int)
-    ids_of_png = png @ [1, 256, 65536]
+    png = Image.open(drawn / 'annotations/panoptic_val2017' / row['file_name'])
+    ids_of_png = np.asarray(png).astype(int) @ [1, 256, 65536]
     id_map, segments = truth[by_source[str(row['image_id'])]]
     for segment, info in zip(segments, row['segments_info']):
       np.testing.assert_array_equal(id_map == segment['id'], ids_of_png == info['id'])
@@ -79,10 +84,12 @@ def test_batches_hold_the_segments_without_crowds(records):
       np.testing.assert_array_equal(features['image_size'][b], [height, width])
       np.testing.assert_array_equal(targets['valid'][b], np.arange(12) < len(things))
       for slot, segment in enumerate(things):
-        np.testing.assert_array_equal(targets['id_maps'][b, 0, :height, :width] == slot + 1, id_map == segment['id'])
+        np.testing.assert_array_equal(
+            targets['id_maps'][b, 0, :height, :width] == slot + 1, id_map == segment['id'])
         assert targets['classes'][b, slot] == segment['category_id']
       assert not targets['id_maps'][b, 0, height:].numpy().any()
-      np.testing.assert_array_equal(features['image'][b, :height, :width], truth.image(int(targets['example_id'][b])))
+      np.testing.assert_array_equal(
+          features['image'][b, :height, :width], truth.image(int(targets['example_id'][b])))
 
 
 def test_validation_has_every_image_once_in_whole_batches(records):
@@ -100,12 +107,12 @@ def test_validation_takes_one_image_per_replica(records, replicas):
                          input_context=tf.distribute.InputContext(1, 0, replicas))
   assert all(f['image'].shape[0] == 1 for f, _ in dataset)
   assert sorted(ids(dataset)) == sorted(truth.example_ids)
-  assert len(list(dataset)) == 5 + 5 % replicas  # whole global batches
+  assert len(list(dataset)) == 5 + 5 % replicas  # full global batches
   with pytest.raises(UserError, match='global_batch_size=0 cannot be shared'):
     reader.build(config(records, 'train', 0), DATA_SET, seed=0)
 
 
-def test_epochs_are_exact_and_resume_goes_on(records):
+def test_epochs_are_exact_and_training_resumes(records):
   tf.random.set_seed(0)
   params = config(records, 'train', 5)
   whole = ids(reader.build(params, DATA_SET, seed=3), 12)
@@ -117,17 +124,21 @@ def test_epochs_are_exact_and_resume_goes_on(records):
 
 
 def test_augmentation_resumes_too(records):
-  params = config(records, 'train', 4, augmentation=Augmentation(flip_probability=0.5, short_edges=[40, 50, 60]),
-                  output_size=[])
+  augmentation = Augmentation(flip_probability=0.5, short_edges=[40, 50, 60])
+  params = config(records, 'train', 4, augmentation=augmentation, output_size=[])
   whole = [f['image'].numpy() for f, _ in reader.build(params, DATA_SET, seed=1).take(5)]
-  rest = [f['image'].numpy() for f, _ in reader.build(params, DATA_SET, seed=1, start_step=3).take(2)]
+  resumed = reader.build(params, DATA_SET, seed=1, start_step=3).take(2)
+  rest = [f['image'].numpy() for f, _ in resumed]
   for a, b in zip(whole[3:], rest):
     np.testing.assert_array_equal(a, b)
 
 
 def test_two_pipelines_share_an_epoch(records):
   params = config(records, 'train', 4)
-  parts = [ids(reader.build(params, DATA_SET, 0, 0, tf.distribute.InputContext(2, i, 2)), 3) for i in (0, 1)]
+  parts = []
+  for i in (0, 1):
+    context = tf.distribute.InputContext(2, i, 2)
+    parts.append(ids(reader.build(params, DATA_SET, 0, 0, context), 3))
   assert len(parts[0]) == len(parts[1]) == 6 and len(set(parts[0] + parts[1])) == 12
 
 
@@ -157,8 +168,9 @@ def test_what_contradicts_the_json_is_refused_by_name(drawn, tmp_path):
   source = coco_panoptic.coco_splits(str(root), DATA_SET)['train']
   report = shards.convert(source, str(tmp_path / 'out'), 'train', 2, 1)
   assert report.written == 7
-  for name, words in ((1, 'does not exist'), (2, 'cannot be decoded'), (3, 'the JSON says'), (4, 'not in the JSON'),
-                      (5, 'unknown category ids [99]')):
+  for name, words in (
+      (1, 'does not exist'), (2, 'cannot be decoded'), (3, 'the JSON says'),
+      (4, 'not in the JSON'), (5, 'unknown category ids [99]')):
     assert words in report.refused[f'{name:012d}.jpg']
   assert json.loads((tmp_path / 'out/train.report.json').read_text())['written'] == 7
 
@@ -168,8 +180,10 @@ def test_bad_records_are_one_sentence(records, tmp_path):
   (tmp_path / 'cut.tfrecord').write_bytes(good[:-7])
   (tmp_path / 'empty.tfrecord').write_bytes(b'')
   (tmp_path / 'corrupt.tfrecord').write_bytes(good[:40] + b'xxxx' + good[44:])
-  for path, words in (('', 'is empty'), (f'{tmp_path}/none*', 'matches no file'), (f'{tmp_path}/cut*', 'truncated'),
-                      (f'{tmp_path}/empty*', 'no record'), (f'{tmp_path}/corrupt*', 'cannot be read')):
+  for path, words in (
+      ('', 'is empty'), (f'{tmp_path}/none*', 'matches no file'),
+      (f'{tmp_path}/cut*', 'truncated'), (f'{tmp_path}/empty*', 'no record'),
+      (f'{tmp_path}/corrupt*', 'cannot be read')):
     with pytest.raises(UserError, match=words):
       reader.preflight(DataConfig(input_path=path), DATA_SET, 7, 'task.train_data.input_path')
   with pytest.raises(UserError, match='model has classes 0 to 0'):
@@ -187,7 +201,8 @@ def test_model_garden_records(tmp_path):
   record = tf.train.Example(features=tf.train.Features(feature={
       'image/encoded': feature(tf.io.encode_png(np.zeros([6, 8, 3], np.uint8)).numpy()),
       'image/height': number(6), 'image/width': number(8), 'image/source_id': feature(b'7'),
-      'image/panoptic/category_mask': feature(png(category)), 'image/panoptic/instance_mask': feature(png(instance))}))
+      'image/panoptic/category_mask': feature(png(category)),
+      'image/panoptic/instance_mask': feature(png(instance))}))
   with tf.io.TFRecordWriter(str(tmp_path / 'val.tfrecord')) as writer:
     writer.write(record.SerializeToString())
   truth = ground_truth.GroundTruth(f'{tmp_path}/val*', DATA_SET)
@@ -220,27 +235,32 @@ def test_resize_is_pillows():
     sample = augment.unmoved(tf.constant(image), tf.constant(image[..., :1]))
     found, labels, _ = augment.resize(sample, tf.constant(size))
     wanted = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
-    if size != (61, 30):  # mixed: Pillow antialiases each axis for itself, as does the result; bounds below hold too
+    # Mixed: Pillow antialiases each axis for itself, as does the result.
+    if size != (61, 30):
       assert np.abs(found.numpy().astype(int) - np.asarray(wanted).astype(int)).max() <= 1
     rows = (np.arange(size[0]) + 0.5) * 40 // size[0]
     columns = (np.arange(size[1]) + 0.5) * 52 // size[1]
-    np.testing.assert_array_equal(labels[..., 0], image[rows.astype(int)][:, columns.astype(int), 0])
+    wanted = image[rows.astype(int)][:, columns.astype(int), 0]
+    np.testing.assert_array_equal(labels[..., 0], wanted)
 
 
 @pytest.mark.parametrize('size, short, limit, wanted', [
-    ((480, 640), 800, 1333, (800, 1067)), ((427, 640), 800, 1333, (800, 1199)), ((333, 1000), 800, 1333, (444, 1333)),
-    ((640, 480), 480, 0, (640, 480))])
+    ((480, 640), 800, 1333, (800, 1067)), ((427, 640), 800, 1333, (800, 1199)),
+    ((333, 1000), 800, 1333, (444, 1333)), ((640, 480), 480, 0, (640, 480))])
 def test_shortest_edge(size, short, limit, wanted):
-  np.testing.assert_array_equal(augment.shortest_edge_size(tf.constant(size), tf.constant(short), limit), wanted)
+  found = augment.shortest_edge_size(tf.constant(size), tf.constant(short), limit)
+  np.testing.assert_array_equal(found, wanted)
 
 
 def test_slots_smallest_left_out_vanished_and_crowds():
   id_map = np.array([[1, 1, 1, 2, 2, 4, 5, 5, 5, 5]])[..., None]
-  arguments = [tf.constant(id_map), tf.constant([5, 6, 7, 8, 9]), tf.constant([False, False, False, False, True]),
+  is_crowd = tf.constant([False, False, False, False, True])
+  arguments = [tf.constant(id_map), tf.constant([5, 6, 7, 8, 9]), is_crowd,
                tf.zeros([5], tf.int32), tf.constant([30, 20, 50, 10, 99])]
   keep = target_ops.build(*arguments, ParserConfig(max_segments=3))
   np.testing.assert_array_equal(keep['id_maps'][0, 0], [1, 1, 1, 2, 2, 3, 0, 0, 0, 0])
-  np.testing.assert_array_equal(keep['classes'], [5, 6, 8])  # the vanished third goes first, though it is the largest
+  # The vanished third is left out first, though it is the largest.
+  np.testing.assert_array_equal(keep['classes'], [5, 6, 8])
   assert keep['dropped_segments'] == 1
   fewer = target_ops.build(*arguments, ParserConfig(max_segments=2))
   np.testing.assert_array_equal(fewer['classes'], [5, 6])  # then the smallest
@@ -252,10 +272,10 @@ def test_slots_smallest_left_out_vanished_and_crowds():
   np.testing.assert_array_equal(drop['valid'], [True, True, True, False])
 
 
-def test_segments_of_too_many_layers_are_counted_and_the_others_stay():
+def test_segments_of_too_many_planes_are_counted_and_the_others_stay():
   id_maps = np.array([[[1, 2, 3], [1, 0, 3], [0, 2, 0]]])
-  arguments = [tf.constant(id_maps), tf.constant([5, 6, 7]), tf.constant([False] * 3), tf.constant([0, 1, 2]),
-               tf.constant([20, 20, 20])]
+  arguments = [tf.constant(id_maps), tf.constant([5, 6, 7]), tf.constant([False] * 3),
+               tf.constant([0, 1, 2]), tf.constant([20, 20, 20])]
   two = target_ops.build(*arguments, ParserConfig(max_segments=4, max_layers=2))
   np.testing.assert_array_equal(two['id_maps'][:, 0], [[1, 1, 0], [2, 0, 2]])
   np.testing.assert_array_equal(two['classes'], [5, 6, 0, 0])
@@ -272,7 +292,8 @@ def test_a_semantic_task_learns_the_classes_of_panoptic_records(records):
   for _, targets in batches.take(3):
     for k, example_id in enumerate(targets['example_id'].numpy()):
       id_map, segments = truth[int(example_id)]
-      wanted = np.array([-1] + [s['category_id'] for s in segments])[id_map]  # crowds have a class too
+      # Crowds have a class too.
+      wanted = np.array([-1] + [s['category_id'] for s in segments])[id_map]
       crowds += sum(s['iscrowd'] for s in segments)
       classes = targets['classes'][k].numpy()[targets['valid'][k].numpy()]
       np.testing.assert_array_equal(classes, np.unique(wanted[wanted >= 0]))

@@ -58,7 +58,8 @@ def test_what_cannot_be_used(tmp_path):
   with pytest.raises(UserError, match='semantic_labels=.*labels is not a directory'):
     truth_of(tmp_path, records, 'ade20k')
   write_label(tmp_path, 'a', [1], size=(6, 4))
-  with pytest.raises(UserError, match=r'does not have the labels of 2 images of .*val\*, b.png for one'):
+  message = r'does not have the labels of 2 images of .*val\*, b.png for one'
+  with pytest.raises(UserError, match=message):
     truth_of(tmp_path, records, 'ade20k')
   write_label(tmp_path, 'b', [1, 200])
   write_label(tmp_path, 'c', [1])

@@ -1,8 +1,9 @@
 """Semantic labels to records and back, by each data set's rule, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from tf_maskformer.configs.datasets import catalog
@@ -18,7 +19,8 @@ def draw(folder, name, label, size=(30, 40), exif=None):
   (folder / 'images' / name).parent.mkdir(parents=True, exist_ok=True)
   (folder / 'labels' / name).parent.mkdir(parents=True, exist_ok=True)
   options = {'exif': exif} if exif else {}
-  Image.fromarray(rng.integers(0, 256, [*size, 3]).astype(np.uint8)).save(folder / 'images' / f'{name}.jpg', **options)
+  pixels = rng.integers(0, 256, [*size, 3]).astype(np.uint8)
+  Image.fromarray(pixels).save(folder / 'images' / f'{name}.jpg', **options)
   Image.fromarray(label).save(folder / 'labels' / f'{name}.png')
 
 
@@ -55,7 +57,8 @@ def test_every_rule(tmp_path, data_set, values, classes):
 def test_every_class_of_every_data_set_has_a_label():
   for name in catalog.names():
     data_set = catalog.get(name)
-    assert sorted(c for c in data_set.class_of_label.values() if c >= 0) == list(range(data_set.num_classes))
+    classes = sorted(c for c in data_set.class_of_label.values() if c >= 0)
+    assert classes == list(range(data_set.num_classes))
 
 
 def test_refused_and_remarked(tmp_path):
@@ -77,8 +80,9 @@ def test_refused_and_remarked(tmp_path):
                             'turned.jpg': 'image (turned by its EXIF) stored as RGB PNG'}
   for name, words in (('strange', r'neither class nor void in ade20k: \[201\]'),
                       ('small', '20x40, its image 30x40'),
-                      ('colors', 'one channel'), ('alone', 'does not exist'), ('broken', 'cannot be decoded')):
-    assert tf.strings.regex_full_match(report.refused[f'{name}.jpg'], f'.*{words}.*'), report.refused
+                      ('colors', 'one channel'), ('alone', 'does not exist'),
+                      ('broken', 'cannot be decoded')):
+    assert re.search(words, report.refused[f'{name}.jpg']), report.refused
   turned = next(i for i in truth.example_ids if truth.source_id(i) == 'turned')
   assert truth.image(turned).shape == (40, 30, 3)
 

@@ -34,7 +34,11 @@ def test_all_classes_crowds_and_void_occur():
 def test_same_seed_same_files_other_seed_others(tmp_path):
   for name, seed in (('a', 1), ('b', 1), ('c', 2)):
     shapes.write(str(tmp_path / name), shapes.Options(train=2, validation=1, size=48, seed=seed))
-  read = lambda n: [p.read_bytes() for p in sorted((tmp_path / n).rglob('*')) if p.suffix in ('.jpg', '.png')]
+
+  def read(name):
+    paths = sorted((tmp_path / name).rglob('*'))
+    return [path.read_bytes() for path in paths if path.suffix in ('.jpg', '.png')]
+
   assert read('a') == read('b') != read('c')
 
 
@@ -42,7 +46,8 @@ def test_json_says_what_the_png_holds(tmp_path):
   shapes.write(str(tmp_path), shapes.Options(train=3, validation=1, size=48))
   content = json.loads((tmp_path / 'annotations/panoptic_train2017.json').read_text())
   for row in content['annotations']:
-    rgb = np.asarray(Image.open(tmp_path / 'annotations/panoptic_train2017' / row['file_name'])).astype(int)
+    png = Image.open(tmp_path / 'annotations/panoptic_train2017' / row['file_name'])
+    rgb = np.asarray(png).astype(int)
     ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
     assert {s['id'] for s in row['segments_info']} == set(np.unique(ids)) - {0}
     for segment in row['segments_info']:

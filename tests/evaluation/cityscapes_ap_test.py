@@ -1,4 +1,4 @@
-"""Cityscapes' average precision: equal to the official script, which reads label images and mask files."""
+"""Cityscapes' average precision: equal to the official script, which reads files."""
 
 import copy
 
@@ -20,7 +20,7 @@ IMAGES = [f'ulm_{i:06d}_000019' for i in range(8)]
 
 
 def draw_label(rng):
-  """An instance label image: stuff, void, groups, things of every size that hide each other, a caravan."""
+  """An instance label image: stuff, void, groups, things that hide each other, a caravan."""
   label = np.full([96, 128], ROAD, np.uint16)
   label[:30] = SKY
   label[80:, 30:90] = EGO_VEHICLE
@@ -64,7 +64,8 @@ def official_result(folder, predictions):
 
 @pytest.mark.parametrize('data_set', ['cityscapes', 'cityscapes_instance'])
 def test_equal_to_the_official_script(tmp_path, monkeypatch, data_set):
-  monkeypatch.setattr(official, 'writeDict2JSON', lambda *_: None)  # its files, into the current folder
+  # It would write files into the current folder.
+  monkeypatch.setattr(official, 'writeDict2JSON', lambda *_: None)
   monkeypatch.setattr(np, 'in1d', np.isin, raising=False)  # which NumPy has given up
   rng = np.random.default_rng(0)
   for folder in ('gtFine/val/ulm', 'leftImg8bit/val/ulm'):
@@ -77,8 +78,10 @@ def test_equal_to_the_official_script(tmp_path, monkeypatch, data_set):
   predictions = [draw_predictions(rng, label) for label in drawn]
   wanted = official_result(tmp_path, predictions)
 
-  shards.convert(cityscapes.splits(str(tmp_path), data_set)['val'], str(tmp_path / 'records'), 'val', 1, 1)
-  truth, rows = ground_truth.GroundTruth(f'{tmp_path}/records/val*', data_set), catalog.get(data_set)
+  source = cityscapes.splits(str(tmp_path), data_set)['val']
+  shards.convert(source, str(tmp_path / 'records'), 'val', 1, 1)
+  truth = ground_truth.GroundTruth(f'{tmp_path}/records/val*', data_set)
+  rows = catalog.get(data_set)
   class_of = {c.name: i for i, c in enumerate(rows.classes)}
   whole, parts = CityscapesAP(rows.num_classes), [CityscapesAP(rows.num_classes) for _ in range(2)]
   for i, example_id in enumerate(truth.example_ids):

@@ -22,7 +22,7 @@ CLASSES = catalog.get('cityscapes').classes
 
 
 def draw_instances(rng):
-  """An instance image: stuff, void, groups, things of every size that hide each other, a caravan."""
+  """An instance label image: stuff, void, groups, things that hide each other, a caravan."""
   image = np.full([96, 128], ROAD, np.uint16)
   image[:30] = SKY
   image[80:, 30:90] = EGO_VEHICLE

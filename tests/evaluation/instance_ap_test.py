@@ -23,7 +23,8 @@ def found(mask, score, category=0):
 def test_by_hand():
   scores = InstanceAP(3)
   large, small = box(0, 0, 100, 100), box(10, 10, 20, 20)
-  scores.update([true(large), true(small, 1)], [found(large, 0.9), found(box(50, 50, 60, 60), 0.8, 1)])
+  scores.update(
+      [true(large), true(small, 1)], [found(large, 0.9), found(box(50, 50, 60, 60), 0.8, 1)])
   result = scores.result()
   assert result['per_class'] == {0: pytest.approx(100), 1: pytest.approx(0)}
   assert result['ap'] == pytest.approx(50) and result['ap_large'] == pytest.approx(100)
@@ -51,7 +52,10 @@ def test_merging_is_adding():
   for i in range(10):
     masks = [box(*sorted(rng.integers(0, 50, 2)), *(50 + rng.integers(1, 50, 2))) for _ in range(5)]
     truth = [true(m, int(rng.integers(4)), bool(rng.random() < 0.2)) for m in masks]
-    guesses = [found(np.roll(m, int(rng.integers(6)), 1), float(rng.random()), int(rng.integers(4))) for m in masks]
+    guesses = []
+    for mask in masks:
+      moved = np.roll(mask, int(rng.integers(6)), 1)
+      guesses.append(found(moved, float(rng.random()), int(rng.integers(4))))
     whole.update(truth, guesses)
     parts[i % 2].update(truth, guesses)
   parts[0].merge(parts[1])

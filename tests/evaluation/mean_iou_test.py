@@ -13,7 +13,8 @@ def test_by_hand():
   assert result['per_class'] == {0: {'iou': pytest.approx(200 / 3), 'acc': pytest.approx(200 / 3)},
                                  1: {'iou': pytest.approx(50.0), 'acc': pytest.approx(200 / 3)}}
   assert result['miou'] == pytest.approx((200 / 3 + 50) / 2)  # class 2 is predicted but never true
-  assert result['pacc'] == pytest.approx(400 / 6) and result['fwiou'] == pytest.approx((200 / 3 + 50) / 2)
+  assert result['pacc'] == pytest.approx(400 / 6)
+  assert result['fwiou'] == pytest.approx((200 / 3 + 50) / 2)
   assert result['num_classes'] == 2
 
 
@@ -32,15 +33,16 @@ def test_against_masks_and_merged():
     ious.append((a & b).sum() / (a | b).sum())
   for scores in (whole, parts[0]):
     assert scores.result()['miou'] == pytest.approx(100 * np.mean(ious))
-  assert whole.result()['macc'] == pytest.approx(
-      100 * np.mean([((truth == c) & (predicted == c)).sum() / (truth == c).sum() for c in range(5)]))
+  accuracies = [
+      ((truth == c) & (predicted == c)).sum() / (truth == c).sum() for c in range(5)]
+  assert whole.result()['macc'] == pytest.approx(100 * np.mean(accuracies))
 
 
 def test_nothing_seen_and_wrong_input():
   scores = MeanIoU(3)
   scores.update(np.full([2, 2], -1), np.zeros([2, 2], int))
   assert scores.result()['miou'] == 0 and scores.result()['num_classes'] == 0
-  with pytest.raises(ValueError, match='one size'):
+  with pytest.raises(ValueError, match='the same size'):
     scores.update(np.zeros([2, 2], int), np.zeros([2, 3], int))
   with pytest.raises(ValueError, match='outside 0 .. 2'):
     scores.update(np.zeros([1, 1], int), np.full([1, 1], 3))

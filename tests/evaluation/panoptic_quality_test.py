@@ -48,16 +48,22 @@ def slow_update(sums, true_map, true_segments, id_map, segments):
 def draw(rng, crowds):
   coarse = rng.integers(0, 9, [5, 5])
   true_map = np.kron(coarse, np.ones([4, 4], int)) * 7  # ids need not be consecutive
-  id_map = np.where(rng.random([20, 20]) < 0.85, np.kron(coarse, np.ones([4, 4], int)), rng.integers(0, 9, [20, 20]))
+  blocks = np.kron(coarse, np.ones([4, 4], int))
+  id_map = np.where(rng.random([20, 20]) < 0.85, blocks, rng.integers(0, 9, [20, 20]))
   def segments(values, extra):
-    return [{'id': int(i), 'category_id': int(rng.integers(CLASSES)) if extra is None else extra[int(i)]}
-            for i in np.unique(values) if i]
+    rows = []
+    for i in np.unique(values[values > 0]).tolist():
+      category = int(rng.integers(CLASSES)) if extra is None else extra[i]
+      rows.append({'id': i, 'category_id': category})
+    return rows
   true_segments = segments(true_map, None)
   for s in true_segments:
     s['iscrowd'] = int(crowds and rng.random() < 0.3)
     s['area'] = int((true_map == s['id']).sum())
   classes = {s['id'] // 7: s['category_id'] for s in true_segments}
-  guess = {i: classes.get(i, 0) if rng.random() < 0.8 else int(rng.integers(CLASSES)) for i in range(9)}
+  guess = {}
+  for i in range(9):
+    guess[i] = classes.get(i, 0) if rng.random() < 0.8 else int(rng.integers(CLASSES))
   return true_map, true_segments, id_map, segments(id_map, guess)
 
 
@@ -107,9 +113,12 @@ def test_annotations_against_themselves(kind, things, stuff, tmp_path):
   data_set = catalog.get('coco_panoptic')
   quality = PanopticQuality(data_set.num_classes, data_set.thing_classes)
   for row in content['annotations']:
-    png = np.asarray(Image.open(root / 'panoptic_val2017' / row['file_name']).convert('RGB')).astype(np.int64)
+    png = Image.open(root / 'panoptic_val2017' / row['file_name']).convert('RGB')
+    png = np.asarray(png).astype(np.int64)
     ids = png @ [1, 256, 65536]
-    truth = [{**s, 'category_id': data_set.contiguous_ids[s['category_id']]} for s in row['segments_info']]
+    truth = [
+        {**s, 'category_id': data_set.contiguous_ids[s['category_id']]}
+        for s in row['segments_info']]
     quality.update(ids, truth, ids, truth)
   result = quality.result()
   assert result['all'] == {'pq': 100.0, 'sq': 100.0, 'rq': 100.0, 'num_classes': things + stuff}
@@ -117,7 +126,8 @@ def test_annotations_against_themselves(kind, things, stuff, tmp_path):
 
 
 def test_nothing_seen_is_zero():
-  assert PanopticQuality(3, {0}).result()['all'] == {'pq': 0.0, 'sq': 0.0, 'rq': 0.0, 'num_classes': 0}
+  nothing = {'pq': 0.0, 'sq': 0.0, 'rq': 0.0, 'num_classes': 0}
+  assert PanopticQuality(3, {0}).result()['all'] == nothing
 
 
 @pytest.mark.parametrize('id_map, segments, words', [

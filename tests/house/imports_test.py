@@ -1,4 +1,7 @@
-"""Imports go downwards only, from the root, to one Keras; what must start fast does not load TensorFlow."""
+"""Imports only go down the layers, are absolute, and use one Keras.
+
+What must start fast does not load TensorFlow.
+"""
 
 import ast
 import pathlib
@@ -22,7 +25,7 @@ ALLOWED = {
     'scripts': set(sources.PACKAGES) - {'tests'},
     'tests': set(sources.PACKAGES),
 }
-# Read without TensorFlow: what is checked before it is loaded, and what runs on saved files.
+# Imported without TensorFlow: what runs before it is loaded, and what works on saved files.
 WITHOUT_TENSORFLOW = [
     'train.py', 'tf_maskformer/__init__.py', 'tf_maskformer/console.py', 'scripts/train.py',
     'configs/datasets/catalog.py', 'configs/fields.py', 'configs/override_syntax.py',
@@ -38,8 +41,20 @@ def test_direction(package):
       assert sources.package(name) in {None, *ALLOWED[package]}, f'{path} imports {name}'
 
 
+def test_what_reads_records_does_not_import_what_writes_them():
+  packages = ('dataloaders', 'modeling', 'serving', 'tasks', 'training')
+  for path in sources.files(*packages):
+    if 'preparation' in path.parts:
+      continue
+    for name in sources.imports(path):
+      assert '.preparation' not in name, f'{path} imports {name}'
+
+
 def test_one_name_for_every_module():
-  """Two copies of a module, `configs.task` and `tf_maskformer.configs.task`, would be two classes of one name."""
+  """A module imported as `configs.task` and as `tf_maskformer.configs.task` is loaded twice.
+
+  Its classes would then exist twice under one name.
+  """
   for path in sources.files():
     for name in sources.imports(path):
       top = name.split('.')[0]
@@ -54,8 +69,9 @@ def test_absolute_and_one_keras():
       assert name.split('.')[0] != 'keras' and not name.startswith('tensorflow.keras'), (
           f'{path} imports {name}; the Keras of this project is tf_keras')
     for node in ast.walk(sources.tree(path)):
-      if isinstance(node, ast.Attribute) and node.attr == 'keras' and isinstance(node.value, ast.Name):
-        assert node.value.id != 'tf', f'{path}:{node.lineno} uses tf.keras; take tf_keras'
+      if isinstance(node, ast.Attribute) and node.attr == 'keras':
+        is_tf = isinstance(node.value, ast.Name) and node.value.id == 'tf'
+        assert not is_tf, f'{path}:{node.lineno} uses tf.keras; use tf_keras'
 
 
 def _loads(path: pathlib.Path, seen: set) -> str | None:

@@ -1,4 +1,4 @@
-"""The list of planted mistakes is up to date; that each is noticed takes minutes."""
+"""The list of planted mistakes is up to date; the slow test plants each of them."""
 
 import subprocess
 import sys
@@ -24,5 +24,6 @@ def test_names_are_unique():
 @pytest.mark.slow
 def test_every_mistake_is_noticed():
   done = subprocess.run(
-      [sys.executable, '-m', 'tests.mutations'], cwd=support.ROOT, capture_output=True, text=True, check=False)
+      [sys.executable, '-m', 'tests.mutations'], cwd=support.ROOT, capture_output=True, text=True,
+      check=False)
   assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -1,4 +1,4 @@
-"""What a public project has beside its code: one version everywhere, and files that parse."""
+"""What a public project has along with its code: one version everywhere, and files that parse."""
 
 import datetime
 import re
@@ -72,7 +72,7 @@ def test_the_data_of_the_tests_is_small():
 
 
 def test_only_real_images_are_next_to_the_checkout():
-  """What tests skip for want of is only what the repository may not hold."""
+  """Tests skip only for data that the repository may not hold."""
   for path in support.ROOT.glob('tests/**/*.py'):
     for asked in re.findall(r"shared\(f?'([^']*)'", path.read_text()):
       assert asked.startswith('data/coco_panoptic_mini'), f'{path} asks for {asked}'

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tests import support
 
 PACKAGES = (
-    'tf_maskformer', 'configs', 'ops', 'evaluation', 'dataloaders', 'modeling', 'losses', 'serving', 'tasks',
-    'training', 'scripts', 'tests')
+    'tf_maskformer', 'configs', 'ops', 'evaluation', 'dataloaders', 'modeling', 'losses', 'serving',
+    'tasks', 'training', 'scripts', 'tests')
 
 
 def files(*packages: str) -> Iterator[pathlib.Path]:
@@ -27,7 +27,7 @@ def tree(path: pathlib.Path) -> ast.Module:
 
 
 def imports(path: pathlib.Path, nested: bool = True) -> list[str]:
-  """Returns the dotted names that a file imports; with `nested` inside of functions too."""
+  """Returns the dotted names that a file imports; with `nested` inside functions too."""
   found = []
   for node in ast.walk(tree(path)) if nested else tree(path).body:
     if isinstance(node, ast.Import):
@@ -38,7 +38,7 @@ def imports(path: pathlib.Path, nested: bool = True) -> list[str]:
 
 
 def package(name: str) -> str | None:
-  """Returns the package of this project that a dotted name is of; None where it is foreign."""
+  """Returns the package of this project that a dotted name belongs to; None: it is third-party."""
   parts = name.split('.')
   if parts[0] == 'tf_maskformer' and parts[1:2] and parts[1] in PACKAGES:
     return parts[1]
@@ -46,7 +46,7 @@ def package(name: str) -> str | None:
 
 
 def module_file(name: str) -> pathlib.Path | None:
-  """Returns the project's file that `import name` (or `from … import`) loads; None where it is foreign."""
+  """Returns the file that `import name` (or `from … import`) loads; None: it is third-party."""
   if package(name) is None:
     return None
   parts = name.split('.')

@@ -11,20 +11,17 @@ from tf_maskformer.configs.task import PointMaskClassification
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.tasks.factory import build_task
 
-
-def task_of(predictor):
-  model = tiny_m2f.config() if predictor == 'mask2former' else tiny.config()
-  model.which_predictor = predictor
-  make = {'maskformer': MaskClassification, 'per_pixel_plus': PerPixel,
-          'mask2former': PointMaskClassification}[predictor]
-  return make(model=model)
+TASKS = {
+    'maskformer': lambda: MaskClassification(model=tiny.config()),
+    'mask2former': lambda: PointMaskClassification(model=tiny_m2f.config()),
+    'per_pixel_plus': lambda: PerPixel(model=tiny.plus_config())}
 
 
-@pytest.mark.parametrize('predictor, predictions', [
+@pytest.mark.parametrize('name, predictions', [
     ('maskformer', 3), ('per_pixel_plus', 3), ('mask2former', 6)])
 @pytest.mark.parametrize('training', [False, True])
-def test_the_last_prediction_alone(predictor, predictions, training):
-  task = task_of(predictor)
+def test_the_last_prediction_alone(name, predictions, training):
+  task = TASKS[name]()
   images = np.random.default_rng(0).normal(size=[2, 64, 64, 3]).astype(np.float32)
   assert build_task(task).num_predictions() == predictions
   supervised = build_model(task.model, seed=1)
@@ -35,10 +32,16 @@ def test_the_last_prediction_alone(predictor, predictions, training):
   alone.set_weights(supervised.get_weights())
   last = alone(images, training=training)
   assert set(last) == set(every)
-  for name, value in last.items():
-    if name == 'mask_features':  # has no layers
-      np.testing.assert_array_equal(value, every[name])
+  for output, value in last.items():
+    if output == 'mask_features':  # has no layers
+      np.testing.assert_array_equal(value, every[output])
       continue
-    assert len(value) == 1 and len(every[name]) == predictions
-    wanted = every[name][-1].numpy()
+    assert len(value) == 1 and len(every[output]) == predictions
+    wanted = every[output][-1].numpy()
     np.testing.assert_allclose(value[0], wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
+
+
+def test_the_baseline_has_one_prediction():
+  task = build_task(PerPixel(model=tiny.per_pixel_config()))
+  outputs = task.build_model()(np.zeros([1, 64, 64, 3], np.float32), training=True)
+  assert task.num_predictions() == len(outputs['mask_logits']) == 1

@@ -33,10 +33,12 @@ def test_every_recorded_feature(model, compiled):
   wrap = tf.function if compiled else (lambda f: f)
   features = wrap(model.backbone)(images)
   for level in '2345':
-    assert_close(nchw(features[level]), golden[f'backbone/res{level}'], section, 'backbone features')
+    assert_close(nchw(features[level]), golden[f'backbone/res{level}'], section,
+                 'backbone features')
   pixel = wrap(model.pixel_decoder)(features)
   mask_features, memory = pixel['mask_features'], pixel['memory']
-  assert_close(nchw(memory), golden['pixel_decoder/transformer_encoder_features'], section, 'pixel decoder inner')
+  assert_close(nchw(memory), golden['pixel_decoder/transformer_encoder_features'], section,
+               'pixel decoder inner')
   assert_close(nchw(mask_features)[:, ::2], golden['pixel_decoder/mask_features/every_2'], section,
                'pixel decoder mask_features')
   embeddings = wrap(model.predictor.transformer)(memory, model.predictor.query_embed.table())
@@ -45,10 +47,10 @@ def test_every_recorded_feature(model, compiled):
                'transformer decoder inner')
   outputs = wrap(model)(images)
   for layer in range(3):
-    assert_close(outputs['class_logits'][layer], golden[f'predictor/layer{layer}/pred_logits'], section,
-                 'predictor pred_logits')
-    assert_close(outputs['mask_logits'][layer], golden[f'predictor/layer{layer}/pred_masks'], section,
-                 'predictor pred_masks')
+    assert_close(outputs['class_logits'][layer], golden[f'predictor/layer{layer}/pred_logits'],
+                 section, 'predictor pred_logits')
+    assert_close(outputs['mask_logits'][layer], golden[f'predictor/layer{layer}/pred_masks'],
+                 section, 'predictor pred_masks')
 
 
 def test_plain_fpn():
@@ -70,7 +72,8 @@ def test_odd_sizes(model, file, section, divisor):
   golden = GOLDEN.load(file)
   outputs = model(images)
   for ours, theirs in (('class_logits', 'pred_logits'), ('mask_logits', 'pred_masks')):
-    assert_close(outputs[ours][-1], golden[f'predictor/layer2/{theirs}'], section, f'predictor {theirs}')
+    assert_close(outputs[ours][-1], golden[f'predictor/layer2/{theirs}'], section,
+                 f'predictor {theirs}')
 
 
 def test_dynamic_size_equals_static(model):
@@ -118,4 +121,5 @@ def test_dropout_follows_its_seed():
   np.testing.assert_array_equal(run([3, 0]), run([3, 0]))
   assert np.abs(run([3, 0]) - run([4, 0])).max() > 1e-2
   assert np.abs(run([3, 0]) - run([3, 1])).max() > 1e-2
-  np.testing.assert_array_equal(model(images)['class_logits'], model(images, training=True)['class_logits'])
+  np.testing.assert_array_equal(model(images)['class_logits'],
+                                model(images, training=True)['class_logits'])

@@ -1,7 +1,7 @@
-"""The full-size models against Hugging Face's MaskFormer with random weights, through the file that it saves.
+"""The full-size models against Hugging Face's with random weights, through the file that it saves.
 
-Needs torch and transformers, which are no requirements of the project: `pip install torch transformers`, then
-`bash scripts/test.sh -m slow tests/modeling/hugging_face_test.py`.
+Needs torch and transformers, which are no requirements of the project: `pip install torch
+transformers`, then `bash scripts/test.sh -m slow tests/modeling/hugging_face_test.py`.
 """
 
 import numpy as np
@@ -29,7 +29,8 @@ def make(experiment):
   if c.backbone.type == 'swin':
     s = c.backbone.swin
     backbone = transformers.SwinConfig(
-        image_size=384, embed_dim=s.embed_dim, depths=s.depths, num_heads=s.heads, window_size=s.window,
+        image_size=384, embed_dim=s.embed_dim, depths=s.depths, num_heads=s.heads,
+        window_size=s.window,
         out_features=['stage1', 'stage2', 'stage3', 'stage4'])
   else:
     backbone = transformers.ResNetConfig(
@@ -67,18 +68,21 @@ def targets():
   corners = [rng.integers(0, n, 12) for n in (HEIGHT, WIDTH)]
   y, x = np.mgrid[:HEIGHT, :WIDTH]
   nearest = np.argmin((y[..., None] - corners[0]) ** 2 + (x[..., None] - corners[1]) ** 2, axis=-1)
-  masks = [np.stack([(nearest == k) for k in range(a, b)]).astype(np.float32) for a, b in ((0, 5), (4, 12))]
+  masks = [np.stack([(nearest == k) for k in range(a, b)]).astype(np.float32)
+           for a, b in ((0, 5), (4, 12))]
   return masks, [rng.integers(0, 100, len(m)) for m in masks]
 
 
 @pytest.mark.parametrize('experiment', [
-    'maskformer_ade20k_semantic_swin_tiny', 'maskformer_ade20k_semantic', 'maskformer_ade20k_semantic_swin_base'])
+    'maskformer_ade20k_semantic_swin_tiny', 'maskformer_ade20k_semantic',
+    'maskformer_ade20k_semantic_swin_base'])
 def test_logits_and_losses(experiment, tmp_path):
   theirs = make(experiment)
   torch = pytest.importorskip('torch')
   theirs.save_pretrained(tmp_path)
   task = published.build(experiment).task
   task.model.deep_supervision = False
+  task.resolve()
   ours = build_model(task.model)
   report = restore.restore(ours, str(tmp_path / 'model.safetensors'))
   assert not report.missing and report.kind == 'Hugging Face MaskFormer'
@@ -86,12 +90,15 @@ def test_logits_and_losses(experiment, tmp_path):
   images = np.random.default_rng(0).normal(size=[2, HEIGHT, WIDTH, 3]).astype(np.float32)
   masks, labels = targets()
   with torch.no_grad():
-    wanted = theirs(torch.tensor(images.transpose(0, 3, 1, 2)), mask_labels=[torch.tensor(m) for m in masks],
-                    class_labels=[torch.tensor(n) for n in labels])
+    wanted = theirs(
+        torch.tensor(images.transpose(0, 3, 1, 2)), mask_labels=[torch.tensor(m) for m in masks],
+        class_labels=[torch.tensor(n) for n in labels])
   found = ours(images)
-  for name, value in (('class_logits', wanted.class_queries_logits), ('mask_logits', wanted.masks_queries_logits)):
+  logits = {'class_logits': wanted.class_queries_logits, 'mask_logits': wanted.masks_queries_logits}
+  for name, value in logits.items():
     value = value.numpy()
-    np.testing.assert_allclose(found[name][-1], value, rtol=0, atol=1e-4 * np.abs(value).max(), err_msg=name)
+    bound = 1e-4 * np.abs(value).max()
+    np.testing.assert_allclose(found[name][-1], value, rtol=0, atol=bound, err_msg=name)
 
   criterion = SetLoss(task.losses, task.model.num_classes, in_graph=False)
   batch = recorded.from_masks(masks, labels)
@@ -121,8 +128,10 @@ def test_postprocessing():
   things = set(range(12))
   size = mask_logits.shape[1:]
   sizes = Sizes(size, size, size)
-  outputs = transformers.models.maskformer.modeling_maskformer.MaskFormerForInstanceSegmentationOutput(
-      class_queries_logits=torch.tensor(class_logits)[None], masks_queries_logits=torch.tensor(mask_logits)[None])
+  module = transformers.models.maskformer.modeling_maskformer
+  outputs = module.MaskFormerForInstanceSegmentationOutput(
+      class_queries_logits=torch.tensor(class_logits)[None],
+      masks_queries_logits=torch.tensor(mask_logits)[None])
   processor = transformers.MaskFormerImageProcessor()
   wanted = processor.post_process_semantic_segmentation(outputs, target_sizes=[size])[0].numpy()
   for first in (True, False):
@@ -135,7 +144,8 @@ def test_postprocessing():
   id_map, segments = panoptic(class_logits, mask_logits, sizes, things, 0.8, 0.8)
   assert len(segments) > 5
   np.testing.assert_array_equal(id_map, np.maximum(wanted, 0))
-  assert [(s['id'], s['category_id']) for s in segments] == [(s['id'], s['label_id']) for s in answer['segments_info']]
+  ids = [(s['id'], s['category_id']) for s in segments]
+  assert ids == [(s['id'], s['label_id']) for s in answer['segments_info']]
 
 
 @pytest.mark.parametrize('backbone', ['r50', 'swin_tiny'])
@@ -144,11 +154,12 @@ def test_mask2former(backbone, tmp_path):
   stages = ['stage1', 'stage2', 'stage3', 'stage4']
   config = (transformers.ResNetConfig(out_features=stages) if backbone == 'r50' else
             transformers.SwinConfig(image_size=384, out_features=stages))
-  theirs = randomize(transformers.Mask2FormerForUniversalSegmentation(transformers.Mask2FormerConfig(
-      backbone_config=config, num_labels=133, num_queries=100)).eval())
+  config = transformers.Mask2FormerConfig(backbone_config=config, num_labels=133, num_queries=100)
+  theirs = randomize(transformers.Mask2FormerForUniversalSegmentation(config).eval())
   theirs.save_pretrained(tmp_path)
   suffix = '' if backbone == 'r50' else f'_{backbone}'
   task = published.build(f'mask2former_coco_panoptic{suffix}').task
+  task.resolve()
   ours = build_model(task.model)
   report = restore.restore(ours, str(tmp_path / 'model.safetensors'))
   assert not report.missing and report.kind == 'Hugging Face Mask2Former'
@@ -159,8 +170,10 @@ def test_mask2former(backbone, tmp_path):
   layers = [*wanted.auxiliary_logits, {'class_queries_logits': wanted.class_queries_logits,
                                        'masks_queries_logits': wanted.masks_queries_logits}]
   assert len(layers) == found['class_logits'].shape[0] == 10
+  names_of_logits = {
+      'class_logits': 'class_queries_logits', 'mask_logits': 'masks_queries_logits'}
   for i, layer in enumerate(layers):
-    for ours_name, theirs_name in (('class_logits', 'class_queries_logits'), ('mask_logits', 'masks_queries_logits')):
+    for ours_name, theirs_name in names_of_logits.items():
       value = layer[theirs_name].numpy()
       difference = np.abs(found[ours_name][i].numpy() - value)
       assert difference.max() < 1e-4 * np.abs(value).max(), (i, ours_name)

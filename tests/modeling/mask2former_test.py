@@ -33,32 +33,37 @@ def test_pixel_decoder(model):
   for level in '2345':
     assert_close(nchw(features[level]), arrays[f'backbone/res{level}'], STEP, 'backbone features')
   decoder = model.pixel_decoder
-  projected = [norm(conv(features[level])) for level, (conv, norm) in zip(deformable.LEVELS, decoder.input_proj)]
+  projected = [norm(conv(features[level]))
+               for level, (conv, norm) in zip(deformable.LEVELS, decoder.input_proj)]
   for i, x in enumerate(projected[:2]):
     assert_close(nchw(x), arrays[f'pixel_decoder/input_proj_{i}'], STEP, 'pixel decoder inner')
   assert_close(nchw(projected[2])[:, ::2], arrays['pixel_decoder/input_proj_2/every_2'], STEP,
                'pixel decoder inner')
   sizes = [(3, 4), (6, 8), (12, 16)]
-  assert_close(deformable.reference_points(sizes), arrays['pixel_decoder/reference_points'][:, :, 0], STEP,
+  assert_close(deformable.reference_points(sizes),
+               arrays['pixel_decoder/reference_points'][:, :, 0], STEP,
                'reference points')
   pixel = decoder(features)
   for i, x in enumerate(pixel['maps']):
     assert_close(nchw(x), arrays[f'pixel_decoder/multi_scale_{i}'], STEP, 'pixel decoder inner')
-  assert_close(nchw(pixel['mask_features'])[:, ::2], arrays['pixel_decoder/mask_features/every_2'], STEP,
-               'pixel decoder mask_features')
+  assert_close(nchw(pixel['mask_features'])[:, ::2], arrays['pixel_decoder/mask_features/every_2'],
+               STEP, 'pixel decoder mask_features')
 
 
 @pytest.mark.parametrize('how', ['eager', 'graph of any size', 'compiled'])
 def test_all_predictions(model, how):
   arrays, images = golden('forward'), tiny_m2f.batch()
+  any_size = [tf.TensorSpec([None, None, None, 3])]
   run = {'eager': model,
-         'graph of any size': tf.function(model, input_signature=[tf.TensorSpec([None, None, None, 3])]),
+         'graph of any size': tf.function(model, input_signature=any_size),
          'compiled': tf.function(model, jit_compile=True)}[how]
   outputs = run(images)
   assert outputs['class_logits'].shape[0] == 6
   for i in range(6):
-    assert_close(outputs['class_logits'][i], arrays[f'predictor/layer{i}/pred_logits'], STEP, 'predictor pred_logits')
-    assert_close(outputs['mask_logits'][i], arrays[f'predictor/layer{i}/pred_masks'], STEP, 'predictor pred_masks')
+    assert_close(outputs['class_logits'][i], arrays[f'predictor/layer{i}/pred_logits'], STEP,
+                 'predictor pred_logits')
+    assert_close(outputs['mask_logits'][i], arrays[f'predictor/layer{i}/pred_masks'], STEP,
+                 'predictor pred_masks')
   last = model(images, last_layer_only=True)
   for name, value in last.items():
     np.testing.assert_allclose(value[0], outputs[name][-1], atol=1e-3)
@@ -86,9 +91,11 @@ def test_odd_size(model):
     assert_close(nchw(x), arrays[f'pixel_decoder/multi_scale_{i}'], ODD, 'pixel decoder inner')
   outputs = model(images)
   for i in range(6):
-    assert_close(outputs['class_logits'][i], arrays[f'predictor/layer{i}/pred_logits'], ODD, 'predictor pred_logits')
+    assert_close(outputs['class_logits'][i], arrays[f'predictor/layer{i}/pred_logits'], ODD,
+                 'predictor pred_logits')
   for i in (0, 5):
-    assert_close(outputs['mask_logits'][i], arrays[f'predictor/layer{i}/pred_masks'], ODD, 'predictor pred_masks')
+    assert_close(outputs['mask_logits'][i], arrays[f'predictor/layer{i}/pred_masks'], ODD,
+                 'predictor pred_masks')
 
 
 def test_parameter_groups_are_the_official_ones(model):
@@ -123,10 +130,12 @@ def test_round_trip_is_bit_equal(model, tmp_path):
 def test_with_a_plain_fpn():
   config = tiny_m2f.config()
   config.which_pixel_decoder = 'fpn'
-  config.pixel_decoder.width = 32  # another one than the decoder's, so that its inputs are projected
+  # Other than the decoder's, so that its inputs are projected.
+  config.pixel_decoder.width = 32
   model = build_model(config, seed=1)
   outputs = model(tiny_m2f.odd_batch())
-  assert outputs['mask_logits'].shape == (6, 2, 12, 19, 26) and outputs['class_logits'].shape == (6, 2, 12, 8)
+  assert outputs['mask_logits'].shape == (6, 2, 12, 19, 26)
+  assert outputs['class_logits'].shape == (6, 2, 12, 8)
   assert len(model.predictor.input_proj) == 3
 
 

@@ -1,4 +1,4 @@
-"""The per-pixel baselines: their logits from parts that are checked elsewhere, and their answers."""
+"""The per-pixel baselines: their logits from parts checked elsewhere, and their labels."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,8 @@ from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.ops import resize
 
 
-def config(predictor, queries=10):
-  c = tiny.config(plain_fpn=True)
-  c.which_predictor, c.num_queries = predictor, queries
-  return c
-
-
 def test_baseline_is_a_convolution_on_the_mask_features():
-  model = build_model(config('per_pixel'), seed=0)
+  model = build_model(tiny.per_pixel_config(), seed=0)
   images = tf.random.stateless_normal([2, 50, 61, 3], [1, 2])
   outputs = model(images)
   assert list(outputs) == ['mask_logits'] and outputs['mask_logits'].shape == (1, 2, 7, 13, 16)
@@ -32,7 +26,7 @@ def test_baseline_is_a_convolution_on_the_mask_features():
 
 
 def test_plus_is_the_transformer_without_a_class_head():
-  plus = build_model(config('per_pixel_plus', queries=7), seed=3)
+  plus = build_model(tiny.plus_config(), seed=3)
   images = tf.random.stateless_normal([1, 64, 64, 3], [1, 2])
   outputs = plus(images)
   assert list(outputs) == ['mask_logits'] and outputs['mask_logits'].shape == (3, 1, 7, 16, 16)

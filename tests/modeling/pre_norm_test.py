@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.modeling import pre_norm_recording as recording
 from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.model import Mask2Former
 from tf_maskformer.configs.model import MaskFormer
 from tf_maskformer.configs.model import PixelDecoder
 from tf_maskformer.configs.model import TransformerDecoder
@@ -26,11 +27,10 @@ TOLERANCE = 2e-6
 
 
 def config(predictor='maskformer', pre_norm=True):
-  pixel = 'transformer_fpn' if predictor == 'maskformer' else 'deformable'
+  make = {'maskformer': MaskFormer, 'mask2former': Mask2Former}[predictor]
   layers = {'maskformer': recording.DECODER_LAYERS, 'mask2former': recording.MASKED_LAYERS}
-  return MaskFormer(
-      num_classes=recording.CLASSES, num_queries=recording.QUERIES, which_predictor=predictor,
-      which_pixel_decoder=pixel,
+  return make(
+      num_classes=recording.CLASSES, num_queries=recording.QUERIES,
       backbone=Backbone(resnet=ResNet(
           depth=14, stem_channels=8, res2_channels=recording.TOP // 8, bottleneck_channels=4)),
       pixel_decoder=PixelDecoder(
@@ -106,5 +106,5 @@ def test_tensors_that_pre_norm_adds(predictor, norms, tmp_path):
     for name, entry in names.entries(again).items():
       np.testing.assert_array_equal(entry.to_official(), entries[name].to_official(), err_msg=name)
     if added:
-      with pytest.raises(UserError, match=f'holds {len(added)} tensors .* has no place for'):
+      with pytest.raises(UserError, match=f'has {len(added)} tensors .* has no place for'):
         restore.restore(plain, path)

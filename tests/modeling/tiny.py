@@ -9,6 +9,8 @@ from tests import support
 from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.backbones import ResNet
 from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import PerPixelBaseline
+from tf_maskformer.configs.model import PerPixelBaselinePlus
 from tf_maskformer.configs.model import PixelDecoder
 from tf_maskformer.configs.model import TransformerDecoder
 from tf_maskformer.modeling.conversion import names
@@ -16,18 +18,35 @@ from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.ops import image as image_ops
 
 
-def config(plain_fpn: bool = False, dropout: float = 0.0) -> MaskFormer:
-  """Returns the configuration that `mf_tiny` (or its plain-FPN sibling) was recorded with."""
-  return MaskFormer(
+def _parts(dropout: float = 0.0, input_projection: bool = True) -> dict:
+  return dict(
       num_classes=7,
-      num_queries=10,
       backbone=Backbone(resnet=ResNet(stem_channels=8, res2_channels=16, bottleneck_channels=4)),
-      which_pixel_decoder='fpn' if plain_fpn else 'transformer_fpn',
       pixel_decoder=PixelDecoder(
           width=64, mask_width=32, encoder_layers=2, encoder_heads=4, encoder_feedforward=96,
           encoder_dropout=dropout),
       transformer_decoder=TransformerDecoder(
-          layers=3, hidden=64, heads=4, feedforward=96, dropout=dropout, input_projection=plain_fpn))
+          layers=3, hidden=64, heads=4, feedforward=96, dropout=dropout,
+          input_projection=input_projection))
+
+
+def config(plain_fpn: bool = False, dropout: float = 0.0) -> MaskFormer:
+  """Returns the configuration that `mf_tiny` (or its plain-FPN sibling) was recorded with."""
+  return MaskFormer(
+      num_queries=10, which_pixel_decoder='fpn' if plain_fpn else 'transformer_fpn',
+      **_parts(dropout, input_projection=plain_fpn))
+
+
+def per_pixel_config() -> PerPixelBaseline:
+  """Returns PerPixelBaseline of the same size."""
+  parts = _parts()
+  parts.pop('transformer_decoder')
+  return PerPixelBaseline(**parts)
+
+
+def plus_config() -> PerPixelBaselinePlus:
+  """Returns PerPixelBaseline+ of the same size."""
+  return PerPixelBaselinePlus(num_queries=7, **_parts())
 
 
 def official_weights(plain_fpn: bool = False) -> dict[str, np.ndarray]:
@@ -53,7 +72,7 @@ def model(plain_fpn: bool = False):
 
 
 def batch(file: str = 'inputs', prefix: str = '', divisor: int = 1) -> tuple[tf.Tensor, np.ndarray]:
-  """Returns recorded images as (normalized images [batch, height, width, 3], image sizes [batch, 2])."""
+  """Returns recorded images, normalized [batch, height, width, 3], and their sizes [batch, 2]."""
   arrays = np.load(support.golden(f'mf_tiny/{file}.npz'))
   images = [arrays[f'{prefix}image_{i}'].transpose(1, 2, 0) for i in range(2)]
   sizes = np.array([p.shape[:2] for p in images])

@@ -7,22 +7,23 @@ from tests import support
 from tests.modeling import golden
 from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.backbones import ResNet
-from tf_maskformer.configs.model import MaskFormer
+from tf_maskformer.configs.model import Mask2Former
 from tf_maskformer.configs.model import PixelDecoder
 from tf_maskformer.configs.model import TransformerDecoder
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.ops import image as image_ops
 
 
-def config() -> MaskFormer:
+def config() -> Mask2Former:
   """Returns the configuration that `m2f_tiny` was recorded with."""
-  return MaskFormer(
+  return Mask2Former(
       num_classes=7, num_queries=12,
       backbone=Backbone(resnet=ResNet(stem_channels=8, res2_channels=16, bottleneck_channels=4)),
-      which_pixel_decoder='deformable', which_predictor='mask2former',
       pixel_decoder=PixelDecoder(
-          width=64, mask_width=32, encoder_layers=2, encoder_heads=4, encoder_feedforward=1024, encoder_dropout=0.0),
-      transformer_decoder=TransformerDecoder(layers=5, hidden=64, heads=4, feedforward=96, dropout=0.0),
+          width=64, mask_width=32, encoder_layers=2, encoder_heads=4, encoder_feedforward=1024,
+          encoder_dropout=0.0),
+      transformer_decoder=TransformerDecoder(
+          layers=5, hidden=64, heads=4, feedforward=96, dropout=0.0),
       size_divisibility=32)
 
 

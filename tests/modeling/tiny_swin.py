@@ -19,7 +19,8 @@ def config(window: int = 7, drop_path: float = 0.0) -> MaskFormer:
   return MaskFormer(
       num_classes=7, num_queries=10,
       backbone=Backbone(type='swin', swin=Swin(
-          embed_dim=16, depths=[2, 2, 2, 2], heads=[2, 2, 4, 4], window=window, drop_path=drop_path)),
+          embed_dim=16, depths=[2, 2, 2, 2], heads=[2, 2, 4, 4], window=window,
+          drop_path=drop_path)),
       which_pixel_decoder='fpn',
       pixel_decoder=PixelDecoder(width=64, mask_width=32),
       transformer_decoder=TransformerDecoder(
@@ -44,5 +45,6 @@ def batch() -> tf.Tensor:
 
 def image(file: str) -> tf.Tensor:
   """Returns the one image of `window7_67x93` or `window4`, normalized."""
-  image = np.load(support.golden(f'mf_swin_tiny/{file}.npz'))['input/image_0'].transpose(1, 2, 0)[None]
+  arrays = np.load(support.golden(f'mf_swin_tiny/{file}.npz'))
+  image = arrays['input/image_0'].transpose(1, 2, 0)[None]
   return image_ops.normalize(tf.constant(image), tf.constant([image.shape[1:3]]))

@@ -23,12 +23,14 @@ SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=
 def model_of(seed):
   experiment = registry.get(NAME)
   overrides.apply(experiment, SMALL)
+  experiment.task.resolve()
   return build_model(experiment.task.model, seed=seed)
 
 
 def convert(checkpoint, output, *more):
-  convert_checkpoint.main([f'--experiment={NAME}', f'--checkpoint={checkpoint}', f'--output={output}',
-                           f'--params_override={SMALL}', *more])
+  convert_checkpoint.main([
+      f'--experiment={NAME}', f'--checkpoint={checkpoint}', f'--output={output}',
+      f'--params_override={SMALL}', *more])
 
 
 def test_there_and_back(tmp_path, capsys):
@@ -39,7 +41,8 @@ def test_there_and_back(tmp_path, capsys):
   again = model_of(2)
   restore.restore(again, str(tmp_path / 'folder'))
   convert(tmp_path / 'folder', tmp_path / 'back.pkl')
-  first, second = (pickle.loads((tmp_path / f).read_bytes())['model'] for f in ('theirs.pkl', 'back.pkl'))
+  files = [(tmp_path / name).read_bytes() for name in ('theirs.pkl', 'back.pkl')]
+  first, second = (pickle.loads(data)['model'] for data in files)
   assert set(first) == set(second)
   for name, value in first.items():
     assert value.tobytes() == second[name].tobytes()

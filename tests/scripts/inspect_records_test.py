@@ -34,7 +34,7 @@ def test_counts_and_draws(records, tmp_path, capsys):
   assert len(drawn) == 3 and Image.open(drawn[0]).size[0] >= 256
 
 
-def test_names_a_image_that_does_not_decode_and_a_wrong_class(records, tmp_path):
+def test_names_an_image_that_does_not_decode_and_a_wrong_class(records, tmp_path):
   good = [r.numpy() for r in tf.data.TFRecordDataset(str(next(records.glob('*.tfrecord'))))]
   broken, strange = tf.train.Example.FromString(good[1]), tf.train.Example.FromString(good[2])
   broken.features.feature['image/encoded'].bytes_list.value[0] = b'no image'
@@ -72,4 +72,5 @@ def test_counts_polygons_and_names_those_of_no_segment(tmp_path, capsys):
       writer.write(record)
   with pytest.raises(UserError, match='2 records .*record 1: its polygons do not belong'):
     inspect_records.main([f'--input={tmp_path}/bad', '--data_set=coco_instance'])
-  assert '3 segments, at most 3 in an image (median 3), 1 crowds, 2 with polygons' in capsys.readouterr().out
+  printed = capsys.readouterr().out
+  assert '3 segments, at most 3 in an image (median 3), 1 crowds, 2 with polygons' in printed

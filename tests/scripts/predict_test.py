@@ -1,19 +1,22 @@
-"""Images of any kind in; panoptic PNG, overlay and JSON out, which agree with each other."""
+"""Images of any kind in; PNGs, overlays and JSON out, which agree with each other."""
 
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 from PIL import Image
 from pycocotools import mask as mask_tools
 
+from tf_maskformer import cli
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.scripts import predict
+from tf_maskformer.serving.result import Result
 
 NAME = 'maskformer_shapes_panoptic'
 SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=32,'
@@ -21,19 +24,23 @@ SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=
          'task.evaluation.overlap_threshold=0')
 
 
-def save_weights(folder, class_bias):
+def save_run(folder, class_bias):
+  """Writes a run's folder: a checkpoint and its params.yaml."""
   experiment = registry.get(NAME)
   overrides.apply(experiment, SMALL)
+  experiment.task.resolve()
   model = build_model(experiment.task.model, seed=1)
   model.predictor.class_embed.bias.assign(class_bias)
   tf.train.Checkpoint(model=model).save(str(folder / 'ckpt'))
+  text = yaml.safe_dump({'experiment': NAME, **experiment.as_dict()})
+  (folder / 'params.yaml').write_text(text)
   return folder
 
 
-@pytest.fixture(scope='module', name='checkpoint')
-def save_checkpoint(tmp_path_factory):
+@pytest.fixture(scope='module', name='run')
+def make_run(tmp_path_factory):
   # Nothing is no-object, so that there is something to draw.
-  return save_weights(tmp_path_factory.mktemp('weights'), [0.0] * 7 + [-20.0])
+  return save_run(tmp_path_factory.mktemp('run'), [0.0] * 7 + [-20.0])
 
 
 @pytest.fixture(name='folders')
@@ -43,94 +50,190 @@ def draw_folder(tmp_path):
   return tmp_path / 'in', tmp_path / 'out'
 
 
-def flags(checkpoint, images, output):
-  return [f'--experiment={NAME}', f'--checkpoint={checkpoint}', f'--input={images}', f'--output={output}',
-          f'--params_override={SMALL}']
+def flags(run, images, output, *more):
+  return [f'--checkpoint={run}', f'--input={images}', f'--output={output}', *more]
 
 
 def draw(folder):
   rng = np.random.default_rng(0)
-  for name, shape in (('color.jpg', (50, 71, 3)), ('gray.png', (64, 40)), ('alpha.png', (33, 33, 4))):
+  shapes = {'color.jpg': (50, 71, 3), 'gray.png': (64, 40), 'alpha.png': (33, 33, 4)}
+  for name, shape in shapes.items():
     Image.fromarray(rng.integers(0, 255, shape, np.uint8)).save(folder / name)
 
 
-def test_folder(checkpoint, tmp_path):
-  images, output = tmp_path / 'in', tmp_path / 'out'
-  images.mkdir()
-  draw(images)
-  predict.main(flags(checkpoint, images, output))
-  rows = {r['image_id']: r for r in json.loads((output / 'predictions.json').read_text())['annotations']}
+def read(path):
+  return np.asarray(Image.open(path)).astype(int)
+
+
+def ids_of(path):
+  return read(path) @ [1, 256, 65536]
+
+
+def rows_of(output):
+  return json.loads((output / 'predictions.json').read_text())['annotations']
+
+
+def test_a_run_folder_and_a_folder_of_images(run, folders):
+  images, output = folders
+  assert predict.main(flags(run, images, output)) == 0
+  rows = {row['image_id']: row for row in rows_of(output)}
   assert sorted(rows) == ['alpha', 'color', 'gray']
-  known = {c.id for c in catalog.get('shapes_panoptic').classes}
-  for name, size in (('color', (71, 50)), ('gray', (40, 64)), ('alpha', (33, 33))):
-    png = Image.open(output / rows[name]['file_name'])
-    assert png.size == size
-    rgb = np.asarray(png).astype(int)
-    ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+  classes = {c.id: c for c in catalog.get('shapes_panoptic').classes}
+  number_of = {c: i for i, c in enumerate(classes)}
+  for name, size in (('color', (50, 71)), ('gray', (64, 40)), ('alpha', (33, 33))):
+    ids = ids_of(output / rows[name]['file_name'])
+    labels = read(output / f'{name}_labels.png')
+    assert ids.shape == labels.shape == size
     segments = rows[name]['segments_info']
     assert segments and {s['id'] for s in segments} == set(np.unique(ids)) - {0}
     for segment in segments:
+      category = classes[segment['category_id']]
       assert segment['area'] == (ids == segment['id']).sum()
-      assert segment['category_id'] in known and 0 < segment['score'] <= 1
+      assert (labels[ids == segment['id']] == number_of[category.id]).all()
+      assert segment['category_name'] == category.name
+      assert segment['isthing'] == category.isthing and 0 < segment['score'] <= 1
+    assert (labels[ids == 0] == 255).all()
     assert (output / f'{name}_overlay.png').exists()
   assert not list(output.glob('.part*')) and not list(output.glob('*.part'))
 
 
-def test_a_image_that_does_not_decode_spoils_no_other(checkpoint, tmp_path):
-  images, output = tmp_path / 'in', tmp_path / 'out'
+def test_coco_results(tmp_path, folders):
+  images, output = folders
+  (tmp_path / 'run').mkdir()
+  run = save_run(tmp_path / 'run', [20.0] + [0.0] * 7)  # every query is sure of the first class
+  predict.main(flags(run, images, output))
+  results = json.loads((output / 'coco_results.json').read_text())
+  things = [
+      (row['image_id'], segment) for row in rows_of(output) for segment in row['segments_info']
+      if segment['isthing']]
+  assert results and len(results) == len(things)
+  for found, (image_id, segment) in zip(results, things):
+    mask = mask_tools.decode(found['segmentation'])
+    np.testing.assert_array_equal(mask, ids_of(output / f'{image_id}.png') == segment['id'])
+    assert (found['image_id'], found['category_id']) == (image_id, segment['category_id'])
+    assert found['bbox'] == segment['bbox'] and abs(found['score'] - segment['score']) < 1e-4
+
+
+def test_several_inputs(run, tmp_path):
+  for name in ('a', 'b', 'b/deep'):
+    (tmp_path / 'in' / name).mkdir(parents=True)
+    draw(tmp_path / 'in' / name)
+  output = tmp_path / 'in/out'
+  predict.main([
+      f'--checkpoint={run}', '--input', f'{tmp_path}/in/a/color.jpg', f'{tmp_path}/in/b/*.jpg',
+      f'--output={output}', '--batch_size=2'])
+  assert [row['file_name'] for row in rows_of(output)] == ['a/color.png', 'b/color.png']
+  assert (output / 'b/color_overlay.png').exists()
+  predict.main(flags(run, tmp_path / 'in', output, '--recursive'))  # not the earlier results
+  names = [
+      f'{folder}/{name}' for folder in ('a', 'b', 'b/deep') for name in ('alpha', 'color', 'gray')]
+  assert sorted(row['image_id'] for row in rows_of(output)) == sorted(names)
+  np.testing.assert_array_equal(ids_of(output / 'a/gray.png'), ids_of(output / 'b/deep/gray.png'))
+
+
+def test_names_that_differ_in_their_suffix(run, folders):
+  images, output = folders
+  (images / 'gray.jpg').write_bytes((images / 'color.jpg').read_bytes())
+  predict.main(flags(run, images, output))
+  assert {row['file_name'] for row in rows_of(output)} == {
+      'alpha.png', 'color.png', 'gray.jpg.png', 'gray.png.png'}
+  np.testing.assert_array_equal(ids_of(output / 'gray.jpg.png'), ids_of(output / 'color.png'))
+
+
+@pytest.mark.parametrize('batch_size', [1, 3])
+def test_an_image_that_does_not_decode_spoils_no_other(run, folders, batch_size):
+  images, output = folders
+  (images / 'broken.jpg').write_bytes(b'not an image')
+  message = '1 images could not be decoded, the others are done; .*broken.jpg'
+  with pytest.raises(UserError, match=message):
+    predict.main(flags(run, images, output, f'--batch_size={batch_size}'))
+  assert [row['image_id'] for row in rows_of(output)] == ['alpha', 'color', 'gray']
+  for row in rows_of(output):
+    height, width = read(output / f'{row["image_id"]}_labels.png').shape
+    assert Image.open(next(images.glob(f'{row["image_id"]}.*'))).size == (width, height)
+
+
+def test_exit_code(run, folders):
+  images, output = folders
+  (images / 'broken.jpg').write_bytes(b'not an image')
+  with pytest.raises(SystemExit) as stop:
+    cli.run(predict.main, flags(run, images, output))
+  assert stop.value.code == cli.EXIT_USER
+
+
+def test_a_run_that_is_killed_keeps_what_is_done(run, folders, monkeypatch):
+  images, output = folders
+  save = Result.save_images
+  def killed(self, folder, name):
+    if name == 'color':
+      raise KeyboardInterrupt
+    save(self, folder, name)
+  monkeypatch.setattr(Result, 'save_images', killed)
+  with pytest.raises(KeyboardInterrupt):
+    predict.main(flags(run, images, output))
+  assert sorted(path.name for path in output.iterdir()) == [
+      'alpha.png', 'alpha_labels.png', 'alpha_overlay.png']
+
+
+def test_an_experiment_that_is_named(run, tmp_path, folders):
+  images, output = folders
+  (run / 'params.yaml').rename(tmp_path / 'params.yaml')
+  try:
+    with pytest.raises(UserError, match='does not say of which model it is'):
+      predict.main(flags(run, images, output))
+    predict.main(flags(run, images, output, f'--experiment={NAME}', f'--params_override={SMALL}'))
+  finally:
+    (tmp_path / 'params.yaml').rename(run / 'params.yaml')
+  assert len(rows_of(output)) == 3
+
+
+def test_mistakes(run, tmp_path):
+  images = tmp_path / 'in'
   images.mkdir()
+  with pytest.raises(UserError, match='is not an image and not a folder with images'):
+    predict.main(flags(run, images, tmp_path / 'out'))
   draw(images)
-  (images / 'broken.jpg').write_bytes(b'no image')
-  with pytest.raises(UserError, match='1 images could not be decoded, the others are done; .*broken.jpg'):
-    predict.main(flags(checkpoint, images, output))
-  assert len(json.loads((output / 'predictions.json').read_text())['annotations']) == 3
-
-
-def test_mistakes(checkpoint, tmp_path):
-  (tmp_path / 'empty').mkdir()
-  with pytest.raises(UserError, match='is no image and no folder with images'):
-    predict.main(flags(checkpoint, tmp_path / 'empty', tmp_path / 'out'))
-  draw(tmp_path / 'empty')
   with pytest.raises(UserError, match='/nowhere'):
-    predict.main(flags('/nowhere', tmp_path / 'empty', tmp_path / 'out'))
-  other = [f.replace(NAME, 'maskformer_shapes_panoptc') for f in flags(checkpoint, tmp_path / 'empty', tmp_path / 'o')]
+    predict.main(flags('/nowhere', images, tmp_path / 'out'))
   with pytest.raises(UserError, match=f'did you mean {NAME}'):
-    predict.main(other)
+    predict.main(flags(run, images, tmp_path / 'out', '--experiment=maskformer_shapes_panoptc'))
   with pytest.raises(UserError, match='is the folder of the images'):
-    predict.main(flags(checkpoint, tmp_path / 'empty', tmp_path / 'empty'))
-  (tmp_path / 'empty/gray.jpg').write_bytes((tmp_path / 'empty/color.jpg').read_bytes())
-  with pytest.raises(UserError, match='1 names with several suffixes, gray for one'):
-    predict.main(flags(checkpoint, tmp_path / 'empty', tmp_path / 'out'))
+    predict.main(flags(run, images, images))
+  with pytest.raises(UserError, match='--batch_size 0 is below 1'):
+    predict.main(flags(run, images, tmp_path / 'out', '--batch_size=0'))
   assert not (tmp_path / 'out').exists()
 
 
 def test_instances(tmp_path, folders):
   images, output = folders
-  checkpoint = save_weights(tmp_path / 'weights', [20.0] + [0.0] * 7)  # every query is sure of the first class
+  (tmp_path / 'run').mkdir()
+  run = save_run(tmp_path / 'run', [20.0] + [0.0] * 7)
   instance = 'task.evaluation.panoptic=False,task.evaluation.instance=True'
-  predict.main([*flags(checkpoint, images, output), f'--params_override={instance}'])
-  for row in json.loads((output / 'predictions.json').read_text())['annotations']:
+  predict.main(flags(run, images, output, f'--params_override={instance}'))
+  for row in rows_of(output):
     assert any(s['area'] for s in row['segments_info'])
-    rgb = np.asarray(Image.open(output / row['file_name'])).astype(int)
-    ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+    ids = ids_of(output / row['file_name'])
     assert {s['id'] for s in row['segments_info']} >= set(np.unique(ids)) - {0}
-    for segment in row['segments_info']:  # whole, of which others may hide a part
+    for segment in row['segments_info']:  # complete masks, of which others may hide a part
       mask = mask_tools.decode(segment['segmentation'])
-      assert mask.shape == ids.shape and mask[ids == segment['id']].all() and mask.sum() == segment['area']
+      assert mask.shape == ids.shape and mask[ids == segment['id']].all()
+      assert mask.sum() == segment['area']
     top = max(row['segments_info'], key=lambda s: s['score'])
     assert (ids == top['id']).sum() == top['area']
+  results = json.loads((output / 'coco_results.json').read_text())
+  assert len(results) >= sum(len(row['segments_info']) for row in rows_of(output))
 
 
-def test_semantic_answer(checkpoint, folders):
+def test_semantic_maps(run, folders):
   images, output = folders
   semantic = 'task.evaluation.panoptic=False,task.evaluation.semantic=True'
-  predict.main([*flags(checkpoint, images, output), f'--params_override={semantic}'])
-  rows = json.loads((output / 'predictions.json').read_text())['annotations']
+  predict.main(flags(run, images, output, f'--params_override={semantic}'))
   classes = catalog.get('shapes_panoptic').classes
-  assert len(rows) == 3
-  for row in rows:
-    labels = np.asarray(Image.open(output / row['file_name']))
+  assert len(rows_of(output)) == 3
+  for row in rows_of(output):
+    labels = read(output / row['file_name'])
     assert labels.ndim == 2 and labels.max() < len(classes)
     assert [(s['id'], s['category_id'], s['area']) for s in row['segments_info']] == [
         (c, classes[c].id, int((labels == c).sum())) for c in np.unique(labels)]
     assert (output / f'{row["image_id"]}_overlay.png').exists()
+  assert not (output / 'coco_results.json').exists()

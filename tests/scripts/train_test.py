@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tf_maskformer.configs.experiments import settings
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import train
 
@@ -17,7 +18,8 @@ SEED = (
     'task.model.which_pixel_decoder=transformer_fpn,task.init_checkpoint_modules=all,'
     'task.init_checkpoint={checkpoint}')
 VARIABLES = (
-    'MODEL_DIR', 'TFRECORDS_DIR', 'RESNET_CKPT', 'MASKFORMER_CKPT', 'TRAIN_BATCH_SIZE', 'EVAL_BATCH_SIZE',
+    'MODEL_DIR', 'TFRECORDS_DIR', 'RESNET_CKPT', 'MASKFORMER_CKPT', 'TRAIN_BATCH_SIZE',
+    'EVAL_BATCH_SIZE',
     'BASE_LR', 'IMG_SIZE', 'NO_OBJ_CLS_WEIGHT', 'DEEP_SUPERVISION', 'ON_TPU')
 
 
@@ -43,13 +45,14 @@ COCO = '--experiment=maskformer_coco_panoptic'
 
 @pytest.mark.parametrize('argv, parts', [
     ([], ['--experiment is missing', 'tf-maskformer experiments']),
-    (['--experiment=maskformer_coco_panoptc'], ['is unknown', 'did you mean maskformer_coco_panoptic']),
+    (['--experiment=maskformer_coco_panoptc'], ['is unknown', 'mean maskformer_coco_panoptic']),
     ([COCO, '--mode=trian'], ["mode 'trian'", 'did you mean train']),
     ([COCO, '--mode=zzz'], ['continuous_eval', 'train_and_eval']),
     ([COCO, '--mod=train'], ["flag '--mod' is unknown", '--mode']),
     ([COCO, '--model_dir='], ['--model_dir is empty', 'MODEL_DIR']),
     ([COCO, '--params_override=a=,b=1'], ['a has an empty value']),
-    ([COCO, '--params_override=' + SEED.format(gpus=1, checkpoint='')], ['init_checkpoint has an empty']),
+    ([COCO, '--params_override=' + SEED.format(gpus=1, checkpoint='')],
+     ['init_checkpoint has an empty']),
     ([COCO, '--params_override=trainer.train_steps=ten'], ['train_steps', 'a whole number']),
     ([COCO, '--params_override=task.model.num_classes=3'], ['num_classes is 3']),
     ([COCO, '--config_file=/nowhere.yaml'], ['/nowhere.yaml cannot be read']),
@@ -57,7 +60,8 @@ COCO = '--experiment=maskformer_coco_panoptic'
     ([COCO, '--params_override=runtime.num_gpus=77'], ['runtime.num_gpus=77', 'train_cpu.sh']),
 ])
 def test_mistakes(argv, parts, tmp_path):
-  model_dir = [] if any(a.startswith('--model_dir') for a in argv) else [f'--model_dir={tmp_path}/run']
+  has_folder = any(a.startswith('--model_dir') for a in argv)
+  model_dir = [] if has_folder else [f'--model_dir={tmp_path}/run']
   message = _error(*argv, *model_dir)
   for part in parts:
     assert part in message, message
@@ -77,7 +81,8 @@ def test_seed_command_is_understood(tmp_path):
 
 def test_precedence(tmp_path, monkeypatch):
   (tmp_path / 'a.yaml').write_text(
-      'task: {losses: {no_object_weight: 0.3}}\ntrainer: {optimizer_config: {learning_rate: {base: 0.3}}}\n')
+      'task: {losses: {no_object_weight: 0.3}}\n'
+      'trainer: {optimizer_config: {learning_rate: {base: 0.3}}}\n')
   monkeypatch.setenv('NO_OBJ_CLS_WEIGHT', '0.2')
   monkeypatch.setenv('BASE_LR', '0.2')
   monkeypatch.setenv('DEEP_SUPERVISION', '0')
@@ -92,11 +97,31 @@ def test_precedence(tmp_path, monkeypatch):
 
 def test_tpu_flag():
   size = '--params_override=task.train_data.parser.output_size=[64,64]'
-  for argv, address in ((['--tpu', 'pod'], 'pod'), (['--tpu'], 'local'), (['--tpu=grpc://x'], 'grpc://x')):
+  cases = ((['--tpu', 'pod'], 'pod'), (['--tpu'], 'local'), (['--tpu=grpc://x'], 'grpc://x'))
+  for argv, address in cases:
     _, experiment, _ = _settle(size, *argv)
     assert experiment.runtime.distribution_strategy == 'tpu' and experiment.runtime.tpu == address
   _, experiment, _ = _settle('--tpu=')
   assert experiment.runtime.distribution_strategy == 'one_device'
+
+
+def test_a_run_is_taken_up_from_its_folder(tmp_path, monkeypatch):
+  _, trained, _ = _settle(
+      '--params_override=task.model.num_queries=7,trainer.train_steps=9', f'--model_dir={tmp_path}')
+  settings.write(str(tmp_path), 'maskformer_coco_panoptic', trained)
+  monkeypatch.setenv('EVAL_BATCH_SIZE', '3')
+  arguments = train.flags().parse(['--mode=eval', f'--model_dir={tmp_path}'])
+  train.check(arguments)
+  name, experiment, model_dir = train.settle(arguments)
+  assert (name, model_dir) == ('maskformer_coco_panoptic', str(tmp_path))
+  assert experiment.task.validation_data.global_batch_size == 3
+  experiment.task.validation_data.global_batch_size = trained.task.validation_data.global_batch_size
+  assert experiment.as_dict() == trained.as_dict()
+
+
+def test_a_folder_without_params_is_not_a_run(tmp_path):
+  message = _error('--mode=eval', f'--model_dir={tmp_path}')
+  assert message.startswith('--experiment is missing') and 'has no params.yaml' in message
 
 
 def test_default_model_dir():

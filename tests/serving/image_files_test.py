@@ -65,7 +65,8 @@ def test_an_image_counts_once(tree):
 
 def test_results_that_would_collide(tree):
   (tree / 'x_labels.jpg').touch()
-  with pytest.raises(UserError, match='x.jpg and .*x_labels.jpg, which would both write x_labels.png'):
+  message = 'x.jpg and .*x_labels.jpg, which would both write x_labels.png'
+  with pytest.raises(UserError, match=message):
     names('in')
 
 

@@ -37,8 +37,8 @@ def test_gray_and_alpha():
 
 
 @pytest.mark.parametrize('array', [
-    np.zeros([4, 4, 3], np.float32), np.zeros([4, 4, 4], np.uint8), np.zeros([2, 4, 4, 3], np.uint8),
-    np.zeros([0, 4, 3], np.uint8)])
+    np.zeros([4, 4, 3], np.float32), np.zeros([4, 4, 4], np.uint8),
+    np.zeros([2, 4, 4, 3], np.uint8), np.zeros([0, 4, 3], np.uint8)])
 def test_wrong_arrays(array):
   with pytest.raises(UserError, match=r'is not an image; give uint8 \[height, width, 3\]'):
     inputs.as_rgb(array)

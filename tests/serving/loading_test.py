@@ -23,15 +23,18 @@ CHANGES = ('task.model.num_queries=9,task.model.backbone.resnet.norm=group,'
 def experiment_of_run():
   experiment = registry.get(NAME)
   overrides.apply(experiment, CHANGES)
+  experiment.task.resolve()
   return experiment
 
 
 @pytest.fixture(scope='module', name='run')
 def write_run(tmp_path_factory):
-  """A run's folder with two checkpoints, a best one, and its params.yaml; returns it and the models."""
+  """Returns a run's folder with three checkpoints and its params.yaml, and the models in it."""
   folder = tmp_path_factory.mktemp('runs') / 'changed'
   experiment = experiment_of_run()
-  models = {name: build_model(experiment.task.model, seed=i) for i, name in enumerate(['newest', 'best'])}
+  models = {
+      'newest': build_model(experiment.task.model, seed=0),
+      'best': build_model(experiment.task.model, seed=1)}
   for name, place in (('best', folder / 'best'), ('best', folder), ('newest', folder)):
     checkpoint = tf.train.Checkpoint(model=models[name], global_step=tf.Variable(0, dtype=tf.int64))
     manager = tf.train.CheckpointManager(checkpoint, str(place), max_to_keep=5)
@@ -48,7 +51,8 @@ def assert_is(loaded, model):
 
 
 @pytest.mark.parametrize('source, which', [
-    ('', 'newest'), ('ckpt-1', 'best'), ('ckpt-2.index', 'newest'), ('best', 'best'), ('best/ckpt-1', 'best')])
+    ('', 'newest'), ('ckpt-1', 'best'), ('ckpt-2.index', 'newest'), ('best', 'best'),
+    ('best/ckpt-1', 'best')])
 def test_a_run_needs_only_its_folder(run, source, which):
   folder, models = run
   loaded = loading.open_checkpoint(folder / source)
@@ -70,9 +74,10 @@ def test_trailing_slash_and_relative_paths(run, monkeypatch):
 
 
 def test_overrides_change_a_run(run, tmp_path):
-  (tmp_path / 'a.yaml').write_text('task: {evaluation: {overlap_threshold: 0.1, object_mask_threshold: 0.2}}')
+  path = tmp_path / 'a.yaml'
+  path.write_text('task: {evaluation: {overlap_threshold: 0.1, object_mask_threshold: 0.2}}')
   found = loading.configure(
-      run[0], overrides=['task.evaluation.overlap_threshold=0.3'], config_files=[str(tmp_path / 'a.yaml')])
+      run[0], overrides=['task.evaluation.overlap_threshold=0.3'], config_files=[str(path)])
   evaluation = found.experiment.task.evaluation
   assert (evaluation.overlap_threshold, evaluation.object_mask_threshold) == (0.3, 0.2)
 

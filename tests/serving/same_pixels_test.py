@@ -1,4 +1,4 @@
-"""Evaluation and prediction agree on a JPEG: bytes, resized image, and the logits of official weights."""
+"""Evaluation and prediction agree on a JPEG: pixels, resized image, and logits."""
 
 import io
 
@@ -17,6 +17,7 @@ from tf_maskformer.dataloaders import schema
 from tf_maskformer.modeling.conversion import exports
 from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.serving import inputs
 from tf_maskformer.serving.predictor import Predictor
 from tf_maskformer.tasks.factory import build_task
 
@@ -42,8 +43,11 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   task = registry.get('maskformer_shapes_panoptic').task
   task.model.size_divisibility = 32
   parser = task.validation_data.parser
-  parser.output_size, parser.augmentation.short_edges, parser.augmentation.long_edge_limit = [], [96], 200
-  task.validation_data.input_path, task.validation_data.global_batch_size = str(tmp_path / 'val.tfrecord'), 0
+  parser.output_size = []
+  parser.augmentation.short_edges = [96]
+  parser.augmentation.long_edge_limit = 200
+  task.validation_data.input_path = str(tmp_path / 'val.tfrecord')
+  task.validation_data.global_batch_size = 0
   batch, = reader.build(task.validation_data, 'shapes_panoptic', seed=0)
   features = batch[0]
   size = features['image'].shape[1:3]
@@ -53,11 +57,17 @@ def test_evaluation_sees_what_prediction_sees(jpeg, tmp_path):
   pillow = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
   assert np.abs(features['image'][0].numpy().astype(int) - pillow).max() <= 1
 
+  task.resolve()
   # The weights go through a file of the official form on both roads.
-  exports.write(exports.official_state(build_model(task.model, seed=0), 0.1), str(tmp_path / 'model_final.pkl'))
+  weights = str(tmp_path / 'model_final.pkl')
+  exports.write(exports.official_state(build_model(task.model, seed=0), 0.1), weights)
   model = build_model(task.model, seed=1)
-  restore.restore(model, str(tmp_path / 'model_final.pkl'))
+  restore.restore(model, weights)
   step = build_task(task).validation_step(batch, model)
-  found, _ = Predictor(model, task, catalog.get(task.data_set))._logits(resized[None])
+  predictor = Predictor(model, task, catalog.get(task.data_set))
+  (tmp_path / 'a.jpg').write_bytes(data)
+  seen = predictor._resize(inputs.as_rgb(tmp_path / 'a.jpg'))
+  np.testing.assert_array_equal(features['image'][0], seen)
+  found, _ = predictor._logits(seen[None])
   for name, value in found.items():
     np.testing.assert_allclose(value[0], step[name][0], rtol=0, atol=1e-5, err_msg=name)

@@ -1,4 +1,4 @@
-"""Mask2Former through the whole trainer: three scores at once, compiled, on two replicas, instances that overlap."""
+"""Mask2Former in training: three scores, compiled, on two replicas, instances that overlap."""
 
 import json
 import subprocess
@@ -34,6 +34,7 @@ def experiment(records, steps=2):
     data.parser.augmentation.flip_probability = 0.0
   e.task.model.pixel_decoder.width = e.task.model.pixel_decoder.mask_width = 32
   e.task.model.backbone.resnet.norm = 'group'
+  e.task.resolve()
   e.task.model.transformer_decoder.layers = 2
   e.task.losses.points = 256
   e.task.evaluation.semantic = e.task.evaluation.instance = True
@@ -58,7 +59,8 @@ def test_three_scores_whatever_the_batch(records, tmp_path, capsys):
     e = experiment(records)
     e.task.validation_data.global_batch_size = batch
     run(e, 'eval', tmp_path / 'run')
-    found.append(json.loads((tmp_path / 'run/evaluations/step_00000002.json').read_text())['metrics'])
+    text = (tmp_path / 'run/evaluations/step_00000002.json').read_text()
+    found.append(json.loads(text)['metrics'])
   assert {'pq_all', 'miou', 'ap', 'ap50', 'validation_loss'} <= set(found[0])
   for key, value in found[0].items():
     np.testing.assert_allclose(found[1][key], value, rtol=1e-3, err_msg=key)
@@ -79,16 +81,21 @@ def test_compiled_step_makes_the_update_of_the_plain_one(records):
   for compiled in (False, True):
     task = build_task(e.task, e.runtime)
     task.set_loss._draw = draw
-    model, optimizer = task.build_model(), tf_keras.optimizers.SGD(1.0)  # an update is the gradient itself
+    model = task.build_model()
+    optimizer = tf_keras.optimizers.SGD(1.0)  # an update is the gradient itself
     optimizer.build(model.trainable_variables)
     before = [v.numpy() for v in model.trainable_variables]
     step = tf.function(
-        lambda *batch, of=(task, model, optimizer): of[0].train_step(batch, *of[1:]), jit_compile=compiled)
+        lambda *batch, of=(task, model, optimizer): of[0].train_step(batch, *of[1:]),
+        jit_compile=compiled)
     loss = step(*next(iter(task.build_inputs(e.task.train_data))))['loss']
-    updates.append([loss.numpy(), *(v.numpy() - b for v, b in zip(model.trainable_variables, before))])
+    changes = [v.numpy() - b for v, b in zip(model.trainable_variables, before)]
+    updates.append([loss.numpy(), *changes])
   assert len(updates[0]) > 100
-  for plain, compiled, name in zip(*updates, ['loss', *(v.name for v in model.trainable_variables)]):
-    np.testing.assert_allclose(compiled, plain, rtol=0, atol=2e-4 * np.abs(plain).max() + 1e-7, err_msg=name)
+  names = ['loss', *(v.name for v in model.trainable_variables)]
+  for plain, compiled, name in zip(*updates, names):
+    bound = 2e-4 * np.abs(plain).max() + 1e-7
+    np.testing.assert_allclose(compiled, plain, rtol=0, atol=bound, err_msg=name)
 
 
 @pytest.mark.slow
@@ -105,8 +112,9 @@ from tf_maskformer.tasks.factory import build_task
 from tf_maskformer.training import building
 from tf_maskformer.training import runner
 folder = pathlib.Path({str(tmp_path)!r}) / sys.argv[1]
-building.distribute_utils.get_distribution_strategy = lambda **unused: tf.distribute.MirroredStrategy(
-    ['CPU:0', 'CPU:1'][:int(sys.argv[1])])
+def mirrored(**unused):
+  return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'][:int(sys.argv[1])])
+building.distribute_utils.get_distribution_strategy = mirrored
 def draw(prediction, purpose, shape):
   own = tf.random.stateless_uniform([1, shape[1], 2], [prediction, len(purpose)])
   return tf.repeat(own, shape[0], axis=0)
@@ -128,7 +136,8 @@ folder.mkdir()
 assert runner.run(e, mask2former_test.NAME, 'train', str(folder), make_task) == 0
 """
   for replicas in ('1', '2'):
-    done = subprocess.run([sys.executable, '-c', script, replicas], cwd=support.ROOT, capture_output=True, text=True,
+    done = subprocess.run(
+        [sys.executable, '-c', script, replicas], cwd=support.ROOT, capture_output=True, text=True,
                           check=False)
     assert done.returncode == 0, done.stderr[-3000:]
   e = experiment(records, 1)

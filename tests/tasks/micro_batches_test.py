@@ -9,9 +9,9 @@ import tensorflow as tf
 import tf_keras
 
 from tests import support
+from tests.tasks import small_per_pixel
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.experiments import registry
-from tf_maskformer.configs.task import PerPixel
 from tf_maskformer.errors import UserError
 from tf_maskformer.tasks.factory import build_task
 
@@ -19,17 +19,15 @@ CLASSES, SEGMENTS = 7, 3
 
 
 def make_task(model='maskformer', micro=0, images_per_normalizer=1):
-  e = registry.get('mask2former_shapes_panoptic' if model == 'mask2former' else 'maskformer_shapes_panoptic')
+  family = 'mask2former' if model == 'mask2former' else 'maskformer'
+  e = registry.get(f'{family}_shapes_panoptic')
   if model == 'per_pixel':
-    settings = e.task.as_dict()
-    settings.pop('losses')
-    e.task = PerPixel(settings)
-    e.task.model.which_predictor = 'per_pixel'
-    e.task.evaluation.panoptic, e.task.evaluation.semantic = False, True
+    e.task = small_per_pixel.task_like(e.task)
   task = e.task
   task.model.backbone.resnet.norm = 'group'
   task.model.pixel_decoder.width = task.model.pixel_decoder.mask_width = 32
-  task.model.transformer_decoder.layers = 1
+  if model != 'per_pixel':
+    task.model.transformer_decoder.layers = 1
   task.losses.images_per_normalizer, task.micro_batch_size = images_per_normalizer, micro
   if model == 'mask2former':
     task.losses.points = 64
@@ -42,10 +40,12 @@ def image(seed, height, width):
   rng = np.random.default_rng(seed)
   blocks = rng.integers(0, SEGMENTS + 1, [height // 8 + 1, width // 8 + 1]).astype(np.uint8)
   id_map = np.kron(blocks, np.ones([8, 8], np.uint8))[:height, :width]
-  features = {'image': rng.integers(0, 256, [height, width, 3]).astype(np.uint8), 'image_size': [height, width]}
+  pixels = rng.integers(0, 256, [height, width, 3]).astype(np.uint8)
+  features = {'image': pixels, 'image_size': [height, width]}
   targets = {
       'id_maps': id_map[None], 'classes': rng.integers(0, CLASSES, [SEGMENTS]).astype(np.int32),
-      'plane': np.zeros([SEGMENTS], np.int32), 'valid': np.ones([SEGMENTS], bool), 'example_id': seed,
+      'plane': np.zeros([SEGMENTS], np.int32), 'valid': np.ones([SEGMENTS], bool),
+      'example_id': seed,
       'dropped_segments': 0, 'is_real': True, 'original_size': [height, width]}
   return features, targets
 
@@ -54,7 +54,8 @@ def batch(*images):
   """Stacks examples, every value padded to its largest, as the reader does."""
   def stacked(*values):
     values = [np.asarray(v) for v in values]
-    whole = np.zeros([len(values), *np.max([v.shape for v in values], axis=0).astype(int)], values[0].dtype)
+    largest = np.max([v.shape for v in values], axis=0).astype(int)
+    whole = np.zeros([len(values), *largest], values[0].dtype)
     for i, value in enumerate(values):
       whole[(i, *(slice(size) for size in value.shape))] = value
     return tf.constant(whole.astype(np.int32) if whole.dtype == np.int64 else whole)
@@ -71,7 +72,8 @@ def update(task, inputs):
   spec = tf.nest.map_structure(lambda x: tf.TensorSpec(_unknown(x.shape), x.dtype), inputs)
   step = tf.function(lambda x: task.train_step(x, model, optimizer), input_signature=[spec])
   logs = step(inputs)
-  return {k: v.numpy() for k, v in logs.items()}, [b - v.numpy() for v, b in zip(model.trainable_variables, before)]
+  changes = [b - v.numpy() for v, b in zip(model.trainable_variables, before)]
+  return {k: v.numpy() for k, v in logs.items()}, changes
 
 
 def _unknown(shape):
@@ -110,7 +112,8 @@ def test_images_of_one_size_in_parts_are_the_whole_step(model, micro):
     task = make_task(model, size, images_per_normalizer=2)
     if model == 'mask2former':  # the same points whatever the number of masks
       task.set_loss._draw = lambda prediction, purpose, shape: tf.repeat(
-          tf.random.stateless_uniform([1, shape[1], 2], [prediction, len(purpose)]), shape[0], axis=0)
+          tf.random.stateless_uniform([1, shape[1], 2], [prediction, len(purpose)]), shape[0],
+          axis=0)
     result += update(task, batch(*images))
   for name, value in whole[0].items():
     np.testing.assert_allclose(parts[0][name], value, rtol=1e-5, err_msg=name)
@@ -129,7 +132,8 @@ def test_validation_says_where_it_pads(capsys, tmp_path):
   data = task.task_config.validation_data
   tf.io.TFRecordWriter(str(tmp_path / 'empty')).close()
   data.input_path, data.parser.output_size = str(tmp_path / 'empty'), []
-  for batch, said in ((1, ''), (0, ''), (4, 'validation: 4 images per replica are padded to the largest')):
+  warning = 'validation: 4 images per replica are padded to the largest'
+  for batch, said in ((1, ''), (0, ''), (4, warning)):
     data.global_batch_size = batch
     with pytest.raises(UserError, match='hold no record'):
       task.build_inputs(data)
@@ -141,23 +145,26 @@ def test_what_cannot_be_shared_is_refused():
   task = make_task(micro=3)
   data = task.task_config.train_data
   data.global_batch_size = 4
-  with pytest.raises(UserError, match='task.micro_batch_size=3 does not divide the 4 images per replica'):
+  with pytest.raises(
+      UserError, match='task.micro_batch_size=3 does not divide the 4 images per replica'):
     task.build_inputs(data)
   e = registry.get('maskformer_shapes_panoptic')  # trains batch norms
   e.task.micro_batch_size = 1
-  with pytest.raises(UserError, match="norm is 'batch', whose statistics are those of the whole batch"):
+  with pytest.raises(
+      UserError, match="norm is 'batch', whose statistics are those of the whole batch"):
     rules.validate(e)
 
 
 @pytest.mark.slow
 def test_two_replicas_in_parts_are_one():
-  """Four images of several sizes, groups of two: on one replica, and as two each on two replicas, one at a time."""
+  """Four images in groups of two: on one replica, and on two replicas one image at a time."""
   script = """
 import numpy as np, tensorflow as tf, tf_keras
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.tasks import micro_batches_test as tests
-images = [tests.image(0, 40, 64), tests.image(1, 64, 48), tests.image(2, 56, 56), tests.image(3, 64, 64)]
+sizes = [(40, 64), (64, 48), (56, 56), (64, 64)]
+images = [tests.image(i, *size) for i, size in enumerate(sizes)]
 found = []
 for devices in (['CPU:0'], ['CPU:0', 'CPU:1']):
   strategy = tf.distribute.MirroredStrategy(devices)
@@ -169,9 +176,11 @@ for devices in (['CPU:0'], ['CPU:0', 'CPU:1']):
   before = [v.numpy() for v in model.trainable_variables]
   batches = strategy.experimental_distribute_values_from_function(
       lambda c: tests.batch(*images[each * c.replica_id_in_sync_group:][:each]))
-  strategy.run(tf.function(lambda x: task.train_step(x, model, optimizer), autograph=False), args=(batches,))
+  step = tf.function(lambda x: task.train_step(x, model, optimizer), autograph=False)
+  strategy.run(step, args=(batches,))
   found.append([b - v.numpy() for v, b in zip(model.trainable_variables, before)])
 tests.assert_close(found[1], found[0], 2e-5)
 """
-  done = subprocess.run([sys.executable, '-c', script], cwd=support.ROOT, capture_output=True, text=True, check=False)
+  done = subprocess.run([sys.executable, '-c', script], cwd=support.ROOT, capture_output=True,
+                        text=True, check=False)
   assert done.returncode == 0, done.stderr[-2000:]

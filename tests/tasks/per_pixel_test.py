@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from tests.records import shapes_records
+from tests.tasks import small_per_pixel
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.experiments import registry
-from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.configs.model import MaskFormer
 from tf_maskformer.errors import UserError
 from tf_maskformer.tasks.factory import build_task
 from tf_maskformer.training import runner
@@ -25,12 +26,7 @@ def convert(tmp_path_factory):
 def experiment(records, predictor):
   e = registry.get(NAME)
   if predictor != 'maskformer':
-    settings = e.task.as_dict()
-    settings.pop('losses')
-    e.task = PerPixel(settings)
-  e.task.model.which_predictor = predictor
-  if predictor == 'per_pixel_plus':
-    e.task.model.num_queries = 7
+    e.task = small_per_pixel.task_like(e.task, plus=predictor == 'per_pixel_plus')
   e.task.evaluation.panoptic, e.task.evaluation.semantic = False, True
   e.trainer.best_checkpoint_eval_metric = 'miou'
   for data, split in ((e.task.train_data, 'train'), (e.task.validation_data, 'val')):
@@ -41,7 +37,8 @@ def experiment(records, predictor):
   augmentation.short_edges, augmentation.crop_to_output = [48, 80], True
   augmentation.color_jitter = augmentation.legacy_nearest = True
   e.task.model.pixel_decoder.width = e.task.model.pixel_decoder.mask_width = 32
-  e.task.model.transformer_decoder.layers = 2
+  if predictor != 'per_pixel':
+    e.task.model.transformer_decoder.layers = 2
   e.trainer.train_steps = e.trainer.steps_per_loop = e.trainer.checkpoint_interval = 3
   rules.validate(e)
   return e
@@ -49,7 +46,8 @@ def experiment(records, predictor):
 
 @pytest.mark.parametrize('predictor', ['maskformer', 'per_pixel', 'per_pixel_plus'])
 def test_train_and_evaluate(records, predictor, tmp_path, capsys):
-  assert runner.run(experiment(records, predictor), NAME, 'train_and_eval', str(tmp_path), build_task) == 0
+  e = experiment(records, predictor)
+  assert runner.run(e, NAME, 'train_and_eval', str(tmp_path), build_task) == 0
   scores = json.loads((tmp_path / 'evaluations/step_00000003.json').read_text())
   assert scores['images'] == 3 and 0 <= scores['metrics']['miou'] <= 100
   assert np.isfinite(scores['metrics']['validation_loss']) and 'pq_all' not in scores['metrics']
@@ -64,7 +62,8 @@ def test_the_score_and_loss_do_not_depend_on_the_batch(records, tmp_path):
     e.task.validation_data.global_batch_size = batch
     (tmp_path / str(batch)).mkdir()
     runner.run(e, NAME, 'eval', str(tmp_path / str(batch)), build_task, allow_random_weights=True)
-    found.append(json.loads((tmp_path / f'{batch}/evaluations/step_00000000.json').read_text())['metrics'])
+    text = (tmp_path / f'{batch}/evaluations/step_00000000.json').read_text()
+    found.append(json.loads(text)['metrics'])
   for key, value in found[0].items():
     np.testing.assert_allclose(found[1][key], value, rtol=1e-4, err_msg=key)
 
@@ -85,8 +84,8 @@ def test_the_loss_is_a_mean_over_pixels(records):
 
 def test_contradictions(records):
   e = experiment(records, 'per_pixel')
-  e.task.model.which_predictor = 'maskformer'
-  with pytest.raises(UserError, match='no model of this experiment'):
+  e.task.model = MaskFormer()
+  with pytest.raises(UserError, match='MaskFormer, which is not a model of this experiment'):
     rules.validate(e)
   e = experiment(records, 'per_pixel')
   e.task.evaluation.panoptic = True

@@ -23,7 +23,8 @@ ROOTS = """Graph execution error:
 
 
 @pytest.mark.parametrize('message, wanted', [
-    ('{{function_node __wrapped__IteratorGetNext}} corrupted record at 12 [Op:IteratorGetNext] name: ',
+    ('{{function_node __wrapped__IteratorGetNext}} corrupted record at 12 '
+     '[Op:IteratorGetNext] name: ',
      'corrupted record at 12'),
     (STEP, 'Unknown image file format. One of JPEG, PNG, GIF, BMP, WebP required.'),
     (ROOTS, 'image 7 has a class outside 0 to 6'),
@@ -34,5 +35,6 @@ def test_explain(message, wanted):
 
 
 def test_unknown_names_the_nearest_or_all():
-  assert 'did you mean fpn?' in str(errors.unknown('pixel decoder', 'fnp', ['fpn', 'transformer_fpn']))
+  error = errors.unknown('pixel decoder', 'fnp', ['fpn', 'transformer_fpn'])
+  assert 'did you mean fpn?' in str(error)
   assert str(errors.unknown('x', 'zzz', ['b', 'a'])).endswith('known: a, b')

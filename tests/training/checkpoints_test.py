@@ -19,7 +19,8 @@ class Model(tf.Module):
 
 
 def parts(folder):
-  model, step = Model(), tf.Variable(0, dtype=tf.int64)
+  model = Model()
+  step = tf.Variable(0, dtype=tf.int64)
   checkpoint = tf.train.Checkpoint(model=model, global_step=step)
   return model, step, checkpoint, tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=3)
 
@@ -29,7 +30,8 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
   checkpoints.save(manager, model, 1)
   step.assign(2)
   model.weight.assign([1.0, float('nan')])
-  with pytest.raises(checkpoints.SaveFailed, match='not finite at step 2; .*last good checkpoint is .*ckpt-1'):
+  message = 'not finite at step 2; .*last good checkpoint is .*ckpt-1'
+  with pytest.raises(checkpoints.SaveFailed, match=message):
     checkpoints.save(manager, model, 2)
   assert not list(tmp_path.glob('ckpt-2*'))
 
@@ -48,8 +50,9 @@ def test_a_save_that_the_disk_refuses_names_the_last_good_one(tmp_path):
 def test_best_nan_never_wins_and_ties_keep_the_older(tmp_path):
   _, _, checkpoint, _ = parts(tmp_path)
   best = checkpoints.Best(str(tmp_path), checkpoint, 'pq_all', higher=True)
-  offers = [(float('nan'), 1, False), (3.0, 2, True), (3.0, 3, False), (float('nan'), 4, False), (2.0, 5, False),
-            (float('inf'), 6, False), (4.0, 7, True)]
+  offers = [
+      (float('nan'), 1, False), (3.0, 2, True), (3.0, 3, False), (float('nan'), 4, False),
+      (2.0, 5, False), (float('inf'), 6, False), (4.0, 7, True)]
   for value, step, wins in offers:
     assert best.offer(value, step) == wins, step
   record = json.loads((tmp_path / 'best.json').read_text())

@@ -1,4 +1,4 @@
-"""AdamW against the formulas in numpy, clipping, groups, and updates that are skipped; schedules by hand."""
+"""AdamW against its formulas in NumPy: clipping, rates, skipped updates; schedules by hand."""
 
 import subprocess
 import sys
@@ -16,13 +16,15 @@ from tf_maskformer.training.schedules import Schedule
 
 
 def twin(values, gradients, config, rates):
-  """PyTorch's AdamW with a joint clip, in float64; `rates` of each variable and step."""
-  m, v = [np.zeros_like(x) for x in values], [np.zeros_like(x) for x in values]
+  """Runs PyTorch's AdamW with a joint clip, in float64; `rates`: [step][variable] (rate, decay)."""
+  m = [np.zeros_like(x) for x in values]
+  v = [np.zeros_like(x) for x in values]
   for t, step_gradients in enumerate(gradients, 1):
     norm = np.sqrt(sum((g**2).sum() for g in step_gradients))
     scale = min(1, config.gradient_clip_norm / (norm + 1e-6)) if config.gradient_clip_norm else 1
-    for i, g in enumerate(step_gradients):
-      g, (rate, decay) = g * scale, rates[t - 1][i]
+    for i, unclipped in enumerate(step_gradients):
+      g = unclipped * scale
+      rate, decay = rates[t - 1][i]
       values[i] = values[i] * (1 - rate * decay)
       m[i] = config.beta_1 * m[i] + (1 - config.beta_1) * g
       v[i] = config.beta_2 * v[i] + (1 - config.beta_2) * g**2
@@ -37,10 +39,12 @@ def twin(values, gradients, config, rates):
 def test_against_the_formulas(clip, options):
   rng = np.random.default_rng(0)
   start = [rng.normal(size=s) for s in ((3, 4), (5,), (2, 2))]
-  gradients = [[rng.normal(size=s.shape) * 10.0**rng.integers(-6, 1) for s in start] for _ in range(6)]
+  gradients = [
+      [rng.normal(size=s.shape) * 10.0**rng.integers(-6, 1) for s in start] for _ in range(6)]
   variables = [tf.Variable(s.astype(np.float32)) for s in start]
   config = AdamWConfig(weight_decay=0.05, gradient_clip_norm=clip, **options)
-  schedule = LearningRate(base=1e-2, schedule='multi_step', boundaries=[3], warmup_steps=2, warmup_factor=0.5)
+  schedule = LearningRate(
+      base=1e-2, schedule='multi_step', boundaries=[3], warmup_steps=2, warmup_factor=0.5)
   multipliers = {variables[0].ref(): 0.7, variables[2].ref(): 0.3}
   optimizer = optimizers.build(
       Optimization(optimizer=config, learning_rate=schedule), 6, rate_multipliers=multipliers,
@@ -106,10 +110,13 @@ def test_a_gradient_that_is_not_finite_changes_nothing(bad):
 
 @pytest.mark.parametrize('config, wanted', [
     (LearningRate(base=2.0, schedule='constant'), {0: 2.0, 9: 2.0}),
-    (LearningRate(base=1.0, schedule='multi_step', boundaries=[4, 8]), {3: 1.0, 4: 0.1, 7: 0.1, 8: 0.01}),
-    (LearningRate(base=1.0, schedule='multi_step', boundaries=[4, 8], factor=0.5), {3: 1.0, 4: 0.5, 8: 0.25}),
+    (LearningRate(base=1.0, schedule='multi_step', boundaries=[4, 8]),
+     {3: 1.0, 4: 0.1, 7: 0.1, 8: 0.01}),
+    (LearningRate(base=1.0, schedule='multi_step', boundaries=[4, 8], factor=0.5),
+     {3: 1.0, 4: 0.5, 8: 0.25}),
     (LearningRate(base=1.0, schedule='poly', power=0.5), {0: 1.0, 5: 0.5**0.5, 10: 0.0}),
-    (LearningRate(base=1.0, schedule='constant', warmup_steps=4, warmup_factor=0.2), {0: 0.2, 2: 0.6, 4: 1.0}),
+    (LearningRate(base=1.0, schedule='constant', warmup_steps=4, warmup_factor=0.2),
+     {0: 0.2, 2: 0.6, 4: 1.0}),
 ])
 def test_schedules(config, wanted):
   schedule = Schedule(config, 10)

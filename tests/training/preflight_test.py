@@ -35,8 +35,9 @@ def test_model_dir_below_a_file(tmp_path):
     ('train_and_eval', ['task.train_data.input_path', 'task.validation_data.input_path']),
 ])
 def test_reads_what_the_mode_needs(mode, fields):
-  task, seen = _shapes().task, []
-  preflight.check_inputs(task, mode, lambda data, name, classes, field: seen.append((name, classes, field)))
+  task = _shapes().task
+  seen = []
+  preflight.check_inputs(task, mode, lambda data, *rest: seen.append(rest))
   assert seen == [('shapes_panoptic', task.model.num_classes, field) for field in fields]
 
 
@@ -44,7 +45,8 @@ def test_missing_input_names_the_variable():
   task = _shapes().task
   task.validation_data.input_path = ''
   preflight.check_inputs(task, 'train', lambda *_: None)
-  with pytest.raises(UserError, match='task.validation_data.input_path is empty; set TFRECORDS_DIR'):
+  message = 'task.validation_data.input_path is empty; set TFRECORDS_DIR'
+  with pytest.raises(UserError, match=message):
     preflight.check_inputs(task, 'eval', lambda *_: None)
 
 
@@ -93,7 +95,7 @@ def test_init_checkpoint(tmp_path):
     preflight.check_init_checkpoint(task)
 
 
-# The stock runner trains on the CPU, exit code 0, without a warning.
+# The Model Garden's own runner would train on the CPU instead, without a warning.
 @pytest.mark.parametrize('mode, script', [('train', 'train_cpu.sh'), ('eval', 'eval_cpu.sh')])
 def test_more_gpus_than_there_are(mode, script):
   runtime = _shapes().runtime
@@ -103,7 +105,7 @@ def test_more_gpus_than_there_are(mode, script):
     preflight.resolve_devices(runtime, mode)
 
 
-def test_tpu_that_is_not_there(monkeypatch):
+def test_a_tpu_that_is_not_attached(monkeypatch):
   runtime = _shapes().runtime
   runtime.distribution_strategy = 'tpu'
   with pytest.raises(UserError, match='name the TPU'):
@@ -118,13 +120,17 @@ def test_tpu_that_is_not_there(monkeypatch):
 
 def test_all_together(tmp_path):
   seen = []
-  preflight.check(_shapes(), 'train', str(tmp_path / 'run'), lambda *arguments: seen.append(arguments))
+  folder = str(tmp_path / 'run')
+  address = preflight.check(
+      _shapes(), 'train', folder, lambda *arguments: seen.append(arguments))
+  assert address is None
   assert len(seen) == 1 and (tmp_path / 'run').is_dir()
 
 
 def test_nothing_to_follow(tmp_path):
   experiment = _shapes()
   folder = tmp_path / 'absent'
-  with pytest.raises(UserError, match='absent does not exist; give the folder of the run to follow'):
+  message = 'absent does not exist; give the folder of the run to follow'
+  with pytest.raises(UserError, match=message):
     preflight.check(experiment, 'continuous_eval', str(folder), lambda *_: None)
   assert not folder.exists()

@@ -12,7 +12,8 @@ from tf_maskformer.training import progress
 from tf_maskformer.training.signals import Stop
 
 
-@pytest.mark.parametrize('seconds, text', [(0, '0s'), (59.4, '59s'), (60, '1m00s'), (3599, '59m59s'), (3725, '1h02m')])
+@pytest.mark.parametrize('seconds, text', [
+    (0, '0s'), (59.4, '59s'), (60, '1m00s'), (3599, '59m59s'), (3725, '1h02m')])
 def test_duration(seconds, text):
   assert progress.duration(seconds) == text
 
@@ -35,7 +36,7 @@ def test_first_line_may_be_the_first_step():
 
 
 @pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_first_signal_is_heard(number, code):
+def test_first_signal_is_handled(number, code):
   before = signal.getsignal(number)
   with Stop() as stop:
     assert stop.signal is None
@@ -54,6 +55,8 @@ with Stop():
   os.kill(os.getpid(), signal.SIGTERM)
   print('not any more', flush=True)
 """
-  done = subprocess.run([sys.executable, '-c', script], cwd=support.ROOT, capture_output=True, text=True, check=False)
+  done = subprocess.run(
+      [sys.executable, '-c', script], cwd=support.ROOT, capture_output=True, text=True,
+      check=False)
   assert done.returncode == -signal.SIGTERM
   assert 'still here' in done.stdout and 'not any more' not in done.stdout

@@ -24,6 +24,7 @@ def test_numbers_and_images_for_tensorboard(tmp_path):
   image = tf.zeros([1, 8, 8, 3], tf.uint8)
   results.write_summaries(str(tmp_path), 7, {'miou': 3.5}, {'prediction': image})
   path, = (tmp_path / 'validation').iterdir()
-  events = [event for event in tf.compat.v1.train.summary_iterator(str(path)) if event.summary.value]
-  assert {event.summary.value[0].tag: event.step for event in events} == {
-      'miou': 7, 'prediction': 7}
+  steps = {
+      event.summary.value[0].tag: event.step
+      for event in tf.compat.v1.train.summary_iterator(str(path)) if event.summary.value}
+  assert steps == {'miou': 7, 'prediction': 7}

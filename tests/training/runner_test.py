@@ -1,4 +1,4 @@
-"""Whole runs through train.py's parts on the embedded data set: save, resume, evaluate, refuse."""
+"""Complete runs of train.py's parts on the embedded data set: save, resume, evaluate, refuse."""
 
 import json
 import os
@@ -33,13 +33,17 @@ def make_records(tmp_path_factory):
 def experiment(records, steps=4):
   e = registry.get(NAME)
   for data, split in ((e.task.train_data, 'train'), (e.task.validation_data, 'val')):
-    data.input_path, data.global_batch_size = f'{records}/{split}*', 2
+    data.input_path = f'{records}/{split}*'
+    data.global_batch_size = 2
     data.parser.output_size = [64, 64]
   e.task.model.pixel_decoder.width = e.task.model.pixel_decoder.mask_width = 32
   e.task.model.transformer_decoder.layers = 2
-  e.trainer.train_steps, e.trainer.steps_per_loop, e.trainer.checkpoint_interval = steps, 2, 2
+  e.trainer.train_steps = steps
+  e.trainer.steps_per_loop = 2
+  e.trainer.checkpoint_interval = 2
   e.trainer.validation_interval = 100
   e.trainer.optimizer_config.learning_rate.schedule = 'constant'
+  e.task.resolve()
   return e
 
 
@@ -57,7 +61,7 @@ def make_finished(records, tmp_path_factory):
 
 @pytest.fixture(name='trained')
 def copy_finished(finished, tmp_path):
-  """The folder of a training that ended at step 2, a test's own."""
+  """Returns a copy, for one test, of the folder of a training that ended at step 2."""
   return pathlib.Path(shutil.copytree(finished, tmp_path / 'trained'))
 
 
@@ -66,13 +70,14 @@ def weights(folder):
 
 
 def test_a_resumed_run_ends_where_one_run_ends(records, tmp_path, capsys):
-  run(experiment(records), 'train', tmp_path / 'whole')
+  run(experiment(records), 'train', tmp_path / 'at_once')
   run(experiment(records, steps=2), 'train', tmp_path / 'parts')
   run(experiment(records), 'train', tmp_path / 'parts')
   assert 'trainer.train_steps: 2 -> 4' in capsys.readouterr().out
-  whole, parts = weights(tmp_path / 'whole'), weights(tmp_path / 'parts')
-  assert len(whole) > 50
-  for key, value in whole.items():
+  at_once = weights(tmp_path / 'at_once')
+  parts = weights(tmp_path / 'parts')
+  assert len(at_once) > 50
+  for key, value in at_once.items():
     np.testing.assert_allclose(parts[key], value, rtol=0, atol=1e-5, err_msg=key)
 
 
@@ -100,7 +105,7 @@ def test_train_evaluate_again_and_refuse(records, tmp_path, capsys):
   follow.trainer.continuous_eval_timeout = 5
   assert run(follow, 'continuous_eval', folder) == 0
 
-  # The newest checkpoint is damaged: the one before is taken, loudly.
+  # The newest checkpoint is damaged: the previous one is used, with a warning.
   run(experiment(records, 4), 'train', folder)
   data = folder / 'ckpt-4.data-00000-of-00001'
   data.write_bytes(data.read_bytes()[:1000])
@@ -149,11 +154,13 @@ def test_a_mistake_in_the_truth_does_not_wait_for_the_first_evaluation(
 
 def test_evaluating_half_a_checkpoint_is_refused(records, trained, tmp_path, capsys):
   e = experiment(records, 2)
-  e.task.init_checkpoint, e.task.init_checkpoint_modules = str(trained), 'backbone'
-  with pytest.raises(UserError, match='fills only .* would be random; .*init_checkpoint_modules=all'):
+  e.task.init_checkpoint = str(trained)
+  e.task.init_checkpoint_modules = 'backbone'
+  message = 'fills only .* would be random; .*init_checkpoint_modules=all'
+  with pytest.raises(UserError, match=message):
     run(e, 'eval', tmp_path / 'half')
   e.task.init_checkpoint_modules = 'all'
-  assert run(e, 'eval', tmp_path / 'whole') == 0
+  assert run(e, 'eval', tmp_path / 'all') == 0
   assert '0 kept their initial values' in capsys.readouterr().out
 
 
@@ -163,12 +170,13 @@ def test_non_finite_updates_are_skipped_named_and_stop(records, tmp_path, capsys
   e.trainer.max_skipped_updates = 3
   assert run(e, 'train', tmp_path) == 1
   printed = capsys.readouterr()
-  assert 'warning: step 1: loss, weighted_mask_loss/layer_0' in printed.out and '3 updates in a row' in printed.err
+  assert 'warning: step 1: loss, weighted_mask_loss/layer_0' in printed.out
+  assert '3 updates in a row' in printed.err
   for value in weights(tmp_path).values():
     assert np.isfinite(value).all()
 
 
-def test_one_process_a_folder(records, tmp_path):
+def test_one_process_per_folder(records, tmp_path):
   (tmp_path / '.lock').write_text(json.dumps({'host': os.uname().nodename, 'pid': os.getpid()}))
   with pytest.raises(UserError, match=f'in use by process {os.getpid()}'):
     run(experiment(records, 2), 'train', tmp_path)
@@ -178,9 +186,12 @@ def test_one_process_a_folder(records, tmp_path):
 
 
 @pytest.mark.slow
-def test_sigterm_saves_and_the_same_command_goes_on(records, tmp_path):
-  command = [sys.executable, 'train.py', '--experiment', NAME, '--mode', 'train', '--model_dir', str(tmp_path / 'run'),
-             '--params_override=task.train_data.global_batch_size=2,trainer.train_steps=2000,trainer.steps_per_loop=1']
+def test_sigterm_saves_and_the_same_command_resumes(records, tmp_path):
+  changes = (
+      'task.train_data.global_batch_size=2,trainer.train_steps=2000,trainer.steps_per_loop=1')
+  command = [
+      sys.executable, 'train.py', '--experiment', NAME, '--mode', 'train', '--model_dir',
+      str(tmp_path / 'run'), '--params_override', changes]
   environment = {**os.environ, 'TFRECORDS_DIR': str(records)}
   log = tmp_path / 'log'
   with open(log, 'w', encoding='utf-8') as file:
@@ -202,17 +213,19 @@ def test_jit_compiled_step(records, tmp_path):
     updates.follow_the_gradient(e, clip=0.0, rate=1e-3)
     assert run(e, 'train', tmp_path / name) == 0
   initial = updates.initial(MaskClassificationTask(e.task, e.runtime), tmp_path)
-  compiled, plain = weights(tmp_path / 'jit'), weights(tmp_path / 'graph')
+  compiled = weights(tmp_path / 'jit')
+  plain = weights(tmp_path / 'graph')
   updates.assert_equal(compiled, plain, initial, 2e-3, kinked=0.1)
 
 
 def test_following_ends(records, trained, tmp_path, capsys):
   e = experiment(records, 4)
   e.trainer.continuous_eval_timeout = 1
-  with pytest.raises(UserError, match='no checkpoint came to .* within trainer.continuous_eval_timeout=1 s'):
+  message = 'no checkpoint came to .* within trainer.continuous_eval_timeout=1 s'
+  with pytest.raises(UserError, match=message):
     run(e, 'continuous_eval', tmp_path)
   e.trainer.continuous_eval_timeout = 8
-  assert run(e, 'continuous_eval', trained) == 0  # the training was given up at step 2 of 4
+  assert run(e, 'continuous_eval', trained) == 0  # the training stopped at step 2 of 4
   printed = capsys.readouterr().out
   assert printed.count('evaluation at step 2') == 1 and 'last scored: step 2' in printed
 
@@ -239,7 +252,8 @@ def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
   for name, change, words in (('decode', no_image, 'the image is neither JPEG nor PNG'),
                               ('class', wrong_class, 'image .* has a class outside 0 to 6')):
     spoiled = rewrite(records, tmp_path / name, change)
-    with pytest.raises(UserError, match=f'the input pipeline failed: .*{words}.*inspect_records') as error:
+    message = f'the input pipeline failed: .*{words}.*inspect_records'
+    with pytest.raises(UserError, match=message) as error:
       run(experiment(spoiled, 6), 'train', tmp_path / f'run_{name}')
     assert '\n' not in str(error.value)
   data = next(p for p in sorted(spoiled.glob('train*.tfrecord')))
@@ -250,21 +264,25 @@ def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
     run(experiment(spoiled, 6), 'train', tmp_path / 'run_corrupt')
 
 
-def test_checkpoints_lie_at_multiples_whatever_the_reports(records, tmp_path, capsys):
+def test_checkpoints_are_at_multiples_of_their_interval(records, tmp_path, capsys):
   e = experiment(records, 5)
-  e.trainer.steps_per_loop, e.trainer.checkpoint_interval = 3, 2
+  e.trainer.steps_per_loop = 3
+  e.trainer.checkpoint_interval = 2
   run(e, 'train', tmp_path)
-  printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith(('saved', 'step'))]
-  assert [line.rpartition('-')[2] for line in printed if line.startswith('saved')] == ['2', '4', '5']
+  printed = capsys.readouterr().out.splitlines()
+  saved = [line.rpartition('-')[2] for line in printed if line.startswith('saved')]
+  assert saved == ['2', '4', '5']
   assert [line.split()[1] for line in printed if line.startswith('step')] == ['3/5', '5/5']
 
 
 def test_the_seed_decides(records, tmp_path, capsys):
   def losses(folder, seed):
     e = experiment(records, 3)
-    e.runtime.seed, e.trainer.steps_per_loop = seed, 1
+    e.runtime.seed = seed
+    e.trainer.steps_per_loop = 1
     run(e, 'train', tmp_path / folder)
-    return [line.split('learning_rate')[0] for line in capsys.readouterr().out.splitlines() if line[:5] == 'step ']
+    lines = capsys.readouterr().out.splitlines()
+    return [line.split('learning_rate')[0] for line in lines if line.startswith('step ')]
   first = losses('a', 3)
   assert len(first) == 3 and losses('b', 3) == first != losses('c', 2**31 - 1)
 
@@ -303,14 +321,16 @@ updates.follow_the_gradient(e, clip=0.0, rate=1e-3)
 assert runner_test.run(e, 'train_and_eval', folder) == 0
 """
   for replicas in ('1', '2'):
-    done = subprocess.run([sys.executable, '-c', script, replicas], cwd=support.ROOT, capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, '-c', script, replicas], cwd=support.ROOT, capture_output=True,
+        text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
   e = experiment(records, 3)
   e.task.model.backbone.resnet.norm = 'group'
   initial = updates.initial(MaskClassificationTask(e.task, e.runtime), tmp_path)
-  # Seen once: 43 tensors off by up to 7.7e-3, all of the backbone and of the pyramid from its third layer up, the rest
-  # below 1e-3. That is how a ReLU input looks that a batch of one rounds to its other side (not traced to one).
+  # Seen once: 43 tensors off by up to 7.7e-3, all of the backbone and of the pyramid from its
+  # third layer up, the rest below 1e-3. A ReLU input that a batch of one rounds to the other side
+  # of zero would have this effect (not traced to one).
   updates.assert_equal(weights(tmp_path / '2'), weights(tmp_path / '1'), initial, 2e-3, kinked=0.5)
   read = lambda n: json.loads((tmp_path / n / 'evaluations/step_00000003.json').read_text())
   assert read('2')['images'] == 5

@@ -1,4 +1,4 @@
-"""Updates of two trainings compared, each tensor's by its own size."""
+"""Compares the updates of two trainings, each tensor relative to the size of its update."""
 
 import pathlib
 
@@ -11,19 +11,21 @@ from tf_maskformer.configs.task import Experiment
 def follow_the_gradient(e: Experiment, clip: float, rate: float) -> None:
   """Makes AdamW nearly gradient descent, so that a wrong gradient is a wrong update.
 
-  Next to an epsilon that is far above every gradient, Adam's root counts for nothing; an update is
-  then as exact as its gradient, and not as long where that is rounding.
+  With an epsilon far above every gradient, Adam's root is negligible: an update is then as exact as
+  its gradient, and a gradient of rounding alone makes a negligible update.
 
   Args:
     e: the experiment, changed in place.
     clip: norm to which the gradient is clipped; 0: not at all, so that a wrong factor in the loss
-      is one in the update too.
+      is a wrong factor in the update.
     rate: an update is this times the gradient; large enough for float32 weights to show it.
   """
   optimizer = e.trainer.optimizer_config.optimizer
   schedule = e.trainer.optimizer_config.learning_rate
-  optimizer.epsilon, optimizer.gradient_clip_norm = 1e3, clip
-  schedule.schedule, schedule.warmup_steps = 'constant', 0
+  optimizer.epsilon = 1e3
+  optimizer.gradient_clip_norm = clip
+  schedule.schedule = 'constant'
+  schedule.warmup_steps = 0
   schedule.base = rate * optimizer.epsilon
 
 
@@ -46,22 +48,23 @@ def _rms(a, b) -> float:
 
 
 def assert_equal(found: dict, wanted: dict, before: dict, bound: float, kinked: float = 0) -> None:
-  """Compares what two trainings made of the same weights, by rms relative to the update's own.
+  """Compares what two trainings made of the same weights, by rms relative to that of the update.
 
   Args:
     found: variables by key.
     wanted: likewise.
     before: what both began with.
-    bound: of the relative error of each tensor; of an update far below the others', relative to
+    bound: largest relative error of a tensor; for an update far below the others', relative to
       a thousandth of their median.
-    kinked: share of the tensors that may miss it, up to ten times: where other kernels round the
-      input of a ReLU to its other side, the layers before it get another gradient.
+    kinked: share of the tensors that may exceed the bound, up to ten times: where other kernels
+      round the input of a ReLU to the other side of zero, the layers before it get another
+      gradient.
   """
   assert set(found) == set(wanted) == set(before)
   size = {key: _rms(wanted[key], start) for key, start in before.items()}
-  # A bias before a norm has a gradient of rounding alone; the other tensors tell how much that is.
+  # A bias before a norm has a gradient of rounding alone; the median tells what is small.
   least = 1e-3 * np.median(list(size.values()))
-  # Half a unit in the last place of the weights is what an update can be off by itself.
+  # Storing the weights alone can be off by half a unit in the last place.
   rounding = {key: 2.0**-24 * _rms(start, 0.0) for key, start in before.items()}
   errors = {}
   for key in before:

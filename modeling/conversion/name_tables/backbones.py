@@ -32,7 +32,10 @@ _CAFFE2: Rules = [
 
 
 def _from_caffe2(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """From BGR bytes without a division to normalized RGB; a norm without statistics has mean 0, variance 1."""
+  """From BGR bytes without a division to normalized RGB.
+
+  A norm without statistics has mean 0 and variance 1.
+  """
   arrays = dict(arrays)
   stem = arrays['backbone.stem.conv1.weight']  # [out, in, height, width]
   scale = np.asarray(PIXEL_STD, np.float64)[None, :, None, None]

@@ -1,6 +1,7 @@
 """The ways in which files of other libraries name the tensors of the models.
 
-The official files call them `backbone.…`, `sem_seg_head.pixel_decoder.…` and `sem_seg_head.predictor.…`.
+The official files call them `backbone.…`, `sem_seg_head.pixel_decoder.…` and
+`sem_seg_head.predictor.…`.
 """
 
 from tf_maskformer.modeling.conversion.name_tables import backbones

@@ -1,9 +1,9 @@
 """How a table of names is written and read.
 
-A table is a list of (pattern, official name); the first that matches a name in full is taken. `{0}` is
-the first group, `{0+2}` the first plus two, `{0-1}` the first minus one, `{3~0}` three minus the first.
-An official name that ends in `#0`, `#1`, `#2` is that third of a tensor whose rows are query, key and
-value.
+A table is a list of (pattern, official name); the first that matches a name in full is taken. `{0}`
+is the first group, `{0+2}` the first plus two, `{0-1}` the first minus one, `{3~0}` three minus the
+first. An official name that ends in `#0`, `#1`, `#2` is that third of a tensor whose rows are
+query, key and value.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ class NameTable:
     return any(re.fullmatch(pattern, name) for pattern in (*_NEVER_WEIGHTS, *self.ignored))
 
   def official(self, name: str) -> str | None:
-    """Returns the official name, perhaps with the mark of a third; None where no rule knows the name."""
+    """Returns the official name, perhaps with the mark of a third; None where no rule fits."""
     for pattern, target in self.rules:
       match = re.fullmatch(pattern, name)
       if match:

@@ -25,7 +25,8 @@ _RESNET: Rules = [
     (_ENCODER + r'embedder\.embedder\.convolution\.weight', 'backbone.stem.conv1.weight'),
     (_ENCODER + rf'embedder\.embedder\.normalization\.{NORM}', 'backbone.stem.conv1.norm.{0}'),
     (_RESIDUAL + r'layer\.(\d)\.convolution\.weight', 'backbone.res{0+2}.{1}.conv{2+1}.weight'),
-    (_RESIDUAL + rf'layer\.(\d)\.normalization\.{NORM}', 'backbone.res{0+2}.{1}.conv{2+1}.norm.{3}'),
+    (_RESIDUAL + rf'layer\.(\d)\.normalization\.{NORM}',
+     'backbone.res{0+2}.{1}.conv{2+1}.norm.{3}'),
     (_RESIDUAL + r'shortcut\.convolution\.weight', 'backbone.res{0+2}.{1}.shortcut.weight'),
     (_RESIDUAL + rf'shortcut\.normalization\.{NORM}', 'backbone.res{0+2}.{1}.shortcut.norm.{2}'),
 ]
@@ -58,8 +59,8 @@ _MASKFORMER_PIXEL_DECODER: Rules = [
 ]
 _MASKFORMER_ATTENTIONS = {'self_attn': 'self_attn', 'encoder_attn': 'multihead_attn'}
 _MASKFORMER_LAYER = {
-    'self_attn_layer_norm': 'norm1', 'encoder_attn_layer_norm': 'norm2', 'final_layer_norm': 'norm3',
-    'fc1': 'linear1', 'fc2': 'linear2'}
+    'self_attn_layer_norm': 'norm1', 'encoder_attn_layer_norm': 'norm2',
+    'final_layer_norm': 'norm3', 'fc1': 'linear1', 'fc2': 'linear2'}
 _MASKFORMER: Rules = [
     *_RESNET, *_SWIN_TRANSFORMER, *_MASKFORMER_PIXEL_DECODER,
     # Transformer decoder and heads.
@@ -77,14 +78,16 @@ _MASKFORMER: Rules = [
 ]
 
 _DEFORMABLE_LAYER = {
-    'self_attn_layer_norm': 'norm1', 'final_layer_norm': 'norm2', 'fc1': 'linear1', 'fc2': 'linear2'}
+    'self_attn_layer_norm': 'norm1', 'final_layer_norm': 'norm2', 'fc1': 'linear1',
+    'fc2': 'linear2'}
 _MASK2FORMER_PIXEL_DECODER: Rules = [
     (_DECODER + rf'input_projections\.(\d)\.(\d)\.{LAST}', _PIXEL + 'input_proj.{0}.{1}.{2}'),
     (_DECODER + r'level_embed', _PIXEL + 'transformer.level_embed'),
     (_DECODER + r'(adapter_1|layer_1)\.0\.weight', _PIXEL + '{0}.weight'),
     (_DECODER + rf'(adapter_1|layer_1)\.1\.{LAST}', _PIXEL + '{0}.norm.{1}'),
     (_DECODER + rf'mask_projection\.{LAST}', _PIXEL + 'mask_features.{0}'),
-    (_DEFORMABLE + rf'self_attn\.(sampling_offsets|attention_weights|value_proj|output_proj)\.{LAST}',
+    (_DEFORMABLE
+     + rf'self_attn\.(sampling_offsets|attention_weights|value_proj|output_proj)\.{LAST}',
      _PIXEL + 'transformer.encoder.layers.{0}.self_attn.{1}.{2}'),
     *[(_DEFORMABLE + rf'{theirs}\.{LAST}', f'{_PIXEL}transformer.encoder.layers.{{0}}.{ours}.{{1}}')
       for theirs, ours in _DEFORMABLE_LAYER.items()],

@@ -4,8 +4,8 @@ from tf_maskformer.modeling.conversion.name_tables.grammar import NameTable
 from tf_maskformer.modeling.conversion.name_tables.grammar import Rules
 
 _BACKBONE: Rules = [(r'(backbone\..*)', '{0}')]
-# Before version 2 of the head its pixel decoder had no name of its own; the official reader inserts it,
-# into names that have it too, so any number of times is taken as one.
+# Before version 2 of the head its pixel decoder had no name of its own; the official reader inserts
+# it, into names that have it too, so any number of times is taken as one.
 _MODEL: Rules = [
     *_BACKBONE,
     # Mask2Former's first version.

@@ -11,7 +11,7 @@ from tests import support
 def published() -> dict[str, dict[str, Any]]:
   """Returns the fields of each published recipe by the name of its experiment.
 
-  Fields that a model has not are None. `id` is the official configuration file,
+  Fields that a model does not have are None. `id` is the official configuration file,
   `trainable_parameters` was counted in the official model.
   """
   content = json.loads(support.data('recipes.json').read_text())

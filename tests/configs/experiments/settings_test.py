@@ -1,4 +1,4 @@
-"""Where an experiment starts from and what changes it, in the order of strength."""
+"""Where an experiment starts from and what changes it, in order of precedence."""
 
 import pytest
 import yaml
@@ -27,11 +27,12 @@ def test_the_registry_does_not_look_at_the_environment(monkeypatch, capsys):
   assert capsys.readouterr().out == ''
 
 
-def test_order_of_strength(tmp_path):
-  (tmp_path / 'a.yaml').write_text('task: {losses: {no_object_weight: 0.3}}\ntrainer: {max_to_keep: 3}\n')
+def test_order_of_precedence(tmp_path):
+  path = tmp_path / 'a.yaml'
+  path.write_text('task: {losses: {no_object_weight: 0.3}}\ntrainer: {max_to_keep: 3}\n')
   experiment = registry.get(NAME)
   settings.settle(
-      experiment, [str(tmp_path / 'a.yaml')], ['task.losses.no_object_weight=0.4'],
+      experiment, [str(path)], ['task.losses.no_object_weight=0.4'],
       {'NO_OBJ_CLS_WEIGHT': '0.2', 'BASE_LR': '0.2'})
   assert experiment.task.losses.no_object_weight == 0.4
   assert experiment.trainer.max_to_keep == 3

@@ -73,7 +73,8 @@ def twin(w, config, image):
 
 @pytest.mark.parametrize('options', [
     dict(), dict(qkv_bias=False), dict(mlp_ratio=2.5), dict(mlp_ratio=0.3), dict(window=3),
-    dict(window=1), dict(window=4, heads=[1, 4, 2, 8], embed_dim=24), dict(depths=[1, 3, 1, 2])], ids=str)
+    dict(window=1), dict(window=4, heads=[1, 4, 2, 8], embed_dim=24), dict(depths=[1, 3, 1, 2])],
+    ids=str)
 def test_options_that_no_published_model_has(options):
   given = dict(embed_dim=8, depths=[2, 1, 1, 1], heads=[2, 2, 4, 4], window=5, drop_path=0.0)
   config = Swin(**{**given, **options})

@@ -1,4 +1,4 @@
-"""Swin against recorded numbers of the official code (`mf_swin_tiny`), and its parts against slow, obvious twins."""
+"""Swin against a recorded official run (`mf_swin_tiny`), its parts against slow, obvious twins."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,8 @@ def build():
 def test_every_recorded_feature(model):
   section, arrays, images = 'training step', golden('forward'), tiny_swin.batch()
   x = model.backbone.patch_embed(images)
-  assert_close(nchw(x)[:, ::2], arrays['backbone/patch_embed/every_2'], section, 'backbone features')
+  assert_close(nchw(x)[:, ::2], arrays['backbone/patch_embed/every_2'], section,
+               'backbone features')
   for i, stage in enumerate(model.backbone.layers):
     for j, block in enumerate(stage.blocks):
       x = block(x)
@@ -48,7 +49,8 @@ def test_every_recorded_feature(model):
       x = stage.downsample(x)
   features = model.backbone(images)
   for level in '2345':
-    assert_close(nchw(features[level]), arrays[f'backbone/res{level}'], section, 'backbone features')
+    assert_close(nchw(features[level]), arrays[f'backbone/res{level}'], section,
+                 'backbone features')
   pixel = model.pixel_decoder(features)
   mask_features, memory = pixel['mask_features'], pixel['memory']
   assert_close(nchw(mask_features)[:, ::2], arrays['pixel_decoder/mask_features/every_2'], section,
@@ -59,15 +61,16 @@ def test_every_recorded_feature(model):
 @pytest.mark.parametrize('how', ['eager', 'graph of any size', 'compiled'])
 def test_logits(model, how):
   section, arrays, images = 'training step', golden('forward'), tiny_swin.batch()
+  any_size = [tf.TensorSpec([None, None, None, 3])]
   run = {'eager': model,
-         'graph of any size': tf.function(model, input_signature=[tf.TensorSpec([None, None, None, 3])]),
+         'graph of any size': tf.function(model, input_signature=any_size),
          'compiled': tf.function(model, jit_compile=True)}[how]
   outputs = run(images)
   for layer in range(2):
-    assert_close(outputs['class_logits'][layer], arrays[f'predictor/layer{layer}/pred_logits'], section,
-                 'predictor pred_logits')
-    assert_close(outputs['mask_logits'][layer], arrays[f'predictor/layer{layer}/pred_masks'], section,
-                 'predictor pred_masks')
+    assert_close(outputs['class_logits'][layer], arrays[f'predictor/layer{layer}/pred_logits'],
+                 section, 'predictor pred_logits')
+    assert_close(outputs['mask_logits'][layer], arrays[f'predictor/layer{layer}/pred_masks'],
+                 section, 'predictor pred_masks')
 
 
 @pytest.mark.parametrize('file, section, window', [
@@ -76,36 +79,46 @@ def test_odd_size_and_other_window(file, section, window):
   model, arrays, image = tiny_swin.model(window), golden(file), tiny_swin.image(file)
   features = model.backbone(image)
   for level in '2345':
-    assert_close(nchw(features[level]), arrays[f'backbone/res{level}'], section, 'backbone features')
+    assert_close(nchw(features[level]), arrays[f'backbone/res{level}'], section,
+                 'backbone features')
   outputs = model(image)
-  assert_close(outputs['class_logits'][-1], arrays['predictor/layer1/pred_logits'], section, 'predictor pred_logits')
-  assert_close(outputs['mask_logits'][-1], arrays['predictor/layer1/pred_masks'], section, 'predictor pred_masks')
+  assert_close(outputs['class_logits'][-1], arrays['predictor/layer1/pred_logits'], section,
+               'predictor pred_logits')
+  assert_close(outputs['mask_logits'][-1], arrays['predictor/layer1/pred_masks'], section,
+               'predictor pred_masks')
 
 
 def test_losses_gradients_and_one_update():
-  model, targets, set_loss = tiny_swin.model(), recorded.targets('mf_swin_tiny'), SetLoss(Losses(), 7, False)
+  model = tiny_swin.model()
+  targets = recorded.targets('mf_swin_tiny')
+  set_loss = SetLoss(Losses(), 7, False)
   with tf.GradientTape() as tape:
     outputs = model(tiny_swin.batch(), training=True)
     cost = set_loss.cost(outputs, targets)
     query_index = set_loss.match(outputs, targets)
     terms = set_loss.terms(outputs, targets, query_index)
     total = set_loss.weigh(terms)
-  # Ten times the recorded noise, rounded down: loss terms 2.08e-6, total 1.114e-6, norm of the gradients 3.713e-7.
+  # Ten times the recorded noise, rounded down: loss terms 2.08e-6, total 1.114e-6, norm of the
+  # gradients 3.713e-7.
   wanted, matches = golden('losses'), golden('matcher')
   for term, name in (('class', 'ce'), ('mask', 'mask'), ('dice', 'dice')):
     for layer, suffix in enumerate(('_0', '')):
-      np.testing.assert_allclose(terms[term][layer], wanted[f'unweighted/loss_{name}{suffix}'], rtol=2.1e-5)
+      np.testing.assert_allclose(terms[term][layer], wanted[f'unweighted/loss_{name}{suffix}'],
+                                 rtol=2.1e-5)
   np.testing.assert_allclose(total, wanted['total'], rtol=1.1e-5)
   for layer in range(2):
     for b in range(2):
-      rows = {k: matches[f'layer{layer}/image{b}/{k}'] for k in ('cost_total', 'query_index', 'target_index')}
+      rows = {k: matches[f'layer{layer}/image{b}/{k}']
+              for k in ('cost_total', 'query_index', 'target_index')}
       found = cost[layer, b, :, :rows['cost_total'].shape[1]]
       assert_close(found, rows['cost_total'], 'training step', 'matcher cost_total')
-      np.testing.assert_array_equal(query_index[layer, b].numpy()[rows['target_index']], rows['query_index'])
+      np.testing.assert_array_equal(query_index[layer, b].numpy()[rows['target_index']],
+                                    rows['query_index'])
 
   gradients = tape.gradient(total, model.trainable_variables)
   recorded_gradients = golden('grads')
-  np.testing.assert_allclose(tf.linalg.global_norm(gradients), recorded_gradients['global_norm'], rtol=3.7e-6)
+  np.testing.assert_allclose(tf.linalg.global_norm(gradients), recorded_gradients['global_norm'],
+                             rtol=3.7e-6)
   whole = GOLDEN.check_gradients(official(model, gradients), recorded_gradients, 'training step')
   assert whole == 119
 
@@ -135,7 +148,8 @@ def test_parameter_groups_are_the_official_ones(model):
 
 
 def test_a_known_batch_stays_known(model):
-  run = tf.function(model, input_signature=[tf.TensorSpec([2, None, None, 3])]).get_concrete_function()
+  any_size = [tf.TensorSpec([2, None, None, 3])]
+  run = tf.function(model, input_signature=any_size).get_concrete_function()
   for logits in run.structured_outputs.values():
     assert logits.shape[1] == 2
 
@@ -171,10 +185,15 @@ def test_drop_path_drops_whole_samples_and_keeps_the_mean():
 
 def test_stochastic_depth_grows_and_follows_its_seed():
   model = build_model(tiny_swin.config(drop_path=0.7), seed=1)
-  rates = [block._drop_rate for stage in model.backbone.layers for block in stage.blocks]  # pylint: disable=protected-access
+  # pylint: disable=protected-access
+  rates = [block._drop_rate for stage in model.backbone.layers for block in stage.blocks]
   np.testing.assert_allclose(rates, np.arange(8) / 7 * 0.7)
   images = tiny_swin.batch()
-  run = lambda *seed: model.backbone(images, training=True, seed=tf.constant(seed) if seed else None)['5'].numpy()
+
+  def run(*seed):
+    seed = tf.constant(seed) if seed else None
+    return model.backbone(images, training=True, seed=seed)['5'].numpy()
+
   np.testing.assert_array_equal(run(3, 0), run(3, 0))
   assert np.abs(run(3, 0) - run(4, 0)).max() > 1e-2
   assert np.abs(run(3, 0) - run()).max() > 1e-2

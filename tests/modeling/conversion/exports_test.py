@@ -47,7 +47,8 @@ def test_back_and_forth_from_a_released_file(tmp_path):
   exports.write(exports.official_state(model, 0.1), str(tmp_path / 'x.pkl'))
   with open(tmp_path / 'x.pkl', 'rb') as file:
     written = pickle.load(file)  # plain pickle, as detectron2 reads it
-  assert b'numpy._core' not in (tmp_path / 'x.pkl').read_bytes()  # NumPy 1, under which the official code runs
+  # The official code runs under NumPy 1.
+  assert b'numpy._core' not in (tmp_path / 'x.pkl').read_bytes()
   assert '__author__' in written and set(written['model']) == set(recorded)
   for name, value in recorded.items():
     np.testing.assert_array_equal(written['model'][name], value, err_msg=name)
@@ -77,8 +78,8 @@ def test_swin_files_of_both_kinds(tmp_path):
   assert report.kind == 'Swin release'
   assert sorted(n for n in report.missing if n.startswith('backbone')) == sorted(
       f'backbone.norm{i}.{leaf}' for i in range(4) for leaf in ('bias', 'weight'))
-  np.testing.assert_array_equal(
-      again.backbone.layers[2].blocks[1].attn.qkv.weight, model.backbone.layers[2].blocks[1].attn.qkv.weight)
+  found, wanted = (m.backbone.layers[2].blocks[1].attn.qkv.weight for m in (again, model))
+  np.testing.assert_array_equal(found, wanted)
 
 
 def test_another_ending(tmp_path):
@@ -89,19 +90,23 @@ def test_another_ending(tmp_path):
 
 def msra(model):
   """A backbone's arrays as the MSRA file has them: its inverse, by hand."""
-  norm = {'weight': 'bn_gamma', 'bias': 'bn_beta', 'running_mean': 'bn_running_mean', 'running_var': 'bn_running_var'}
+  norm = {
+      'weight': 'bn_gamma', 'bias': 'bn_beta', 'running_mean': 'bn_running_mean',
+      'running_var': 'bn_running_var'}
+  branches = {'shortcut': 'branch1', 'conv1': 'branch2a', 'conv2': 'branch2b', 'conv3': 'branch2c'}
   result = {'conv1_b': np.zeros(8, np.float32), 'fc1000_w': np.zeros([9, 9], np.float32)}
   for name, value in values(model).items():
     parts = name.split('.')
     if parts[0] != 'backbone':
       continue
-    if parts[1] == 'stem':
-      target = 'conv1_w' if parts[-1] == 'weight' and 'norm' not in parts else f'res_conv1_{norm[parts[-1]]}'
-      if target == 'conv1_w':
-        value = value[:, ::-1] / np.array([103.53, 116.28, 123.675] and [57.375, 57.12, 58.395])[None, :, None, None]
+    leaf = norm[parts[-1]] if 'norm' in parts else 'w'
+    if parts[1] != 'stem':
+      target = f'{parts[1]}_{parts[2]}_{branches[parts[3]]}_{leaf}'
+    elif leaf == 'w':
+      target = 'conv1_w'
+      value = value[:, ::-1] / np.array([57.375, 57.12, 58.395])[:, None, None]
     else:
-      branch = {'shortcut': 'branch1', 'conv1': 'branch2a', 'conv2': 'branch2b', 'conv3': 'branch2c'}[parts[3]]
-      target = f'{parts[1]}_{parts[2]}_{branch}_{"w" if "norm" not in parts else norm[parts[-1]]}'
+      target = f'res_conv1_{leaf}'
     result[target] = np.asarray(value, np.float32)
   return result
 
@@ -132,14 +137,16 @@ def test_swin_in_released_spelling(tmp_path):
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path):
   good = exports.official_state(build_model(tiny.config(), seed=1), 0.1)
+  weight = 'backbone.res2.0.conv1.weight'
+  bias = good['sem_seg_head.pixel_decoder.mask_features.bias']
   cases = [
       ({**good, 'sem_seg_head.predictor.strange.weight': np.zeros(3, np.float32)}, 'no place for'),
       ({**good, 'optimizer.state': np.zeros(3, np.float32)}, 'unknown name: optimizer.state'),
       ({n: a for n, a in good.items() if 'class_embed' not in n}, 'does not have 2 of the'),
-      ({n: (a.astype(np.int32) if n == 'backbone.stem.conv1.weight' else a) for n, a in good.items()}, 'type int32'),
-      ({**good, 'sem_seg_head.mask_features.bias': good['sem_seg_head.pixel_decoder.mask_features.bias']}, 'twice'),
+      ({**good, weight: good[weight].astype(np.int32)}, 'type int32'),
+      ({**good, 'sem_seg_head.mask_features.bias': bias}, 'twice'),
       ({'a': np.zeros(3, np.float32)}, 'not hold a model that is known here; its first names: a'),
-      ({n: (a[..., :-1] if n == 'backbone.res2.0.conv1.weight' else a) for n, a in good.items()}, 'does not fit')]
+      ({**good, weight: good[weight][:, :-1]}, 'does not fit')]
   for tensors, words in cases:
     model = build_model(tiny.config(), seed=2)
     before = values(model)
@@ -158,7 +165,8 @@ def test_half_precision_files_are_read_and_reported(tmp_path):
 
 
 @pytest.mark.parametrize('damage', [
-    lambda data: data[:100], lambda data: data[:-5], lambda data: b'\xff' * 8 + data[8:], lambda data: b'',
+    lambda data: data[:100], lambda data: data[:-5], lambda data: b'\xff' * 8 + data[8:],
+    lambda data: b'',
     lambda data: data.replace(b'"F32"', b'"F99"', 1), lambda data: data.replace(b'[0,', b'[9,', 1)])
 def test_damaged_safetensors(tmp_path, damage):
   path = tmp_path / 'x.safetensors'
@@ -172,26 +180,29 @@ def test_bfloat16_safetensors(tmp_path):
   import ml_dtypes
   values_ = np.arange(6, dtype=np.float32).astype(ml_dtypes.bfloat16)
   tensors = {'backbone.stem.conv1.weight': values_, 'sem_seg_head.predictor.a': values_}
-  found = sources.read(write(tmp_path / 'x.safetensors', tensors))
-  np.testing.assert_array_equal(found.arrays['backbone.stem.conv1.weight'], np.arange(6, dtype=np.float32))
+  found = sources.read(write(tmp_path / 'x.safetensors', tensors)).arrays
+  np.testing.assert_array_equal(
+      found['backbone.stem.conv1.weight'], np.arange(6, dtype=np.float32))
 
 
 def test_h5_that_announces_more_than_it_holds(tmp_path):
   import h5py
   with h5py.File(tmp_path / 'x.h5', 'w') as file:
-    file.create_dataset('conv1_conv/conv1_conv/kernel:0', [2**16, 2**16, 2**8], np.float32, chunks=(64, 64, 64))
+    file.create_dataset(
+        'conv1_conv/conv1_conv/kernel:0', [2**16, 2**16, 2**8], np.float32, chunks=(64, 64, 64))
   with pytest.raises(UserError, match='announces'):
     sources.read(str(tmp_path / 'x.h5'))
 
 
 @pytest.mark.parametrize('make, changed', [
     (lambda n: tiny.config(), ['class_embed.bias', 'class_embed.weight']),
-    (lambda n: tiny.config(plain_fpn=True), ['bias', 'weight'])])
+    (lambda n: tiny.per_pixel_config(), ['bias', 'weight']),
+    (lambda n: tiny.plus_config(), ['query_embed.weight'])])
 def test_another_number_of_classes(tmp_path, make, changed):
   old, new = make(7), make(7)
-  if 'weight' in changed:
-    old.which_predictor = new.which_predictor = 'per_pixel'
   new.num_classes = 12
+  if 'query_embed.weight' in changed:
+    new.num_queries = 12
   source = build_model(old, seed=1)
   path = tf.train.Checkpoint(model=source).write(str(tmp_path / 'ckpt'))
   model = build_model(new, seed=2)
@@ -199,8 +210,10 @@ def test_another_number_of_classes(tmp_path, make, changed):
   with pytest.raises(UserError, match='does not fit'):
     restore.restore(model, path)
   report = restore.restore(model, path, new_classes=True)
-  assert report.new_classes == report.missing == [f'sem_seg_head.predictor.{name}' for name in changed]
+  assert report.new_classes == [f'sem_seg_head.predictor.{name}' for name in changed]
+  assert report.new_classes == report.missing
   assert 'another number of classes' in str(report)
   after, wanted = values(model), values(source)
   for name, value in after.items():
-    np.testing.assert_array_equal(value, before[name] if name in report.new_classes else wanted[name])
+    kept = before if name in report.new_classes else wanted
+    np.testing.assert_array_equal(value, kept[name])

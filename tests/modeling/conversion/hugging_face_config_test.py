@@ -1,4 +1,4 @@
-"""What a config.json says becomes settings; what cannot be computed exactly is refused with its key."""
+"""What a config.json says becomes settings; what cannot be computed is refused with its key."""
 
 import json
 
@@ -22,7 +22,7 @@ def read(folder, config, preprocessor=None):
 
 
 def model_of(found, base):
-  """Returns the model's configuration of a registered experiment with the settings that were found."""
+  """Returns the model's configuration of a registered experiment with the settings found."""
   experiment = registry.get(base)
   overrides.apply_values(experiment, found.settings, found.path)
   return experiment.task.model
@@ -34,7 +34,8 @@ def test_defaults_are_those_of_transformers(tmp_path, family, embed_dim, window,
   found = read(tmp_path, {'model_type': family})
   model = model_of(found, f'{family}_coco_panoptic')
   swin = model.backbone.swin
-  assert (model.backbone.type, swin.embed_dim, swin.window, swin.depths) == ('swin', embed_dim, window, depths)
+  assert model.backbone.type == 'swin'
+  assert (swin.embed_dim, swin.window, swin.depths) == (embed_dim, window, depths)
   assert swin.drop_path == 0.3 and found.labels == ('LABEL_0', 'LABEL_1')
   decoder = model.transformer_decoder
   wanted = (6, 256, 8, 2048) if family == 'maskformer' else (9, 256, 8, 2048)
@@ -80,20 +81,24 @@ def test_mask2former(tmp_path):
   assert (resnet.stem_channels, resnet.res2_channels, resnet.bottleneck_channels) == (16, 64, 16)
 
 
+def maskformer(backbone):
+  return {'model_type': 'maskformer', 'backbone_config': backbone}
+
+
 @pytest.mark.parametrize('config, words', [
     ({}, 'model_type is None; this library loads maskformer and mask2former'),
     ({'model_type': 'detr'}, "model_type is 'detr'"),
-    ({'model_type': 'maskformer', 'backbone_config': {'model_type': 'vit'}}, 'backbone_config.model_type'),
-    ({'model_type': 'maskformer', 'backbone_config': 'swin'}, 'backbone_config.model_type is None'),
+    (maskformer({'model_type': 'vit'}), 'backbone_config.model_type'),
+    (maskformer('swin'), 'backbone_config.model_type is None'),
+    (maskformer({**SWIN, 'patch_size': 2}), 'backbone_config.patch_size is 2'),
+    (maskformer({**SWIN, 'hidden_act': 'relu'}), 'hidden_act'),
+    (maskformer({**SWIN, 'out_features': STAGES[1:]}), 'out_features'),
+    (maskformer({'model_type': 'swin'}), 'out_indices is None'),
+    (maskformer({**RESNET, 'layer_type': 'basic'}), 'layer_type'),
+    (maskformer({**RESNET, 'depths': [1, 2, 3, 4]}), 'depths'),
+    (maskformer({**RESNET, 'depths': 3}), 'depths is 3; it must be a list'),
+    (maskformer({**RESNET, 'hidden_sizes': [8, 9, 10, 11]}), 'hidden_sizes'),
     ({'model_type': 'maskformer', 'use_timm_backbone': True}, 'use_timm_backbone is True'),
-    ({'model_type': 'maskformer', 'backbone_config': {**SWIN, 'patch_size': 2}}, 'backbone_config.patch_size is 2'),
-    ({'model_type': 'maskformer', 'backbone_config': {**SWIN, 'hidden_act': 'relu'}}, 'hidden_act'),
-    ({'model_type': 'maskformer', 'backbone_config': {**SWIN, 'out_features': STAGES[1:]}}, 'out_features'),
-    ({'model_type': 'maskformer', 'backbone_config': {'model_type': 'swin'}}, 'out_indices is None'),
-    ({'model_type': 'maskformer', 'backbone_config': {**RESNET, 'layer_type': 'basic'}}, 'layer_type'),
-    ({'model_type': 'maskformer', 'backbone_config': {**RESNET, 'depths': [1, 2, 3, 4]}}, 'depths'),
-    ({'model_type': 'maskformer', 'backbone_config': {**RESNET, 'depths': 3}}, 'depths is 3; it must be a list'),
-    ({'model_type': 'maskformer', 'backbone_config': {**RESNET, 'hidden_sizes': [8, 9, 10, 11]}}, 'hidden_sizes'),
     ({'model_type': 'maskformer', 'decoder_config': {'activation_function': 'gelu'}},
      'decoder_config.activation_function'),
     ({'model_type': 'maskformer', 'decoder_config': 3}, 'decoder_config is not a group'),
@@ -101,7 +106,7 @@ def test_mask2former(tmp_path):
     ({'model_type': 'mask2former', 'hidden_dim': 128}, 'hidden_dim is 128'),
     ({'model_type': 'mask2former', 'decoder_layers': 1}, 'decoder_layers is 1'),
     ({'model_type': 'mask2former', 'dropout': 0.1}, 'dropout is 0.1'),
-    ({'model_type': 'mask2former', 'id2label': {'1': 'a'}}, 'id2label does not number its 1 classes'),
+    ({'model_type': 'mask2former', 'id2label': {'1': 'a'}}, 'id2label does not number its 1 cl'),
     ({'model_type': 'mask2former', 'id2label': []}, 'id2label is not a table'),
 ])
 def test_what_cannot_be_computed_is_refused(tmp_path, config, words):
@@ -144,7 +149,8 @@ def test_sizes(tmp_path, values, short, long, divisor):
 
 def test_no_resizing(tmp_path):
   found = read(tmp_path, {'model_type': 'maskformer'}, {'do_resize': False})
-  assert found.settings[RESIZE + 'short_edges'] == [] and found.settings[RESIZE + 'long_edge_limit'] == 0
+  assert found.settings[RESIZE + 'short_edges'] == []
+  assert found.settings[RESIZE + 'long_edge_limit'] == 0
 
 
 @pytest.mark.parametrize('values, words', [
@@ -157,7 +163,8 @@ def test_other_resizing_is_remarked(tmp_path, values, words):
 
 @pytest.mark.parametrize('values, words', [
     ({'image_mean': [0.5, 0.5, 0.5]}, 'image_mean is'), ({'image_std': 'x'}, 'image_std is'),
-    ({'do_normalize': False}, 'do_normalize is False'), ({'rescale_factor': 1}, 'rescale_factor is 1')])
+    ({'do_normalize': False}, 'do_normalize is False'),
+    ({'rescale_factor': 1}, 'rescale_factor is 1')])
 def test_other_normalization_is_refused(tmp_path, values, words):
   with pytest.raises(UserError, match=f'preprocessor_config.json: {words}'):
     read(tmp_path, {'model_type': 'maskformer'}, values)

@@ -1,7 +1,7 @@
-"""Pickled checkpoints are read without running them: good ones whole, hostile and damaged ones refused in a sentence.
+"""Pickled checkpoints are read without running them; hostile and damaged ones are refused.
 
-PyTorch's formats are written here by hand, byte for byte as PyTorch does; where PyTorch is installed its own files
-are read too.
+PyTorch's formats are written here by hand, byte for byte as PyTorch does; where PyTorch is
+installed its own files are read too.
 """
 
 import collections
@@ -33,7 +33,8 @@ def test_arrays_of_every_protocol(protocol):
   rng = np.random.default_rng(0)
   given = {
       'model': collections.OrderedDict(
-          a=rng.normal(size=[3, 4]).astype(np.float32), b=np.asfortranarray(rng.normal(size=[2, 5])),
+          a=rng.normal(size=[3, 4]).astype(np.float32),
+          b=np.asfortranarray(rng.normal(size=[2, 5])),
           c=np.arange(4, dtype='>i4'), d=np.float32(1.5), e=np.zeros([0, 3], np.float16)),
       '__author__': 'somebody', 'n': [1, (2.5, None, True)]}
   found = load(pickle.dumps(given, protocol))
@@ -56,16 +57,19 @@ class Evil:
 def test_nothing_hostile_runs(tmp_path, protocol):
   witness = tmp_path / 'ran'
   harmful = [
-      (os.system, f'touch {witness}'), (eval, f'open({str(witness)!r}, "w")'), (exec, 'raise SystemExit'),
-      (pathlib.Path.touch, witness), (getattr, 'abc', 'upper'), (np.load, str(witness)), (np.ndarray, (2**40,))]
+      (os.system, f'touch {witness}'), (eval, f'open({str(witness)!r}, "w")'),
+      (exec, 'raise SystemExit'), (pathlib.Path.touch, witness), (getattr, 'abc', 'upper'),
+      (np.load, str(witness)), (np.ndarray, (2**40,))]
   for function, *arguments in harmful:
-    data = pickle.dumps({'model': {'a': np.zeros(3, np.float32), 'b': Evil(function, *arguments)}}, protocol)
+    content = {'a': np.zeros(3, np.float32), 'b': Evil(function, *arguments)}
+    data = pickle.dumps({'model': content}, protocol)
     with pytest.raises(UserError, match='refused|cannot be read'):
       load(data)
   assert not witness.exists()
   file = tmp_path / 'evil.pkl'
   file.write_bytes(pickle.dumps({'model': Evil(os.system, f'touch {witness}')}, protocol))
-  with pytest.raises(UserError, match=r'evil.pkl is refused: its pickle asks for (posix|os).system'):
+  words = r'evil.pkl is refused: its pickle asks for (posix|os).system'
+  with pytest.raises(UserError, match=words):
     sources.read(str(file))
   assert not witness.exists()
 
@@ -87,7 +91,8 @@ def test_wrong_numbers_do_not_become_memory():
   assert b'K\x06\x85' in good  # the shape
   with pytest.raises(UserError, match='has 24 bytes'):
     load(good.replace(b'K\x06\x85', b'J\xff\xff\xff\x7f\x85'))
-  endless = [b'\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f', b'\x80\x04\x8e' + b'\xff' * 7 + b'\x7fabc',
+  endless = [b'\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f',
+             b'\x80\x04\x8e' + b'\xff' * 7 + b'\x7fabc',
              b'\x80\x05\x96' + b'\xff' * 5 + b'\x00' * 3 + b'x', b'\x80\x02r\xff\xff\xff\x7f']
   for data in endless:
     with pytest.raises(UserError, match='cannot be read'):
@@ -169,7 +174,8 @@ def zip_file(compression=zipfile.ZIP_STORED, data=None, **how):
 
 def older_file(**how):
   parts = [pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {'little_endian': True})]
-  return b''.join([*parts, _dumps(_state(**how)), pickle.dumps(['0'], 2), struct.pack('<q', 24), ARRAY.tobytes()])
+  storage = [pickle.dumps(['0'], 2), struct.pack('<q', 24), ARRAY.tobytes()]
+  return b''.join([*parts, _dumps(_state(**how)), *storage])
 
 
 @pytest.mark.parametrize('write', [zip_file, older_file])
@@ -183,13 +189,15 @@ def test_both_formats_of_pytorch(write):
 def test_bfloat16_of_pytorch():
   import ml_dtypes
   values = ARRAY.astype(ml_dtypes.bfloat16)
-  found = load(zip_file(data=values.tobytes(), kind='BFloat16Storage', size=(24,), stride=(1,), offset=0))
+  found = load(zip_file(
+      data=values.tobytes(), kind='BFloat16Storage', size=(24,), stride=(1,), offset=0))
   np.testing.assert_array_equal(found['model']['view'].astype(np.float32), ARRAY)
 
 
 @pytest.mark.parametrize('how', [
-    dict(size=(5, 5), stride=(5, 1)), dict(size=(2, 3), stride=(20, 1)), dict(size=(2, 3), stride=(3, 1), offset=20),
-    dict(size=(2**40,), stride=(0,)), dict(size=(-1,), stride=(1,)), dict(size=(2, 3), stride=(3, -1)),
+    dict(size=(5, 5), stride=(5, 1)), dict(size=(2, 3), stride=(20, 1)),
+    dict(size=(2, 3), stride=(3, 1), offset=20), dict(size=(2**40,), stride=(0,)),
+    dict(size=(-1,), stride=(1,)), dict(size=(2, 3), stride=(3, -1)),
     dict(offset=-1), dict(size=(2, 3), stride=(1,)), dict(kind='Nothing')])
 @pytest.mark.parametrize('write', [zip_file, older_file])
 def test_views_beyond_their_storage_are_refused(write, how):

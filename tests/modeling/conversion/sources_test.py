@@ -1,4 +1,4 @@
-"""ResNets of other libraries, read from files made here, compute what their own library computes."""
+"""ResNets of other libraries, read from files made here, compute what their library computes."""
 
 import h5py
 import numpy as np
@@ -41,26 +41,31 @@ def load(source, config):
 
 
 def test_keras_applications(tmp_path):
-  theirs = tf_keras.applications.ResNet50(weights=None, include_top=False, input_shape=(160, 160, 3))
+  theirs = tf_keras.applications.ResNet50(
+      weights=None, include_top=False, input_shape=(160, 160, 3))
   randomize(theirs, 0)
   theirs.save_weights(tmp_path / 'resnet.h5')
   ours = load(sources.read(str(tmp_path / 'resnet.h5')), ResNetConfig(stride_in_1x1=True))
   image = np.random.default_rng(1).integers(0, 256, [1, 160, 160, 3]).astype(np.uint8)
-  wanted = tf_keras.Model(theirs.input, [theirs.get_layer(n).output for n in ('conv2_block3_out', 'conv5_block3_out')])(
-      tf_keras.applications.resnet.preprocess_input(image.astype(np.float32)))
+  layers = [theirs.get_layer(name) for name in ('conv2_block3_out', 'conv5_block3_out')]
+  outputs = tf_keras.Model(theirs.input, [layer.output for layer in layers])
+  wanted = outputs(tf_keras.applications.resnet.preprocess_input(image.astype(np.float32)))
   got = ours(image_ops.normalize(tf.constant(image), tf.constant([[160, 160]])))
   # Away from the border, where both pad with their own idea of black.
   inner = (slice(None), slice(12, 28), slice(12, 28))
-  np.testing.assert_allclose(got['2'][inner], wanted[0][inner], rtol=0, atol=2e-5 * np.abs(wanted[0]).max())
+  np.testing.assert_allclose(
+      got['2'][inner], wanted[0][inner], rtol=0, atol=2e-5 * np.abs(wanted[0]).max())
   np.testing.assert_allclose(got['5'], wanted[1], rtol=0, atol=2e-2 * np.abs(wanted[1]).max())
 
 
 @pytest.mark.parametrize('as_item', [True, False])
 def test_model_garden(tmp_path, as_item):
-  theirs = garden_resnet.ResNet(50, input_specs=tf_keras.layers.InputSpec(shape=[None, None, None, 3]))
+  specs = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
+  theirs = garden_resnet.ResNet(50, input_specs=specs)
   randomize(theirs, 2)
   if as_item:
-    path = tf.train.Checkpoint(backbone=theirs, global_step=tf.Variable(3)).write(str(tmp_path / 'ckpt'))
+    checkpoint = tf.train.Checkpoint(backbone=theirs, global_step=tf.Variable(3))
+    path = checkpoint.write(str(tmp_path / 'ckpt'))
   else:
     inputs = tf_keras.Input([None, None, 3])
     whole = tf_keras.Model(inputs, theirs(inputs))
@@ -70,11 +75,13 @@ def test_model_garden(tmp_path, as_item):
   image = tf.random.stateless_normal([1, 65, 65, 3], [1, 2])
   wanted, got = theirs(image), ours(image)
   for level in '2345':
-    np.testing.assert_allclose(got[level], wanted[level], rtol=0, atol=3e-5 * np.abs(wanted[level]).max())
+    bound = 3e-5 * np.abs(wanted[level]).max()
+    np.testing.assert_allclose(got[level], wanted[level], rtol=0, atol=bound)
 
 
 def test_newest_checkpoint_of_a_folder(tmp_path):
-  manager = tf.train.CheckpointManager(tf.train.Checkpoint(x=tf.Variable(1.0)), str(tmp_path), max_to_keep=3)
+  checkpoint = tf.train.Checkpoint(x=tf.Variable(1.0))
+  manager = tf.train.CheckpointManager(checkpoint, str(tmp_path), max_to_keep=3)
   manager.save()
   newest = manager.save()
   assert sources.find(str(tmp_path)) == newest
@@ -90,8 +97,10 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path):
   foreign = tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(tmp_path / 'foreign'))
   damaged = tmp_path / 'damaged.index'
   damaged.write_bytes(b'not an index')
-  for path, words in ((tmp_path / 'none', 'does not exist'), (empty, 'no checkpoint is in the folder'),
-                      (text, 'cannot be read as HDF5'), (other, 'does not hold a Keras'),
-                      (foreign, 'does not hold a model of this project'), (tmp_path / 'damaged', 'cannot be read')):
+  cases = (
+      (tmp_path / 'none', 'does not exist'), (empty, 'no checkpoint is in the folder'),
+      (text, 'cannot be read as HDF5'), (other, 'does not hold a Keras'),
+      (foreign, 'does not hold a model of this project'), (tmp_path / 'damaged', 'cannot be read'))
+  for path, words in cases:
     with pytest.raises(UserError, match=words):
       sources.read(str(path))

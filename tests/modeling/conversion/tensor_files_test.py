@@ -16,7 +16,9 @@ TENSORS = {f'backbone.{i}': np.full([2, 3], i, np.float32) for i in range(5)}
 def write_shards(folder, tensors, weight_map=None):
   """Writes two shards and their index; returns the index."""
   names = sorted(tensors)
-  shards = {'model-00001-of-00002.safetensors': names[:3], 'model-00002-of-00002.safetensors': names[3:]}
+  shards = {
+      'model-00001-of-00002.safetensors': names[:3],
+      'model-00002-of-00002.safetensors': names[3:]}
   for shard, of_shard in shards.items():
     safetensors.numpy.save_file({n: tensors[n] for n in of_shard}, folder / shard)
   if weight_map is None:
@@ -57,7 +59,8 @@ def test_a_shard_of_another_download(tmp_path):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', 'is not an index of shards'), ('[]', 'is not an index'), ('{"weight_map": 3}', 'is not an index'),
+    ('', 'is not an index of shards'), ('[]', 'is not an index'),
+    ('{"weight_map": 3}', 'is not an index'),
     ('{"weight_map": {"a": "../secret.safetensors"}}', 'not a file of tensors next to it'),
     ('{"weight_map": {"a": "model.safetensors.index.json"}}', 'not a file of tensors next to it'),
     ('{"weight_map": {"a": "x.txt"}}', 'not a file of tensors next to it')])

@@ -15,7 +15,8 @@ CHANNELS = {'2': 8, '3': 8, '4': 16, '5': 16}
 
 def test_recomputed_layers():
   rng = np.random.default_rng(0)
-  features = {level: tf.constant(rng.normal(size=[2, 32 >> i, 64 >> i, CHANNELS[level]]), tf.float32)
+  features = {level: tf.constant(
+      rng.normal(size=[2, 32 >> i, 64 >> i, CHANNELS[level]]), tf.float32)
               for i, level in enumerate(CHANNELS)}
   def of(recompute, weights=None):
     decoder = DeformableDecoder(PixelDecoder(
@@ -94,7 +95,8 @@ def twin(w, config, features):
 
 
 @pytest.mark.parametrize('options', [
-    dict(encoder_points=1), dict(encoder_points=3, encoder_heads=8), dict(encoder_points=6, norm=''),
+    dict(encoder_points=1), dict(encoder_points=3, encoder_heads=8),
+    dict(encoder_points=6, norm=''),
     dict(encoder_heads=2, mask_width=5, encoder_layers=2)], ids=str)
 def test_options_that_no_published_model_has(options):
   config = PixelDecoder(**{**dict(
@@ -116,7 +118,7 @@ def test_options_that_no_published_model_has(options):
 
 @pytest.mark.parametrize('heads, levels, points', [(8, 3, 4), (4, 3, 2), (6, 2, 1)])
 def test_first_offsets_go_round(heads, levels, points):
-  """Point p of head m starts p + 1 pixels away, in the direction 2 pi m / heads to a square's edge."""
+  """Point p of head m starts p + 1 pixels away, towards 2 pi m / heads on a square's edge."""
   layer = DeformableAttention(24, heads, levels, points)
   offsets = layer.sampling_offsets.bias.numpy().reshape(heads, levels, points, 2)
   assert not layer.sampling_offsets.weight.numpy().any()

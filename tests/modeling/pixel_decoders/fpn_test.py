@@ -58,10 +58,12 @@ def twin(w, config, features, with_encoder):
 
 @pytest.mark.parametrize('make', [FPN, TransformerFPN])
 @pytest.mark.parametrize('options', [
-    dict(norm=''), dict(norm='group'), dict(norm='', width=20, mask_width=5, encoder_heads=5)], ids=str)
+    dict(norm=''), dict(norm='group'), dict(norm='', width=20, mask_width=5, encoder_heads=5)],
+    ids=str)
 def test_against_the_official_steps(make, options):
   config = PixelDecoder(**{**dict(
-      width=32, mask_width=8, encoder_layers=2, encoder_heads=4, encoder_feedforward=12), **options})
+      width=32, mask_width=8, encoder_layers=2, encoder_heads=4, encoder_feedforward=12),
+      **options})
   ours = make(config, CHANNELS)
   weights = slow.fill(names.entries(ours))
   is_bare = not config.norm

@@ -46,7 +46,8 @@ def test_semantic(golden, image, order):
   scores = semantic(*arguments(golden, image), resize_first=order == 'before')
   np.testing.assert_array_equal(scores.argmax(0), golden[f'semantic/{order}/image{image}/argmax'])
   step = (3, 4)[image]
-  np.testing.assert_allclose(scores[:, ::step, ::step], golden[f'semantic/{order}/image{image}/every_{step}'],
+  np.testing.assert_allclose(scores[:, ::step, ::step],
+                             golden[f'semantic/{order}/image{image}/every_{step}'],
                              atol=noise('semantic inference'))
 
 
@@ -55,12 +56,14 @@ def test_semantic(golden, image, order):
 def test_instances(golden, image, kind):
   things = set(golden['input/thing_class_ids'].tolist()) if kind == 'with_panoptic' else None
   found = instances(*arguments(golden, image), 20, things)
-  wanted = {name: golden[f'instance/{kind}/image{image}/{name}'] for name in ('scores', 'classes', 'query', 'areas')}
+  wanted = {name: golden[f'instance/{kind}/image{image}/{name}']
+            for name in ('scores', 'classes', 'query', 'areas')}
   order = np.lexsort((wanted['classes'], wanted['query']))
   rows = sorted(found, key=lambda row: (row['query'], row['category_id']))
   assert [(r['query'], r['category_id']) for r in rows] == list(
       zip(wanted['query'][order].tolist(), wanted['classes'][order].tolist()))
-  np.testing.assert_allclose([r['score'] for r in rows], wanted['scores'][order], atol=noise('instance scores'))
+  np.testing.assert_allclose([r['score'] for r in rows], wanted['scores'][order],
+                             atol=noise('instance scores'))
   masks = golden[f'instance/image{image}/masks_by_query']
   for row in rows:
     np.testing.assert_array_equal(row['mask'], masks[row['query']] > 0)

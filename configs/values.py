@@ -1,0 +1,150 @@
+"""Values of settings as their fields' types: from the text of an override or from a file."""
+
+import math
+import re
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any, NoReturn, Union
+
+from official.modeling import hyperparams
+
+from tf_maskformer import errors
+from tf_maskformer.configs.override_syntax import Bare
+
+_BOOL = {'true': True, 'false': False, '1': True, '0': False}
+_NONE = ('None', 'none', 'null')
+_INTEGER = re.compile(r'[+-]?\d+')
+_WORDS: dict[Any, str] = {
+    bool: 'True or False', int: 'a whole number', float: 'a number', str: 'text',
+    type(None): 'None'}
+
+
+class _WrongType(Exception):
+  """A value is not of its field's type."""
+
+
+def convert(value: object, annotation: Any, where: str) -> Any:
+  """Returns `value` as its field's type.
+
+  Args:
+    value: from a YAML file, or `Bare` text of an override.
+    annotation: the field's: bool, int, float, str, Optional, Union, list or Sequence of these.
+    where: source and key, for the message.
+
+  Raises:
+    UserError: the value is not of that type.
+  """
+  try:
+    return _convert(value, annotation)
+  except _WrongType:
+    _refuse(value, annotation, where)
+
+
+def is_none(value: object) -> bool:
+  """Whether a value is None, or the word None without quotes."""
+  return value is None or isinstance(value, Bare) and value in _NONE
+
+
+def is_config(annotation: object) -> bool:
+  """Whether an annotation is a class of configurations."""
+  return isinstance(annotation, type) and issubclass(annotation, hyperparams.Config)
+
+
+def _is_union(annotation: object) -> bool:
+  return typing.get_origin(annotation) in (Union, types.UnionType)
+
+
+def _is_list(annotation: object) -> bool:
+  origin = typing.get_origin(annotation)
+  return isinstance(origin, type) and issubclass(origin, Sequence)
+
+
+def _members(annotation: object) -> list[Any]:
+  """Returns the types of a union that are not configurations."""
+  return [one for one in typing.get_args(annotation) if not is_config(one)]
+
+
+def _convert(value: object, annotation: Any) -> Any:
+  """Returns the converted value, or raises `_WrongType`."""
+  if _is_union(annotation):
+    return _convert_to_any(value, _members(annotation))
+  if _is_list(annotation):
+    if not isinstance(value, (list, tuple)):
+      raise _WrongType
+    element = typing.get_args(annotation)[0]
+    return [_convert(one, element) for one in value]
+  return _CONVERTERS[annotation](value)
+
+
+def _convert_to_any(value: object, annotations: Sequence[Any]) -> Any:
+  # None first, text last: the word None is not text where the field may be None.
+  ordered = sorted(annotations, key=lambda one: (one is not type(None), one is str))
+  for annotation in ordered:
+    try:
+      return _convert(value, annotation)
+    except _WrongType:
+      continue
+  raise _WrongType
+
+
+def _to_bool(value: object) -> bool:
+  if isinstance(value, Bare) and value.lower() in _BOOL:
+    return _BOOL[value.lower()]
+  if isinstance(value, bool):
+    return value
+  raise _WrongType
+
+
+def _to_int(value: object) -> int:
+  if isinstance(value, Bare) and _INTEGER.fullmatch(value):
+    return int(value)
+  if isinstance(value, int) and not isinstance(value, bool):
+    return value
+  raise _WrongType
+
+
+def _to_float(value: object) -> float:
+  # Text too: YAML takes 1e-4 for text. Python would read 1_000.
+  if not isinstance(value, (str, int, float)) or isinstance(value, bool) or '_' in str(value):
+    raise _WrongType
+  try:
+    number = float(value)
+  except ValueError as error:
+    raise _WrongType from error
+  if not math.isfinite(number):
+    raise _WrongType
+  return number
+
+
+def _to_str(value: object) -> str:
+  if not isinstance(value, str) or is_none(value):
+    raise _WrongType
+  return str(value)
+
+
+def _to_none(value: object) -> None:
+  if not is_none(value):
+    raise _WrongType
+
+
+_CONVERTERS: dict[Any, Any] = {
+    bool: _to_bool, int: _to_int, float: _to_float, str: _to_str, type(None): _to_none}
+
+
+def _describe(annotation: Any) -> str:
+  if _is_union(annotation):
+    return ' or '.join(_describe(one) for one in _members(annotation))
+  if _is_list(annotation):
+    return f'a list [...], each {_describe(typing.get_args(annotation)[0])}'
+  return _WORDS[annotation]
+
+
+def _refuse(value: object, annotation: Any, where: str) -> NoReturn:
+  given = 'None' if is_none(value) else repr(value)
+  hint = ''
+  if annotation is str and is_none(value):
+    hint = "; write '' for no text"
+  elif annotation is str and not isinstance(value, (list, dict)):
+    hint = '; put it in quotes if it is meant as text'
+  raise errors.UserError(f'{where} must be {_describe(annotation)}, not {given}{hint}')

@@ -1,0 +1,205 @@
+"""One evaluator per kind of score: what it predicts, how it compares, and what it reports.
+
+A new score is a class here, its metric and its report in `evaluation`, and a line in `build`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tf_maskformer.configs.datasets.descriptor import DataSet
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.dataloaders.ground_truth import GroundTruth
+from tf_maskformer.evaluation import report
+from tf_maskformer.evaluation.cityscapes_ap import CityscapesAP
+from tf_maskformer.evaluation.cityscapes_iou import CityscapesIoU
+from tf_maskformer.evaluation.instance_ap import InstanceAP
+from tf_maskformer.evaluation.mean_iou import MeanIoU
+from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
+from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing.instance import instances
+from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
+from tf_maskformer.tasks import measured_against
+
+
+class Sample(NamedTuple):
+  """One image that is scored.
+
+  Attributes:
+    example_id: of its record.
+    output: the model's, see `postprocessing.predictions.answer`.
+    sizes: of the image.
+    true_map: int32 [*sizes.original], ids of the true segments, 0 void.
+    true_segments: dicts of id, category_id (class) and so on.
+  """
+  example_id: int
+  output: Mapping[str, np.ndarray]
+  sizes: Sizes
+  true_map: np.ndarray
+  true_segments: list[dict]
+
+
+class Evaluator:
+  """One kind of score; subclasses set `_metric` (its `result()` is reported) and `report`.
+
+  Attributes:
+    report: how the result is told.
+  """
+  report: report.Report
+  _metric: Any
+
+  def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth | None):
+    """Makes the evaluator.
+
+    Args:
+      evaluation: what is predicted, and thresholds.
+      data_set: its classes and rules.
+      truth: of the images; None: nothing will be scored, only asked for the names of metrics.
+    """
+    self._evaluation = evaluation
+    self._data_set = data_set
+    self._truth = truth
+
+  def update(self, sample: Sample) -> Any:
+    """Scores one image and returns the prediction, as `as_segments` takes it."""
+    raise NotImplementedError
+
+  def as_segments(self, prediction: Any, sizes: Sizes) -> tuple[np.ndarray, list[dict]]:
+    """Returns a prediction as an id map int32 [*sizes.original] and its segments, to be drawn."""
+    raise NotImplementedError
+
+  def result(self) -> tuple[dict[str, float], list[str]]:
+    """Returns the metrics by name, and the table and what is to be said below it."""
+    result = self._metric.result()
+    arguments = (result, self._data_set.classes, self._evaluation.report_per_class)
+    lines = [self.report.table(*arguments), *self._remarks(result)]
+    return self.report.metrics(*arguments), lines
+
+  def _remarks(self, result: dict) -> list[str]:
+    """Returns lines about what the score was measured against."""
+    raise NotImplementedError
+
+
+class PanopticEvaluator(Evaluator):
+  """Panoptic quality."""
+
+  def __init__(self, evaluation, data_set, truth):
+    super().__init__(evaluation, data_set, truth)
+    self._metric = PanopticQuality(data_set.num_classes, data_set.thing_classes)
+    self.report = report.PanopticReport()
+
+  def update(self, sample):
+    """See `Evaluator`."""
+    evaluation = self._evaluation
+    id_map, segments = panoptic(
+        sample.output['class_logits'], sample.output['mask_logits'], sample.sizes,
+        self._data_set.thing_classes, evaluation.object_mask_threshold,
+        evaluation.overlap_threshold, evaluation.confident_pixels_only)
+    self._metric.update(sample.true_map, sample.true_segments, id_map, segments)
+    return id_map, segments
+
+  def as_segments(self, prediction, sizes):
+    """See `Evaluator`."""
+    return prediction
+
+  def _remarks(self, result):
+    return measured_against.panoptic(self._truth)
+
+
+class SemanticEvaluator(Evaluator):
+  """Mean IoU, by the data set's rule."""
+
+  def __init__(self, evaluation, data_set, truth):
+    super().__init__(evaluation, data_set, truth)
+    self._is_cityscapes = data_set.semantic_rule == 'cityscapes'
+    if self._is_cityscapes:
+      self._metric = CityscapesIoU([c.name for c in data_set.classes])
+      self.report = report.CityscapesReport()
+    else:
+      self._metric = MeanIoU(data_set.num_classes)
+      self.report = report.SemanticReport()
+
+  def update(self, sample):
+    """See `Evaluator`."""
+    # Masks are brought to the original size before any inference where segments are scored too.
+    resize_first = self._evaluation.panoptic or self._evaluation.instance
+    labels = predictions.labels_of(sample.output, sample.sizes, resize_first)
+    true_labels = self._true_labels(sample)
+    if self._is_cityscapes:
+      values = self._truth.cityscapes_values(sample.example_id)
+      self._metric.update(true_labels, labels, sample.true_map, values)
+    else:
+      self._metric.update(true_labels, labels)
+    return labels
+
+  def as_segments(self, prediction, sizes):
+    """See `Evaluator`."""
+    return predictions.as_segments(prediction)
+
+  def _true_labels(self, sample: Sample) -> np.ndarray:
+    """Returns the classes that mIoU is measured against, [height, width], -1 where void."""
+    if self._truth.has_labels:
+      return self._truth.labels(sample.example_id, sample.true_map.shape)
+    class_of_id = np.array([-1] + [s['category_id'] for s in sample.true_segments])
+    return class_of_id[sample.true_map]
+
+  def _remarks(self, result):
+    return measured_against.semantic(self._data_set, self._truth, result)
+
+
+class InstanceEvaluator(Evaluator):
+  """Average precision of masks, by the data set's rule."""
+
+  def __init__(self, evaluation, data_set, truth):
+    super().__init__(evaluation, data_set, truth)
+    self._is_cityscapes = data_set.instance_rule == 'cityscapes'
+    if self._is_cityscapes:
+      self._metric = CityscapesAP(data_set.num_classes)
+      self.report = report.CityscapesInstanceReport()
+    else:
+      self._metric = InstanceAP(data_set.num_classes)
+      self.report = report.InstanceReport()
+
+  def update(self, sample):
+    """See `Evaluator`."""
+    things = self._data_set.thing_classes
+    found = instances(
+        sample.output['class_logits'], sample.output['mask_logits'], sample.sizes,
+        self._evaluation.instances_per_image,
+        only_classes=things if self._evaluation.panoptic else None)
+    every_instance = self._truth.instances(sample.example_id)
+    true_things = [row for row in every_instance if row['category_id'] in things]
+    if self._is_cityscapes:
+      self._metric.update(true_things, found, self._truth.void(sample.example_id))
+    else:
+      self._metric.update(true_things, found)
+    return found
+
+  def as_segments(self, prediction, sizes):
+    """See `Evaluator`."""
+    return predictions.drawable(prediction, sizes.original)
+
+  def _remarks(self, result):
+    return measured_against.instance(self._data_set, self._truth)
+
+
+def build(evaluation: Evaluation, data_set: DataSet, truth: GroundTruth | None) -> list[Evaluator]:
+  """Returns the evaluators of what an evaluation scores; the first one's prediction is drawn."""
+  chosen = []
+  if evaluation.panoptic:
+    chosen.append(PanopticEvaluator)
+  if evaluation.semantic:
+    chosen.append(SemanticEvaluator)
+  if evaluation.instance:
+    chosen.append(InstanceEvaluator)
+  return [make(evaluation, data_set, truth) for make in chosen]
+
+
+def metric_names(evaluation: Evaluation, data_set: DataSet) -> list[str]:
+  """Returns the names of the metrics that every such evaluation has."""
+  names = []
+  for evaluator in build(evaluation, data_set, truth=None):
+    names.extend(evaluator.report.names)
+  return names
