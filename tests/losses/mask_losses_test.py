@@ -67,10 +67,14 @@ def test_size_of_the_chunks_changes_nothing(signature, masks_per_chunk, monkeypa
     np.testing.assert_allclose(found, value, rtol=2e-5, atol=1e-6)
 
 
-def test_no_masks():
+@pytest.mark.parametrize('signature', [[0, 6, 9], [None, 6, 9], [None, None, None]], ids=str)
+def test_no_masks(signature):
   nothing = tf.zeros([0], tf.int32)
-  logits = tf.zeros([0, 6, 9])
-  with tf.GradientTape() as tape:
-    tape.watch(logits)
-    losses = mask_losses.focal_and_dice(logits, ID_MAPS, nothing, nothing, nothing)
-  assert losses.shape == [0, 2] and tape.gradient(losses, logits).shape == [0, 6, 9]
+  @tf.function(input_signature=[tf.TensorSpec(signature)])
+  def both(logits):
+    with tf.GradientTape() as tape:
+      tape.watch(logits)
+      losses = mask_losses.focal_and_dice(logits, ID_MAPS, nothing, nothing, nothing)
+    return losses, tape.gradient(losses, logits)
+  losses, gradient = both(tf.zeros([0, 6, 9]))
+  assert losses.shape == [0, 2] and gradient.shape == [0, 6, 9]

@@ -28,11 +28,11 @@ def test_groups_are_processes(size):
   np.testing.assert_allclose(np.sum(found * sums), wanted, rtol=1e-6)
 
 
-def test_zero_is_the_whole_batch():
+def test_zero_is_one_mean_over_the_batch():
   weights = tf.constant(WEIGHTS)
-  whole, six = (normalizers.shares(weights, size) for size in (0, 6))
-  np.testing.assert_allclose(whole, six, rtol=1e-6)
-  np.testing.assert_allclose(np.sum(whole * WEIGHTS), 1.0, rtol=1e-6)
+  all_images, six = (normalizers.shares(weights, size) for size in (0, 6))
+  np.testing.assert_allclose(all_images, six, rtol=1e-6)
+  np.testing.assert_allclose(np.sum(all_images * WEIGHTS), 1.0, rtol=1e-6)
 
 
 def test_an_uneven_rest_weighs_by_its_images():

@@ -127,11 +127,12 @@ def test_point_set_loss(options, in_graph):
   cost, query_index, terms, _ = found_by(loss, outputs, targets)
   logits = outputs['mask_logits'][0].astype(np.float64)
   probability = slow.softmax(outputs['class_logits'][0].astype(np.float64))
-  def drawn(purpose, count):
+  def points_for(purpose, count):
     return draw(0, purpose, [1, count]).numpy()[0].astype(np.float64)
-  chosen, points = int(c.importance_ratio * c.points), drawn('match', c.points)
-  candidates = drawn('candidates', int(c.points * c.oversample_ratio))
-  fresh = drawn('fresh', c.points - chosen)
+  chosen = int(c.importance_ratio * c.points)
+  points = points_for('match', c.points)
+  candidates = points_for('candidates', int(c.points * c.oversample_ratio))
+  fresh = points_for('fresh', c.points - chosen)
   wanted, sums = np.zeros([2, QUERIES, SLOTS]), np.zeros(2)
   for b, q, slot in np.ndindex(2, QUERIES, SLOTS):
     mask = (targets['id_maps'][b, 0] == slot + 1).astype(np.float64)

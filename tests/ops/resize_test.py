@@ -49,7 +49,7 @@ def test_nearest_is_the_legacy_rule(size, target):
     ((32, 48), (128, 192)), ((64, 20), (128, 77)), ((31, 9), (124, 36)), ((16, 16), (64, 64)),
     ((48, 5), (48, 5))])
 @pytest.mark.parametrize('static', [True, False])
-def test_bands_give_the_whole_product_and_its_gradient(size, target, static):
+def test_bands_give_the_full_product_and_its_gradient(size, target, static):
   x = RNG.normal(size=[3, *size]).astype(np.float32)
   upstream = RNG.normal(size=[3, *target]).astype(np.float32)
   x, upstream = tf.constant(x), tf.constant(upstream)
