@@ -137,8 +137,8 @@ def test_a_folder_loads_alone_and_gives_the_same_segments(tmp_path, family, back
   if family == 'mask2former':
     assert [(s.id, s.class_id) for s in result.segments] == their_segments
     assert [s.label for s in result.segments] == [LABELS[i] for _, i in their_segments]
-  # MaskFormer's probabilities are resized there, its logits here: pixels at borders differ, and with
-  # them whether a segment of a few pixels is kept.
+  # MaskFormer's probabilities are resized there, its logits here: pixels at borders differ, and
+  # with them whether a segment of a few pixels is kept.
   class_of_id = {0: -1, **dict(their_segments)}
   their_labels = np.vectorize(class_of_id.get)(their_map)
   assert np.mean(result.labels != their_labels) < 0.01
