@@ -145,7 +145,7 @@ def read(path: str) -> HuggingFaceConfig:
         f'{path}: model_type is {family!r}; this library loads maskformer and mask2former')
   labels = _labels(path, values)
   settings['task.model.num_classes'] = len(labels)
-  remarks = []
+  remarks: list[str] = []
   folder = os.path.dirname(path)
   preprocessor = os.path.join(folder, PREPROCESSOR)
   if tf.io.gfile.exists(preprocessor):

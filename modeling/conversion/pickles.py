@@ -238,8 +238,8 @@ def _read_older_torch(file: BinaryIO) -> Any:
   magic, _, _ = (_Unpickler(file).load() for _ in range(3))
   if magic != _TORCH_MAGIC:
     raise ValueError('it does not start with the magic number of PyTorch')
-  storages = {}
-  contents = {}
+  storages: dict[Any, tuple[np.dtype, int]] = {}
+  contents: dict[Any, bytes] = {}
   def storage_of(pid):
     dtype, key, count = _parse_storage_id(pid)
     storages.setdefault(key, (dtype, count))

@@ -80,8 +80,9 @@ def from_model_garden(
 
   result = {}
   for name, value in arrays.items():
-    index, part = re.fullmatch(r'layer_with_weights-(\d+)/(.*)', name).groups()
-    target = 'backbone.' + rename(int(index), part)
+    layer, _, part = name.partition('/')
+    index = int(layer.removeprefix('layer_with_weights-'))
+    target = 'backbone.' + rename(index, part)
     if target.endswith('running_var'):
       value = value + (_MODEL_GARDEN_EPSILON - EPSILON)
     result[target] = (_conv(value) if value.ndim == 4 else value).astype(np.float32)

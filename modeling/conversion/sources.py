@@ -100,11 +100,12 @@ def renamed(path: str, tensors: dict[str, np.ndarray]) -> Source:
     kinds = ', '.join(t.kind for t in catalog.NAME_TABLES)
     raise UserError(f'checkpoint {path} does not hold a model that is known here; its first names: '
                     f'{", ".join(list(tensors)[:3])}; known: {kinds}')
-  arrays = {}
-  thirds = {}  # official name -> {0, 1, 2: query, key, value}
-  ignored = []
-  unknown = []
-  reshaped = set()
+  arrays: dict[str, np.ndarray] = {}
+  # Official name -> {0, 1, 2: query, key, value}.
+  thirds: dict[str, dict[int, np.ndarray]] = {}
+  ignored: list[str] = []
+  unknown: list[str] = []
+  reshaped: set[str] = set()
   for name, value in tensors.items():
     if table.is_ignored(name):
       ignored.append(name)
@@ -114,11 +115,12 @@ def renamed(path: str, tensors: dict[str, np.ndarray]) -> Source:
       unknown.append(name)
       continue
     target, _, third = target.partition('#')
-    place = thirds.setdefault(target, {}) if third else arrays
-    key = int(third) if third else target
-    if key in place or (third and target in arrays):
+    if target in arrays or int(third or 0) in thirds.get(target, {}):
       raise UserError(f'checkpoint {path} has {target} twice (the second time as {name})')
-    place[key] = _as_float32(path, name, value)
+    if third:
+      thirds.setdefault(target, {})[int(third)] = _as_float32(path, name, value)
+    else:
+      arrays[target] = _as_float32(path, name, value)
     if third or value.dtype != np.float32:
       reshaped.add(target)
   if unknown:
@@ -211,8 +213,8 @@ def _of_reader(path: str, reader) -> Source:
 
 
 def _from_model_garden(path: str, arrays: dict[str, np.ndarray], ignored: list[str]) -> Source:
-  indices = [int(re.match(r'layer_with_weights-(\d+)', name)[1]) for name in arrays]
-  layers = 1 + max(indices)
+  indices = {name.split('/')[0].removeprefix('layer_with_weights-') for name in arrays}
+  layers = 1 + max(map(int, indices))
   blocks_of_layers = {2 + sum(blocks): blocks for blocks in BLOCKS.values()}
   if layers not in blocks_of_layers:
     raise UserError(
