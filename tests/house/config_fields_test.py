@@ -22,7 +22,7 @@ MODULES = ('backbones', 'data', 'evaluation', 'losses', 'model', 'optimization',
 # Groups of fields: the configuration's class, and what the code calls an object of it.
 GROUPS = {
     'task.train_data': (config_definitions.DataConfig, {'params', 'data'}),
-    'trainer': (config_definitions.TrainerConfig, {'trainer', 'c'}),
+    'trainer': (config_definitions.TrainerConfig, {'trainer', 'config'}),
     'runtime': (config_definitions.RuntimeConfig, {'runtime', '_runtime'}),
     'task': (config_definitions.TaskConfig, {'task', 'task_config', 'params'}),
 }
