@@ -42,6 +42,11 @@ def compare(experiment: Experiment, name: str, folder: str) -> list[str]:
   return [f'{key}: {before[key]} -> {now[key]}' for key in changed]
 
 
+def exist(folder: str) -> bool:
+  """Whether a run's folder has its params.yaml."""
+  return tf.io.gfile.exists(os.path.join(folder, PARAMS))
+
+
 def write(experiment: Experiment, name: str, folder: str, step: int) -> None:
   """Writes params.yaml; one with other content is kept as params.before_step_<step>.yaml."""
   path = os.path.join(folder, PARAMS)

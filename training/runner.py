@@ -80,7 +80,8 @@ def _run(experiment: Experiment, name: str, mode: str, folder: str, make_task: M
   if mode != 'train':
     this.check_ground_truth()
   this.restore(path, step, allow_random_weights)
-  parameters.write(experiment, name, folder, step)
+  if trains or not parameters.exist(folder):  # an evaluation's overrides are not the run's
+    parameters.write(experiment, name, folder, step)
   if mode == 'eval':
     this.evaluate()
     return 0

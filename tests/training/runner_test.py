@@ -117,12 +117,15 @@ def test_train_evaluate_again_and_refuse(records, tmp_path, capsys):
 
 def test_the_score_does_not_depend_on_the_batch(records, trained):
   found = []
+  settings = (trained / 'params.yaml').read_text()
   for batch in (1, 2, 5):
     e = experiment(records, 2)
     e.task.validation_data.global_batch_size = batch
     e.task.evaluation.object_mask_threshold = 0.1
     run(e, 'eval', trained)
     found.append(json.loads((trained / 'evaluations/step_00000002.json').read_text())['metrics'])
+  # What an evaluation sets is not how the run was trained.
+  assert (trained / 'params.yaml').read_text() == settings
   for name, value in found[0].items():
     assert found[1][name] == pytest.approx(value, abs=1e-3), name
     assert found[2][name] == pytest.approx(value, abs=1e-3), name
