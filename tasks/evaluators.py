@@ -20,6 +20,7 @@ from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 from tf_maskformer.modeling.postprocessing import predictions
 from tf_maskformer.modeling.postprocessing.instance import instances
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.semantic import as_segments
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.tasks import measured_against
 
@@ -29,7 +30,7 @@ class Sample(NamedTuple):
 
   Attributes:
     example_id: of its record.
-    output: the model's, see `postprocessing.predictions.answer`.
+    output: the model's logits, see `postprocessing.predictions.labels_of`.
     sizes: of the image.
     true_map: int32 [*sizes.original], ids of the true segments, 0 void.
     true_segments: dicts of id, category_id (class) and so on.
@@ -136,7 +137,7 @@ class SemanticEvaluator(Evaluator):
 
   def as_segments(self, prediction, sizes):
     """See `Evaluator`."""
-    return predictions.as_segments(prediction)
+    return as_segments(prediction)
 
   def _true_labels(self, sample: Sample) -> np.ndarray:
     """Returns the classes that mIoU is measured against, [height, width], -1 where void."""
