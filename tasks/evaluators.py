@@ -18,6 +18,7 @@ from tf_maskformer.evaluation.instance_ap import InstanceAP
 from tf_maskformer.evaluation.mean_iou import MeanIoU
 from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing import semantic
 from tf_maskformer.modeling.postprocessing.instance import instances
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
@@ -136,7 +137,7 @@ class SemanticEvaluator(Evaluator):
 
   def as_segments(self, prediction, sizes):
     """See `Evaluator`."""
-    return predictions.as_segments(prediction)
+    return semantic.as_segments(prediction)
 
   def _true_labels(self, sample: Sample) -> np.ndarray:
     """Returns the classes that mIoU is measured against, [height, width], -1 where void."""
