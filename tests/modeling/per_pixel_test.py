@@ -8,6 +8,7 @@ from tests.modeling import tiny
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.modeling.postprocessing import predictions
 from tf_maskformer.modeling.postprocessing.resize import to_original
+from tf_maskformer.modeling.postprocessing.semantic import as_segments
 from tf_maskformer.modeling.postprocessing.semantic import semantic
 from tf_maskformer.modeling.postprocessing.semantic import semantic_labels
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
@@ -57,6 +58,6 @@ def test_bands_make_the_same_labels(resize_first, monkeypatch):
 
 
 def test_segments_of_labels():
-  id_map, segments = predictions.as_segments(np.array([[0, 3], [-1, 3]]))
+  id_map, segments = as_segments(np.array([[0, 3], [-1, 3]]))
   np.testing.assert_array_equal(id_map, [[1, 4], [0, 4]])
   assert [(s['id'], s['category_id']) for s in segments] == [(1, 0), (4, 3)]

@@ -89,7 +89,7 @@ def test_contradictions(records):
     rules.validate(e)
   e = experiment(records, 'per_pixel')
   e.task.evaluation.panoptic = True
-  with pytest.raises(UserError, match='no panoptic answer'):
+  with pytest.raises(UserError, match='predicts classes only'):
     rules.validate(e)
   e = experiment(records, 'per_pixel_plus')
   e.task.model.num_queries = 9
