@@ -1,11 +1,11 @@
-r"""Reads every record of a data set, says what is in it, names what cannot be used, and draws some.
+"""Reads every record of a data set, says what is in it, names what cannot be used, and draws some.
 
-    python scripts/inspect_records.py --input '/data/coco_records/val*'
-    python scripts/inspect_records.py --input 'data/shapes_records/val*' \
-        --data_set shapes_panoptic --output drawn/
+    tf-maskformer inspect --input '/data/coco_records/val*'
+    tf-maskformer inspect --input 'data/shapes_records/val*' --output inspected/
 """
 
 import collections
+import json
 import os
 import pathlib
 import statistics
@@ -20,6 +20,8 @@ from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets.descriptor import Class
 
 _SHOWN = 5  # problems that the error names
+
+_DEFAULT = 'coco_panoptic'
 
 
 class Tally:
@@ -131,6 +133,20 @@ def _examples(path: str, data_set: str, problems: list[str]
     yield number, where, example
 
 
+def _data_set_of(path: str) -> str:
+  """Returns the data set that the manifest next to a file of records names, else COCO's panoptic.
+
+  The manifest is what `tf-maskformer prepare` writes next to its shards.
+  """
+  file = pathlib.Path(path)
+  manifest = file.with_name(f'{file.name.partition("-")[0]}.manifest.json')
+  if not manifest.is_file():
+    return _DEFAULT
+  content = json.loads(manifest.read_text())
+  conversion = content.get('conversion', content)  # as earlier versions wrote it
+  return conversion.get('source', {}).get('data_set', _DEFAULT)
+
+
 def _draw(example: dict[str, Any], classes: Sequence[Class], path: pathlib.Path) -> None:
   """Writes a PNG of an image with its segments."""
   from PIL import Image
@@ -149,7 +165,9 @@ def flags() -> cli.Parser:
   parser = cli.Parser(__doc__)
   parser.add_argument('--input', required=True, help='file, glob, or several separated by commas')
   parser.add_argument(
-      '--data_set', default='coco_panoptic', help='name in configs/datasets/catalog.py')
+      '--data_set',
+      help='name in configs/datasets/catalog.py; default: what the manifest next to the records '
+      f'says, else {_DEFAULT}')
   parser.add_argument('--output', help='folder for images with their segments drawn over them')
   parser.add_argument(
       '--num_images', '--num_pictures', type=int, default=8, help='how many of them')
@@ -158,15 +176,22 @@ def flags() -> cli.Parser:
 
 def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
-  classes = catalog.get(args.data_set).classes
+  if args.data_set:
+    catalog.get(args.data_set)
+  if args.output and pathlib.Path(args.output).is_file():
+    raise errors.UserError(f'--output {args.output} is not a directory; name a folder')
 
   from tqdm import tqdm
 
   from tf_maskformer.dataloaders import record_files
 
+  paths = record_files.match(args.input, '--input')
+  data_set = args.data_set or _data_set_of(paths[0])
+  classes = catalog.get(data_set).classes
+  print(f'classes of {data_set}' + ('' if args.data_set else ' (--data_set changes it)'))
   tally = Tally(len(classes))
-  for path in tqdm(record_files.match(args.input, '--input'), unit='files'):
-    for number, where, example in _examples(path, args.data_set, tally.problems):
+  for path in tqdm(paths, unit='files'):
+    for number, where, example in _examples(path, data_set, tally.problems):
       is_good = tally.add(where, example)
       if is_good and args.output and tally.images <= args.num_images:
         name = f'{pathlib.Path(path).stem}_{number:05d}.png'

@@ -1,6 +1,6 @@
 """Draws the embedded data set in COCO's panoptic layout.
 
-    python scripts/make_shapes.py --output data/shapes
+    tf-maskformer shapes --output data/shapes
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Predicts images: PNGs and an overlay for each, and JSON files for all of them.
 
-    python scripts/predict.py --checkpoint runs/coco --input images/ --output out/
-    python scripts/predict.py --experiment maskformer_coco_panoptic --checkpoint model.pkl \\
+    tf-maskformer predict --checkpoint runs/coco --input images/ --output out/
+    tf-maskformer predict --experiment maskformer_coco_panoptic --checkpoint model.pkl \\
         --input street.jpg 'holiday/*/*.jpg' --output out/
 
 A run's folder and a Hugging Face folder say which model they hold; for other checkpoints
@@ -21,7 +21,8 @@ Files in the output folder, for an image called NAME:
                      highest on top; each has its complete mask as COCO's compressed run lengths
   coco_results.json  panoptic and instance experiments: COCO's results format (image_id,
                      category_id, bbox, score, segmentation) of things; in instance experiments of
-                     every score. image_id is a number where every NAME is a different number.
+                     every score. image_id is a number, here and in predictions.json, where every
+                     NAME is a different number.
                      pycocotools takes areas from bbox; for AP of masks by size delete it first
 
 NAME is the image's path without suffix, relative to the folder or to the fixed part of the pattern
@@ -49,7 +50,7 @@ def flags() -> cli.Parser:
   parser.add_argument(
       '--input', required=True, nargs='+', action='extend',
       help=f'images, folders ({", ".join(image_files.SUFFIXES)}), and patterns in quotes')
-  parser.add_argument('--output', required=True, help='folder, made if needed')
+  parser.add_argument('--output', required=True, help='folder, created if missing')
   parser.add_argument(
       '--experiment', help='registered name; needed where the checkpoint does not say its model')
   parser.add_argument('--recursive', action='store_true', help='search subfolders of folders, too')
@@ -124,8 +125,8 @@ def main(argv: Sequence[str]) -> int:
   print(f'{count} {"image" if count == 1 else "images"} in {output}')
   if decoded.refused:
     raise UserError(
-        f'{len(decoded.refused)} images could not be decoded, the others are done; '
-        f'{"; ".join(decoded.refused[:_NAMED])}')
+        f'{len(decoded.refused)} of {len(images)} images could not be decoded, the others are '
+        f'done; {"; ".join(decoded.refused[:_NAMED])}')
   return 0
 
 

@@ -1,14 +1,14 @@
 r"""Converts a data set to TFRecords.
 
-    python scripts/prepare_data.py coco_panoptic --coco_root /data/coco --output /data/coco_records
-    python scripts/prepare_data.py coco_panoptic --images images/ --annotations panoptic.json \
+    tf-maskformer prepare coco_panoptic --coco_root /data/coco --output /data/coco_records
+    tf-maskformer prepare coco_panoptic --images images/ --annotations panoptic.json \
         --panoptic pngs/ --split val --instances instances.json --output records/
-    python scripts/prepare_data.py coco_instances --coco_root /data/coco \
+    tf-maskformer prepare coco_instances --coco_root /data/coco \
         --output /data/coco_instance_records
-    python scripts/prepare_data.py semantic --data_set ade20k \
+    tf-maskformer prepare semantic --data_set ade20k \
         --images ADEChallengeData2016/images/training \
         --labels ADEChallengeData2016/annotations/training --split train --output records/
-    python scripts/prepare_data.py cityscapes --cityscapes_root /data/cityscapes \
+    tf-maskformer prepare cityscapes --cityscapes_root /data/cityscapes \
         --data_set cityscapes_instance --output records/
 """
 

@@ -1,6 +1,6 @@
 """Draws predictions next to the truth and writes a table of results, from a run's folder.
 
-    python scripts/show_results.py --model_dir runs/maskformer_shapes_panoptic
+    tf-maskformer show --model_dir runs/maskformer_shapes_panoptic
 
 writes RUN/images/*.png (image, truth, prediction) and RUN/results.md. The run's folder says which
 model it holds; --experiment takes its place, and then environment variables apply as for train.py.
@@ -28,6 +28,8 @@ def write_table(folder: pathlib.Path) -> None:
   Raises:
     UserError: the run was not evaluated.
   """
+  if not folder.is_dir():
+    raise UserError(f'--model_dir {folder} does not exist; name the folder of a run')
   rows = [json.loads(p.read_text()) for p in sorted((folder / 'evaluations').glob('step_*.json'))]
   if not rows:
     raise UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')

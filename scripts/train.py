@@ -80,8 +80,8 @@ def _check_run(folder: str | None) -> None:
   """Raises UserError where a folder has no params.yaml; a remote one is looked at later."""
   if folder is None:
     raise errors.UserError(
-        '--experiment is missing; tf-maskformer experiments prints the names, and --model_dir of a '
-        'run would do, too')
+        '--experiment is missing; name one (tf-maskformer experiments lists them), or give the '
+        '--model_dir of a run')
   if '://' not in folder and not os.path.isfile(os.path.join(folder, 'params.yaml')):
     raise errors.UserError(
         f'--experiment is missing, and {folder} has no params.yaml that says it; '

@@ -37,13 +37,14 @@ class Collection:
     """Writes predictions.json and, where the task tells things apart, coco_results.json.
 
     predictions.json is {'annotations': [`Result.to_json` per image]}. coco_results.json is the list
-    of all images' `Result.to_coco`; image_id is a number where the names of all images are
+    of all images' `Result.to_coco`. In both, image_id is a number where the names of all images are
     different numbers, as COCO's are, else the name.
     """
     folder = pathlib.Path(folder)
-    files.write_json(folder / PREDICTIONS, {'annotations': self._rows}, indent=None)
+    ids = _ids([row['image_id'] for row in self._rows])
+    annotations = [{**row, 'image_id': ids[row['image_id']]} for row in self._rows]
+    files.write_json(folder / PREDICTIONS, {'annotations': annotations}, indent=None)
     if self._has_things:
-      ids = _ids([row['image_id'] for row in self._rows])
       rows = [{**row, 'image_id': ids[row['image_id']]} for found in self._found for row in found]
       files.write_json(folder / COCO_RESULTS, rows, indent=None)
 

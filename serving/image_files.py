@@ -62,11 +62,13 @@ def find(inputs: Sequence[str], output: pathlib.Path, recursive: bool = False) -
 
 
 def check_output(images: Sequence[ImageFile], output: pathlib.Path) -> None:
-  """Checks that no result can take the place of an image.
+  """Checks that the results have a folder and that none can take the place of an image.
 
   Raises:
-    UserError: one could.
+    UserError: there is a file in place of the folder, or a result could replace an image.
   """
+  if output.exists() and not output.is_dir():
+    raise UserError(f'--output {output} is not a directory; name a folder')
   folders = {image.path.resolve().parent for image in images}
   for image in images:
     folder = (output / image.name).resolve().parent

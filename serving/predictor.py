@@ -56,6 +56,9 @@ class Predictor:
         self._logits, autograph=False,
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
 
+  def __repr__(self) -> str:
+    return f'Predictor({self.task}, {self.data_set.name}, {len(self.classes)} classes)'
+
   @property
   def classes(self) -> Sequence[Class]:
     """The classes by contiguous number: id in the data set, name, whether a thing, color."""

@@ -18,9 +18,9 @@ from tf_maskformer.evaluation.instance_ap import InstanceAP
 from tf_maskformer.evaluation.mean_iou import MeanIoU
 from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing import semantic
 from tf_maskformer.modeling.postprocessing.instance import instances
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
-from tf_maskformer.modeling.postprocessing.semantic import as_segments
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.tasks import measured_against
 
@@ -137,7 +137,7 @@ class SemanticEvaluator(Evaluator):
 
   def as_segments(self, prediction, sizes):
     """See `Evaluator`."""
-    return as_segments(prediction)
+    return semantic.as_segments(prediction)
 
   def _true_labels(self, sample: Sample) -> np.ndarray:
     """Returns the classes that mIoU is measured against, [height, width], -1 where void."""

@@ -34,6 +34,11 @@ class Parser(argparse.ArgumentParser):
     Raises:
       UserError: a flag is unknown, has no value or a wrong one.
     """
+    # Before argparse, which names the missing flags first where one is misspelled.
+    known = self._flags()
+    for word in argv:
+      if word.startswith('--') and word != '--' and word.partition('=')[0] not in known:
+        self._refuse(word)
     arguments, extra = self.parse_known_args(argv)
     if extra:
       self._refuse(extra[0])
@@ -50,8 +55,11 @@ class Parser(argparse.ArgumentParser):
     if not word.startswith('-'):
       raise errors.UserError(
           f'{word!r} belongs to no flag; a value with blanks or an * in it must be in quotes')
-    known = [f for action in self._actions for f in action.option_strings if f.startswith('--')]
-    raise errors.unknown('flag', word.partition('=')[0], known)
+    raise errors.unknown('flag', word.partition('=')[0], self._flags())
+
+  def _flags(self) -> list[str]:
+    """Returns the names of all flags."""
+    return [f for action in self._actions for f in action.option_strings if f.startswith('--')]
 
 
 def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> NoReturn:

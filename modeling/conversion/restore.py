@@ -125,8 +125,8 @@ def _check_shapes(path: str, arrays: dict, entries: dict[str, names.Entry]) -> N
   if wrong:
     raise UserError(
         f'checkpoint {path} does not fit the model ({len(wrong)} shapes differ: '
-        f'{_listed(wrong, "; ")}); take the matching experiment or restore fewer parts with '
-        'task.init_checkpoint_modules')
+        f'{_listed(wrong, "; ", limit=3)}); take the matching experiment or restore fewer parts '
+        'with task.init_checkpoint_modules')
 
 
 def _check_complete(

@@ -144,7 +144,7 @@ def test_names_that_differ_in_their_suffix(run, folders):
 def test_an_image_that_does_not_decode_spoils_no_other(run, folders, batch_size):
   images, output = folders
   (images / 'broken.jpg').write_bytes(b'not an image')
-  message = '1 images could not be decoded, the others are done; .*broken.jpg'
+  message = '1 of 4 images could not be decoded, the others are done; .*broken.jpg'
   with pytest.raises(UserError, match=message):
     predict.main(flags(run, images, output, f'--batch_size={batch_size}'))
   assert [row['image_id'] for row in rows_of(output)] == ['alpha', 'color', 'gray']

@@ -49,7 +49,8 @@ def test_pycocotools_reads_the_results(tmp_path):
     (['a/1', 'b/1'], ['a/1', 'b/1'])])
 def test_image_ids(tmp_path, names, ids):
   rows = write(tmp_path, dict.fromkeys(names, result_test.panoptic()))
-  assert [(row['image_id'], row['file_name']) for row in rows] == [(n, f'{n}.png') for n in names]
+  assert [row['image_id'] for row in rows] == ids
+  assert [row['file_name'] for row in rows] == [f'{name}.png' for name in names]
   results = json.loads((tmp_path / 'coco_results.json').read_text())
   assert [row['image_id'] for row in results] == [ids[0], ids[0], ids[1], ids[1]]
 
