@@ -153,7 +153,7 @@ class GroundTruth:
     if not _parse(record_files.read(offset))['image/void'].numpy():
       raise UserError(
           f"{input_path} does not say which pixels are void, which Cityscapes' AP needs; convert "
-          f'again: scripts/prepare_data.py cityscapes --data_set {self._data_set.name} '
+          f'again: tf-maskformer prepare cityscapes --data_set {self._data_set.name} '
           '--targets pixels')
 
   def void(self, example_id: int) -> np.ndarray:

@@ -174,7 +174,7 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
   except tf.errors.OpError as e:
     raise UserError(f'{field}: the first record of {path} cannot be read '
                     f'({errors.explain(e.message)}); convert the data set again with '
-                    'scripts/prepare_data.py') from e
+                    'tf-maskformer prepare') from e
   wrong = [int(c) for c in example['class'] if not 0 <= c < num_classes]
   if wrong:
     raise UserError(

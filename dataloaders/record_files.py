@@ -50,7 +50,7 @@ def match(input_path: str, field: str = 'input_path') -> list[str]:
     paths = [path for path in tf.io.gfile.glob(pattern) if _may_hold_records(path)]
     if not paths:
       raise UserError(f'{field}: {pattern} matches no file; convert the data set with '
-                      'scripts/prepare_data.py or correct the path')
+                      'tf-maskformer prepare or correct the path')
     found.update(paths)
   return sorted(found)
 
@@ -90,7 +90,7 @@ def _offsets_in(path: str, length: int, modified: int) -> tuple[RecordOffset, ..
       end = position + _HEADER + size + _FOOTER
       if end > length:
         raise UserError(f'{path} is truncated or not a TFRecord file (record {len(offsets)} at '
-                        f'byte {position}); convert it again with scripts/prepare_data.py')
+                        f'byte {position}); convert it again with tf-maskformer prepare')
       offsets.append(RecordOffset(path, position + _HEADER, size))
       position = end
   return tuple(offsets)

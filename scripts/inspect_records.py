@@ -94,7 +94,7 @@ class Tally:
     rest = len(self.problems) - _SHOWN
     more = f' and {rest} more' if rest > 0 else ''
     return errors.UserError(f'{len(self.problems)} records cannot be used: {shown}{more}; convert '
-                            'the data set again with scripts/prepare_data.py')
+                            'the data set again with tf-maskformer prepare')
 
 
 def _examples(path: str, data_set: str, problems: list[str]

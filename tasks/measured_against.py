@@ -10,7 +10,7 @@ def panoptic(truth: GroundTruth) -> list[str]:
     return []
   return [
       "warning: records of the Model Garden's converter know no crowds, so PQ counts a crowd as "
-      'one thing; the published PQ does not. Convert with scripts/prepare_data.py coco_panoptic.']
+      'one thing; the published PQ does not. Convert with tf-maskformer prepare coco_panoptic.']
 
 
 def semantic(data_set: DataSet, truth: GroundTruth, result: dict) -> list[str]:
@@ -23,7 +23,7 @@ def semantic(data_set: DataSet, truth: GroundTruth, result: dict) -> list[str]:
   if data_set.semantic_rule == 'cityscapes' and 'iiou' not in result:
     lines.append(
         'iIoU is not measured: these records do not tell instances apart. Convert with '
-        f'scripts/prepare_data.py cityscapes --data_set {data_set.name}.')
+        f'tf-maskformer prepare cityscapes --data_set {data_set.name}.')
   return lines
 
 
@@ -37,5 +37,5 @@ def instance(data_set: DataSet, truth: GroundTruth) -> list[str]:
     return ['AP is against the instances that the records hold.']
   return [
       "AP is against the records' panoptic segments; the published one is against the instances. "
-      'Convert with scripts/prepare_data.py coco_panoptic --instances or set '
+      'Convert with tf-maskformer prepare coco_panoptic --instances or set '
       'task.evaluation.instance_annotations.']

@@ -94,7 +94,7 @@ def _check_records(task: Segmentation, name: str, read_one: ReadOne) -> None:
   if not data.input_path:
     raise errors.UserError(
         f'task.{name}.input_path is empty; set TFRECORDS_DIR to the folder of the records (made by '
-        'scripts/prepare_data.py) or set the field')
+        'tf-maskformer prepare) or set the field')
   if name == 'train_data' and data.global_batch_size < 1:
     raise errors.UserError(
         f'task.{name}.global_batch_size is 0; set the number of images per step')

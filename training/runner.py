@@ -56,8 +56,8 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
         raise
       saved = tf.train.latest_checkpoint(model_dir) or 'none'
       raise errors.UserError(
-          f'the input pipeline failed: {errors.explain(e.message)}; python '
-          'scripts/inspect_records.py finds the record, the last good checkpoint is '
+          f'the input pipeline failed: {errors.explain(e.message)}; '
+          'tf-maskformer inspect finds the record, the last good checkpoint is '
           f'{saved}') from e
     except (Diverged, checkpoints.SaveFailed) as e:
       print(f'error: {e}', file=sys.stderr, flush=True)

@@ -255,7 +255,7 @@ def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
   for name, change, words in (('decode', no_image, 'the image is neither JPEG nor PNG'),
                               ('class', wrong_class, 'image .* has a class outside 0 to 6')):
     spoiled = rewrite(records, tmp_path / name, change)
-    message = f'the input pipeline failed: .*{words}.*inspect_records'
+    message = f'the input pipeline failed: .*{words}.*tf-maskformer inspect'
     with pytest.raises(UserError, match=message) as error:
       run(experiment(spoiled, 6), 'train', tmp_path / f'run_{name}')
     assert '\n' not in str(error.value)
