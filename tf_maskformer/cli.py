@@ -4,6 +4,8 @@ Imports no TensorFlow, so that a wrong name is answered at once.
 """
 
 import argparse
+import contextlib
+import os
 import re
 import sys
 import traceback
@@ -14,6 +16,7 @@ from tf_maskformer import errors
 
 EXIT_USER = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,7 +69,8 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
   """Calls `main` with the arguments and ends the process.
 
   A user's mistake is printed as one line, with exit code 2; with --debug its trace comes before it.
-  Whatever else goes wrong keeps its trace: it is a fault of this program.
+  So is what the file system refuses where no program knew of it. Whatever else goes wrong keeps its
+  trace: it is a fault of this program.
 
   Args:
     main: takes the arguments after the program's name; returns the exit code, None for 0.
@@ -76,13 +80,25 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
   try:
     code = main(argv) or 0
   except errors.UserError as error:
-    if '--debug' in argv:
-      traceback.print_exc()
-    sys.stdout.flush()
-    print(f'error: {error}', file=sys.stderr)
-    code = EXIT_USER
+    code = _refused(str(error), argv)
+  except BrokenPipeError:  # of what reads our output, e.g. `| head`
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    code = EXIT_BROKEN_PIPE
+  except OSError as error:
+    where = f'{error.filename}: ' if error.filename else ''
+    code = _refused(errors.one_line(f'{where}{errors.reason(error)}'), argv)
   except KeyboardInterrupt:
     sys.stdout.flush()
     print('interrupted', file=sys.stderr)
     code = EXIT_INTERRUPTED
   sys.exit(code)
+
+
+def _refused(message: str, argv: Sequence[str]) -> int:
+  """Prints an error; returns the exit code. Called while the exception is handled."""
+  if '--debug' in argv:
+    traceback.print_exc()
+  with contextlib.suppress(OSError):  # a full disk, where the output goes to a file
+    sys.stdout.flush()
+  print(f'error: {message}', file=sys.stderr)
+  return EXIT_USER

@@ -4,7 +4,10 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator
+
+from tf_maskformer import errors
 
 PREFIX = '.part-'  # of the names of files that are being written
 
@@ -54,15 +57,62 @@ def _remove(path: str) -> None:
     os.remove(path)
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
-  """Writes a text file (UTF-8), complete or not at all; local or remote."""
+@contextlib.contextmanager
+def writing(what: str, advice: str) -> Iterator[None]:
+  """Turns what the file system refuses inside the block into one line.
+
+  Args:
+    what: is written, e.g. 'records in /data/records'.
+    advice: what is safe and what to do.
+
+  Raises:
+    UserError: the disk is full or read-only, a folder is gone, or the like.
+  """
+  try:
+    yield
+  except Exception as error:  # pylint: disable=broad-except
+    if not errors.is_of_file_system(error):
+      raise
+    raise errors.UserError(
+        f'{what} cannot be written ({errors.reason(error)}); {advice}') from error
+
+
+def remove_unfinished(folder: str | os.PathLike) -> None:
+  """Removes what a killed process left unfinished in a folder; only the folder's one user may.
+
+  Args:
+    folder: local or remote; need not exist.
+  """
+  folder = os.fspath(folder)
+  if _is_remote(folder):
+    from tensorflow.io import gfile
+    for path in gfile.glob(os.path.join(folder, PREFIX + '*')):
+      gfile.rmtree(path) if gfile.isdir(path) else gfile.remove(path)
+    return
+  for path in pathlib.Path(folder).glob(PREFIX + '*'):
+    if path.is_dir() and not path.is_symlink():
+      shutil.rmtree(path)
+    else:
+      path.unlink()
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+  """Writes a file, complete or not at all; local or remote.
+
+  Images go this way: an encoder that writes to a file itself may not notice that a disk is full.
+  """
   with write_atomically(path) as temporary:
     if _is_remote(temporary):
       from tensorflow.io import gfile
-      with gfile.GFile(temporary, 'w') as file:
-        file.write(text)
+      with gfile.GFile(temporary, 'wb') as file:
+        file.write(data)
     else:
-      pathlib.Path(temporary).write_text(text, encoding='utf-8')
+      pathlib.Path(temporary).write_bytes(data)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+  """Writes a text file (UTF-8), complete or not at all; local or remote."""
+  write_bytes(path, text.encode('utf-8'))
 
 
 def write_json(path: str | os.PathLike, content: object, indent: int | None = 1) -> None:

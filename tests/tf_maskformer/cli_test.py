@@ -1,5 +1,9 @@
 """The door: exit codes, one line for a mistake, nearest flags."""
 
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from tf_maskformer import cli
@@ -76,3 +80,19 @@ def test_wrong_flags(argv, message):
   with pytest.raises(UserError) as error:
     _parser().parse(argv)
   assert message in str(error.value)
+
+
+def test_what_the_file_system_refuses_is_one_line(capsys):
+  def main(argv):
+    pathlib.Path('/not/there').write_bytes(b'x')
+  assert _exit_code(main) == 2
+  assert capsys.readouterr().err == 'error: /not/there: No such file or directory\n'
+
+
+def test_a_reader_that_stops_early_is_not_a_fault():
+  code = ('from tf_maskformer import cli\n'
+          'cli.run(lambda argv: print("x" * 10**6))')
+  program = subprocess.Popen(
+      [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+  program.stdout.close()
+  assert program.stderr.read() == b'' and program.wait() == 141

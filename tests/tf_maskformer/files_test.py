@@ -1,10 +1,13 @@
 """Files appear whole or not at all."""
 
 import json
+import os
+import pathlib
 
 import pytest
 
 from tf_maskformer import files
+from tf_maskformer.errors import UserError
 
 
 def test_a_file_appears_when_its_block_ends(tmp_path):
@@ -46,3 +49,26 @@ def test_remote_paths_go_through_tensorflow():
   with tf.io.gfile.GFile('ram://folder/a.txt') as file:
     assert file.read() == 'text'
   assert tf.io.gfile.listdir('ram://folder') == ['a.txt']
+
+
+@pytest.mark.parametrize('folder', ['local', 'ram://unfinished'])
+def test_what_a_killed_process_left_is_removed(folder, tmp_path):
+  folder = folder if '://' in folder else f'{tmp_path}/{folder}'
+  tf = pytest.importorskip('tensorflow')
+  for name in ('.part-a.json', '.part-folder/ckpt-0.index', 'b.json'):
+    tf.io.gfile.makedirs(os.path.dirname(f'{folder}/{name}'))
+    files.write_text(f'{folder}/{name}', 'x')
+  files.remove_unfinished(folder)
+  assert tf.io.gfile.listdir(folder) == ['b.json']
+  files.remove_unfinished(f'{folder}/not-there')
+
+
+def test_a_full_disk_is_one_line():
+  message = 'results cannot be written .No space left.*; make room'
+  with pytest.raises(UserError, match=message), files.writing('results', 'make room'):
+    pathlib.Path('/dev/full').write_bytes(b'x')
+
+
+def test_a_fault_inside_the_block_stays():
+  with pytest.raises(ZeroDivisionError), files.writing('results', 'make room'):
+    raise ZeroDivisionError
