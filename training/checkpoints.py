@@ -19,7 +19,8 @@ from tf_maskformer import files
 # training, 0 where that is not said; with real times, all of them once a clock was set back.
 _PAST = 1.0
 _NAMED = 3  # variables in a message
-_UNFITTING = (tf.errors.OpError, AssertionError, ValueError, TypeError, KeyError)
+_UNFITTING = (
+    tf.errors.OpError, AssertionError, AttributeError, KeyError, TypeError, ValueError)
 # Of TensorFlow's own writing of the text file, when it was killed.
 _STRAY_STATE = re.compile(r'checkpoint\.tmp[0-9a-f]{32}')
 
