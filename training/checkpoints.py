@@ -1,7 +1,6 @@
 """Checkpoints that are complete and finite: on disk before they are announced, restored from the
 newest one that can be read."""
 
-import json
 import math
 import os
 import shutil
@@ -9,7 +8,6 @@ import shutil
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer import files
 from tf_maskformer.errors import UserError
 
 STEP_KEY = 'global_step/.ATTRIBUTES/VARIABLE_VALUE'
@@ -86,46 +84,3 @@ def _first_line(error: Exception, length: int) -> str:
 def _free_gigabytes(folder: str) -> float:
   """Returns the free space, NaN where the folder is not a local one."""
   return shutil.disk_usage(folder).free / 1e9 if os.path.isdir(folder) else math.nan
-
-
-class Best:
-  """Keeps the checkpoint with the best value of one metric, and says so in one JSON file."""
-
-  def __init__(self, folder: str, checkpoint: tf.train.Checkpoint, metric: str, higher: bool):
-    """Looks at nothing yet.
-
-    Args:
-      folder: of the run; best.json and best/ are in it.
-      checkpoint: what is saved.
-      metric: name of the value.
-      higher: whether a higher value is better.
-    """
-    self._record = os.path.join(folder, 'best.json')
-    self._manager = tf.train.CheckpointManager(
-        checkpoint, os.path.join(folder, 'best'), max_to_keep=1)
-    self._metric = metric
-    self._higher = higher
-
-  def offer(self, value: float, step: int) -> bool:
-    """Saves this step if its value is better, and returns whether it is.
-
-    NaN and infinity never are; of equal values the older one stays.
-    """
-    if not math.isfinite(value):
-      return False
-    best = self._best()
-    if best is not None:
-      is_better = value > best if self._higher else value < best
-      if not is_better:
-        return False
-    path = self._manager.save(checkpoint_number=step)
-    record = {'metric': self._metric, 'value': value, 'step': step, 'checkpoint': path}
-    files.write_json(self._record, record)
-    return True
-
-  def _best(self) -> float | None:
-    """Returns the best value so far, None where there is none."""
-    if not tf.io.gfile.exists(self._record):
-      return None
-    with tf.io.gfile.GFile(self._record) as file:
-      return json.load(file)['value']
