@@ -13,7 +13,7 @@ from tf_maskformer.training import checkpoints
 from tf_maskformer.training import parameters
 from tf_maskformer.training import results
 from tf_maskformer.training.building import MakeTask
-from tf_maskformer.training.lock import held
+from tf_maskformer.lock import held
 from tf_maskformer.training.progress import Progress
 from tf_maskformer.training.progress import duration
 from tf_maskformer.training.signals import Stop
