@@ -19,7 +19,7 @@ from tf_maskformer.training import parameters
 from tf_maskformer.training import results
 from tf_maskformer.training.best import Best
 from tf_maskformer.training.building import MakeTask
-from tf_maskformer.training.lock import held
+from tf_maskformer.lock import held
 from tf_maskformer.training.progress import Progress
 from tf_maskformer.training.progress import duration
 from tf_maskformer.training.signals import Stop

@@ -17,6 +17,7 @@ from tests import support
 from tests.records import shapes_records
 from tests.training import summaries
 from tests.training import updates
+from tf_maskformer import lock
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.errors import UserError
 from tf_maskformer.tasks.mask_classification import MaskClassificationTask
@@ -282,8 +283,9 @@ def test_non_finite_updates_are_skipped_named_and_stop(records, tmp_path, capsys
 
 
 def test_one_process_per_folder(records, tmp_path):
-  (tmp_path / '.lock').write_text(json.dumps({'host': os.uname().nodename, 'pid': os.getpid()}))
-  with pytest.raises(UserError, match=f'in use by process {os.getpid()}'):
+  with (
+      lock.held(tmp_path),
+      pytest.raises(UserError, match=f'in use by process {os.getpid()}')):
     run(experiment(records, 2), 'train', tmp_path)
   (tmp_path / '.lock').write_text(json.dumps({'host': os.uname().nodename, 'pid': 2**22 + 1}))
   assert run(experiment(records, 2), 'train', tmp_path) == 0
