@@ -61,11 +61,11 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
     except tf.errors.OpError as e:
       if 'IteratorGetNext' not in e.message:
         raise
-      saved = tf.train.latest_checkpoint(model_dir) or 'none'
+      saved, _ = checkpoints.readable(model_dir)
       raise errors.UserError(
           f'the input pipeline failed: {errors.explain(e.message)}; '
           'tf-maskformer inspect finds the record, the last good checkpoint is '
-          f'{saved}') from e
+          f'{saved or "none"}') from e
     except (Diverged, checkpoints.SaveFailed) as e:
       print(f'error: {e}', file=sys.stderr, flush=True)
       return 1
@@ -140,6 +140,7 @@ class Run:
     self._saved = 'none'  # the last good checkpoint
     self._done: set[int] = set()  # steps whose evaluations are complete
     if trains:
+      checkpoints.repair(folder, config.max_to_keep)
       self._manager = tf.train.CheckpointManager(
           checkpoint, folder, max_to_keep=config.max_to_keep)
       self._best = Best(
@@ -193,7 +194,6 @@ class Run:
     Args:
       step: where the run resumes.
     """
-    files.remove_unfinished(self._folder)
     events.keep(os.path.join(self._folder, events.TRAINING), lambda one: one <= step)
     try:
       with held(self._folder, _EVALUATION_LOCK):
