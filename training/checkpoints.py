@@ -10,7 +10,6 @@ import shutil
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer.errors import UserError
 from tf_maskformer import checkpoint_files
 from tf_maskformer import errors
 from tf_maskformer import files

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_maskformer import errors
 from tf_maskformer import files
 from tf_maskformer.configs.task import Experiment
+from tf_maskformer.lock import held
 from tf_maskformer.training import building
 from tf_maskformer.training import checkpoints
 from tf_maskformer.training import events
@@ -19,7 +20,6 @@ from tf_maskformer.training import parameters
 from tf_maskformer.training import results
 from tf_maskformer.training.best import Best
 from tf_maskformer.training.building import MakeTask
-from tf_maskformer.lock import held
 from tf_maskformer.training.progress import Progress
 from tf_maskformer.training.progress import duration
 from tf_maskformer.training.signals import Stop

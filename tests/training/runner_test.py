@@ -140,13 +140,17 @@ def make_undisturbed(records, tmp_path_factory):
   return folder
 
 
+def slowly(*values):
+  return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize('module, name, count', [
-    (events, 'write', 1),  # before anything of the evaluation of step 2
-    (events, 'write', 2),  # after the checkpoint of step 4, before anything of its evaluation
+    slowly(events, 'write', 1),  # before anything of the evaluation of step 2
+    slowly(events, 'write', 2),  # after the checkpoint of step 4, before its evaluation
     (results, 'write', 2),  # after its events and its best checkpoint
-    (results, '_write_history', 2),  # after its own file
-    (events, 'write', 3),  # after the last checkpoint
-    (results, 'write', 3)])
+    slowly(results, '_write_history', 2),  # after its own file
+    slowly(events, 'write', 3),  # after the last checkpoint
+    slowly(results, 'write', 3)])
 def test_an_evaluation_that_was_killed_is_made_up(
     records, undisturbed, tmp_path, monkeypatch, module, name, count):
   with monkeypatch.context() as patch, pytest.raises(Killed):
