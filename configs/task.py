@@ -35,6 +35,8 @@ class Segmentation(cfg.TaskConfig):
   validation_data: DataConfig = dataclasses.field(
       default_factory=lambda: DataConfig(is_training=False))
   evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
+  # Take records that are trained on for validation too: a trial that overfits.
+  score_training_records: bool = False
   # Images per replica that pass through the model at a time; their gradients are added up. 1: no
   # image is padded to the size of another. 0: all images at once.
   micro_batch_size: int = within(0, limits.IMAGES, 0)
