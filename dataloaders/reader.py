@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tf_maskformer import errors
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import parser
@@ -166,17 +165,17 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
   Raises:
     UserError: one sentence that says what is wrong.
   """
-  path = record_files.record_offsets(record_files.match(params.input_path, field))[0].path
+  first = record_files.record_offsets(record_files.match(params.input_path, field))[0]
   try:
-    # Through the dataset, which verifies the checksum.
-    record = next(iter(tf.data.TFRecordDataset(path)))
-    example = decoder.decode(record, data_set)
-  except tf.errors.OpError as e:
-    raise UserError(f'{field}: the first record of {path} cannot be read '
-                    f'({errors.explain(e.message)}); convert the data set again with '
-                    'tf-maskformer prepare') from e
+    example = decoder.decode(tf.constant(record_files.read(first)), data_set)
+  except decoder.ERRORS as e:
+    raise UserError(f'{field}: the first record of {first.path} cannot be used '
+                    f'({decoder.explain(e)}); convert the data set again with tf-maskformer '
+                    'prepare, or choose the data set that it was converted for '
+                    '(task.data_set)') from e
   wrong = [int(c) for c in example['class'] if not 0 <= c < num_classes]
   if wrong:
     raise UserError(
-        f'{field}: {path} has class {wrong[0]}, the model has classes 0 to {num_classes - 1}; '
-        'choose the data set that it was converted for (task.data_set, task.model.num_classes)')
+        f'{field}: {first.path} has class {wrong[0]}, the model has classes 0 to '
+        f'{num_classes - 1}; choose the data set that it was converted for (task.data_set, '
+        'task.model.num_classes)')
