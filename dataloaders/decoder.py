@@ -1,5 +1,6 @@
 """From a serialized record to an image, its id maps and its segments."""
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -61,7 +62,7 @@ def decode(record: tf.Tensor, data_set: str, polygons_replace_maps: bool = False
     data_set: see `decode_segments`, as `polygons_replace_maps`.
 
   Returns:
-    image uint8 [height, width, 3], source_id (string), and polygons, a dict of coordinates float64
+    image uint8 [height, width, 3], source_id (string), void (string: a PNG, or empty), and polygons, a dict of coordinates float64
     [corners of all polygons, 2] (x and y in pixels), corners int32 [polygons] (how many each has)
     and segment int32 [polygons] (which it belongs to), along with what `decode_segments` returns.
 
@@ -73,9 +74,19 @@ def decode(record: tf.Tensor, data_set: str, polygons_replace_maps: bool = False
   return {
       'image': decode_image(features['image/encoded'], size),
       'source_id': features['image/source_id'],
+      'void': features['image/void'],
       'polygons': _polygons(features),
       **decode_segments(features, data_set, polygons_replace_maps),
   }
+
+
+@functools.cache
+def function(data_set: str) -> Callable[[bytes], dict]:
+  """Returns `decode` of a data set as one graph, for use outside an input pipeline."""
+  @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+  def decode_record(record):
+    return decode(record, data_set)
+  return decode_record
 
 
 def decode_image(encoded: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:

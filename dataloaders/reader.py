@@ -167,7 +167,7 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
   """
   first = record_files.record_offsets(record_files.match(params.input_path, field))[0]
   try:
-    example = decoder.decode(tf.constant(record_files.read(first)), data_set)
+    example = decoder.function(data_set)(record_files.read(first))
   except decoder.ERRORS as e:
     raise UserError(f'{field}: the first record of {first.path} cannot be used '
                     f'({decoder.explain(e)}); convert the data set again with tf-maskformer '

@@ -90,15 +90,24 @@ def record_offsets(paths: list[str]) -> list[RecordOffset]:
   """
   offsets: list[RecordOffset] = []
   for path in paths:
-    try:
-      stat = tf.io.gfile.stat(path)
-      offsets += _offsets_in(path, stat.length, stat.mtime_nsec)
-    except (tf.errors.OpError, OSError) as e:
-      raise errors.UserError(f'{path} cannot be read ({errors.reason(e)})') from e
+    offsets += offsets_in(path)
   if not offsets:
     others = f' and the other {len(paths) - 1} files hold' if len(paths) > 1 else ' holds'
     raise errors.UserError(f'{paths[0]}{others} no record; convert the data set again')
   return offsets
+
+
+def offsets_in(path: str) -> tuple[RecordOffset, ...]:
+  """Returns where every record of a file is; may be none.
+
+  Raises:
+    UserError: the file cannot be read, or is truncated, compressed or not of records.
+  """
+  try:
+    stat = tf.io.gfile.stat(path)
+    return _offsets_in(path, stat.length, stat.mtime_nsec)
+  except (tf.errors.OpError, OSError) as e:
+    raise errors.UserError(f'{path} cannot be read ({errors.reason(e)})') from e
 
 
 @functools.lru_cache(maxsize=100000)
