@@ -82,7 +82,7 @@ def mutations(target: Target, count: int, seed: int) -> Iterator[bytes]:
 
 
 def _damage(data: bytearray, rng: np.random.Generator) -> None:
-  """Changes one place of a file: a bit, a byte, a number, a piece that is gone, doubled or moved."""
+  """Changes one place: a bit, a byte, a number, a piece that is gone, doubled or moved."""
   place = int(rng.integers(0, len(data) + 1))
   length = int(rng.integers(1, _CHUNK))
   other = int(rng.integers(0, len(data) + 1))
