@@ -142,7 +142,7 @@ class Storage:
       raise Damaged(f'a storage has {len(data)} bytes, {self._count} numbers were announced')
     flat = np.frombuffer(data, self._dtype, self._count)
     steps = tuple(step * width if n > 1 else width for n, step in zip(size, stride))
-    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(flat[offset:], size, steps))
+    return np.asarray(np.lib.stride_tricks.as_strided(flat[offset:], size, steps), order='C')
 
 
 class Tensor:
@@ -156,7 +156,7 @@ class Tensor:
     self._size = _shape(size)
     self._stride = _shape(stride)
     if len(self._size) != len(self._stride):
-      raise Damaged('a tensor has as many sizes as strides')
+      raise Damaged('a tensor has another number of sizes than of strides')
 
   def resolve(self, budget: Budget) -> np.ndarray:
     """Returns the tensor's numbers."""
