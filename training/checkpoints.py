@@ -15,6 +15,9 @@ from tf_maskformer import errors
 from tf_maskformer import files
 
 # What TensorFlow raises where a checkpoint's objects are not those of the program.
+# Seconds since 1970. The manager forgets a checkpoint whose time is not after the last start of a
+# training, 0 where that is not said; with real times, all of them once a clock was set back.
+_PAST = 1.0
 _NAMED = 3  # variables in a message
 _UNFITTING = (tf.errors.OpError, AssertionError, ValueError, TypeError, KeyError)
 # Of TensorFlow's own writing of the text file, when it was killed.
@@ -98,7 +101,8 @@ def _write_state(folder: str, kept: list[str]) -> None:
     tf.io.gfile.rename(path, aside)
     errors.warn(f'{path} was a directory, where TensorFlow keeps a file; it is {aside} now')
   lines = [f'model_checkpoint_path: "{kept[-1]}"']
-  lines += [f'all_model_checkpoint_paths: "{name}"' for name in kept]
+  for name in kept:
+    lines += [f'all_model_checkpoint_paths: "{name}"', f'all_model_checkpoint_timestamps: {_PAST}']
   files.write_text(path, '\n'.join(lines) + '\n')
 
 
