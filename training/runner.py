@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.lock import held
 from tf_maskformer.training import building
@@ -58,14 +60,6 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
     try:
       return _run(
           experiment, name, mode, model_dir, make_task, allow_random_weights, tpu_address)
-    except tf.errors.OpError as e:
-      if 'IteratorGetNext' not in e.message:
-        raise
-      saved, _ = checkpoints.readable(model_dir)
-      raise errors.UserError(
-          f'the input pipeline failed: {errors.explain(e.message)}; '
-          'tf-maskformer inspect finds the record, the last good checkpoint is '
-          f'{saved or "none"}') from e
     except (Diverged, checkpoints.SaveFailed) as e:
       print(f'error: {e}', file=sys.stderr, flush=True)
       return 1
@@ -235,7 +229,8 @@ class Run:
       progress = Progress(
           config.train_steps, self._experiment.task.train_data.global_batch_size)
       while step < config.train_steps and stop.signal is None:
-        self._trainer.run_step()
+        with self._reading(self._experiment.task.train_data):
+          self._trainer.run_step()
         step += 1
         is_last = step == config.train_steps
         if step == start + 1:
@@ -253,6 +248,18 @@ class Run:
             'from there', flush=True)
       return stop.exit_code
     return 0
+
+  @contextlib.contextmanager
+  def _reading(self, data: DataConfig) -> Iterator[None]:
+    """Turns what an input pipeline raises inside the block into one line that names the record."""
+    try:
+      yield
+    except (tf.errors.OpError, UnicodeDecodeError) as e:  # the latter: a message of TensorFlow
+      if isinstance(e, tf.errors.OpError) and 'IteratorGetNext' not in e.message:
+        raise
+      raise errors.UserError(
+          f'the input pipeline failed: {self._task.explain_failure(data, e)}; the last good '
+          f'checkpoint is {self._saved}') from e
 
   def _is_due(self, step: int) -> bool:
     """Whether the training scores at a step."""
@@ -316,7 +323,8 @@ class Run:
   def _score(self, step: int) -> '_Scores':
     """Scores the validation records and prints the results; arguments and errors as `evaluate`."""
     start = time.monotonic()
-    logs = self._trainer.evaluate(tf.constant(-1))
+    with self._reading(self._experiment.task.validation_data):
+      logs = self._trainer.evaluate(tf.constant(-1))
     scored = logs.pop('scored')
     expected = self._task.expected_examples()
     if len(scored) != expected or len(set(scored)) != expected:
