@@ -4,7 +4,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import tensorflow as tf
 
@@ -15,6 +15,7 @@ from tf_maskformer.errors import UserError
 RECORD = 'best.json'
 FOLDER = 'best'
 _PREFIX = 'ckpt-'
+_LARGEST = 1e300  # a whole number beyond it may not fit a float
 
 
 class Record(NamedTuple):
@@ -111,7 +112,7 @@ class Best:
     """Returns the best of the checkpoints in best/ whose evaluation is known, and notes it."""
     values = {step: evaluations[step]['metrics'].get(self._metric)
               for step in self._steps() if step in evaluations}
-    known = {step: value for step, value in values.items() if _is_finite(value)}
+    known = {step: float(value) for step, value in values.items() if _is_finite(value)}
     if not known:
       if tf.io.gfile.exists(self._path):
         tf.io.gfile.remove(self._path)  # it names nothing that is there
@@ -147,10 +148,11 @@ def _record(content: object) -> Record:
     value = content.get('value')
     step = content.get('step')
     if isinstance(metric, str) and _is_finite(value) and type(step) is int and step >= 0:
-      return Record(metric, value, step)
+      return Record(metric, float(value), step)
   raise UserError('best.json does not hold a metric, its value and a step')
 
 
-def _is_finite(value: object) -> bool:
+def _is_finite(value: object) -> TypeGuard[float]:
+  """Whether a value from a JSON is a number, neither NaN nor infinite."""
   is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-  return is_number and abs(value) < math.inf
+  return is_number and -_LARGEST < value < _LARGEST

@@ -4,8 +4,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -375,13 +374,13 @@ class _Scores(NamedTuple):
   Attributes:
     folder: of the run.
     step: of the checkpoint that was scored.
-    count: images that were scored.
+    num_images: how many were scored.
     metrics: by name.
     images: for TensorBoard, by name.
   """
   folder: str
   step: int
-  count: int
+  num_images: int
   metrics: dict[str, float]
   images: Mapping[str, tf.Tensor]
 
@@ -392,4 +391,4 @@ class _Scores(NamedTuple):
 
   def write_json(self) -> None:
     """Writes the JSON files, which say that the evaluation is done."""
-    results.write(self.folder, self.step, self.count, self.metrics)
+    results.write(self.folder, self.step, self.num_images, self.metrics)
