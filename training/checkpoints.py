@@ -1,7 +1,7 @@
 """Checkpoints that are complete and finite: on disk before they are announced, restored from the
 newest one that can be read."""
 
-import json
+import contextlib
 import math
 import os
 import re
@@ -151,9 +151,13 @@ def save(manager: tf.train.CheckpointManager, model: tf_keras.Model, step: int) 
       raise SaveFailed(
           f'{variable.name} is not finite at step {step}; nothing was saved, the last good '
           f'checkpoint is {last}')
+  # Its number of saves is part of what is saved, and must not tell how often a run was resumed.
+  manager.checkpoint.save_counter.assign(step - 1)
   try:
     return manager.save(checkpoint_number=step)
   except (tf.errors.OpError, OSError) as e:
+    with contextlib.suppress(tf.errors.OpError, OSError):  # what is left, the next start removes
+      _remove_strays(manager.directory)
     raise SaveFailed(
         f'saving step {step} in {manager.directory} failed ({errors.reason(e)}; '
         f'{_free_gigabytes(manager.directory):.1f} GB free); the last good checkpoint is {last}; '
@@ -163,46 +167,3 @@ def save(manager: tf.train.CheckpointManager, model: tf_keras.Model, step: int) 
 def _free_gigabytes(folder: str) -> float:
   """Returns the free space, NaN where the folder is not a local one."""
   return shutil.disk_usage(folder).free / 1e9 if os.path.isdir(folder) else math.nan
-
-
-class Best:
-  """Keeps the checkpoint with the best value of one metric, and says so in one JSON file."""
-
-  def __init__(self, folder: str, checkpoint: tf.train.Checkpoint, metric: str, higher: bool):
-    """Looks at nothing yet.
-
-    Args:
-      folder: of the run; best.json and best/ are in it.
-      checkpoint: what is saved.
-      metric: name of the value.
-      higher: whether a higher value is better.
-    """
-    self._record = os.path.join(folder, 'best.json')
-    self._manager = tf.train.CheckpointManager(
-        checkpoint, os.path.join(folder, 'best'), max_to_keep=1)
-    self._metric = metric
-    self._higher = higher
-
-  def offer(self, value: float, step: int) -> bool:
-    """Saves this step if its value is better, and returns whether it is.
-
-    NaN and infinity never are; of equal values the older one stays.
-    """
-    if not math.isfinite(value):
-      return False
-    best = self._best()
-    if best is not None:
-      is_better = value > best if self._higher else value < best
-      if not is_better:
-        return False
-    path = self._manager.save(checkpoint_number=step)
-    record = {'metric': self._metric, 'value': value, 'step': step, 'checkpoint': path}
-    files.write_json(self._record, record)
-    return True
-
-  def _best(self) -> float | None:
-    """Returns the best value so far, None where there is none."""
-    if not tf.io.gfile.exists(self._record):
-      return None
-    with tf.io.gfile.GFile(self._record) as file:
-      return json.load(file)['value']

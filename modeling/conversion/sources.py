@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 import re
 
-import h5py
 import ml_dtypes
 import numpy as np
 import tensorflow as tf
@@ -14,6 +13,7 @@ from tf_maskformer import errors
 from tf_maskformer import tensor_index
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.backbones.resnet import BLOCKS
+from tf_maskformer.modeling.conversion import hdf5
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import resnet
 from tf_maskformer.modeling.conversion import tensor_files
@@ -87,7 +87,8 @@ def read(path: str, allow_nonfinite: bool = False) -> Source:
   """
   path = find(path, allow_nonfinite)
   if pathlib.PurePath(path).suffix.lower() in ('.h5', '.hdf5'):
-    source = _read_keras(path)
+    arrays, ignored = hdf5.read_keras(path)
+    source = Source(KERAS, arrays, ignored)
   elif tensor_files.is_tensor_file(path):
     source = renamed(path, tensor_files.read(path))
   else:
@@ -173,38 +174,6 @@ def _as_float32(path: str, name: str, value: np.ndarray) -> np.ndarray:
                     'must be floating-point numbers')
   with np.errstate(over='ignore'):  # infinity, which `read` refuses by name
     return np.asarray(value, np.float32)
-
-
-def _read_keras(path: str) -> Source:
-  try:
-    arrays = _arrays_of_hdf5(path)
-  except OSError as e:
-    raise UserError(f'checkpoint {path} cannot be read as HDF5 ({e}); is it damaged?') from e
-  if 'conv1_conv/kernel' not in arrays:
-    raise UserError(
-        f'checkpoint {path} does not hold a Keras Applications ResNet (it has no conv1_conv layer)')
-  used = re.compile(r'conv(1_|[2-5]_block)')
-  ignored = [name for name in arrays if not used.match(name)]
-  return Source(KERAS, resnet.from_keras_applications(arrays), ignored)
-
-
-def _arrays_of_hdf5(path: str) -> dict[str, np.ndarray]:
-  """Returns the data sets of an HDF5 file as {'layer/variable': array}."""
-  arrays = {}
-  size = tf.io.gfile.stat(path).length
-
-  def visit(name: str, item) -> None:
-    if not isinstance(item, h5py.Dataset):
-      return
-    if item.nbytes > size:
-      raise OSError(f'{name} announces {item.nbytes} bytes, the file has {size}')
-    layer, variable = name.split('/')[-2:]
-    arrays[f'{layer}/{variable.split(":")[0]}'] = np.asarray(item)
-
-  with h5py.File(path, 'r') as file:
-    root = file['model_weights'] if 'model_weights' in file else file
-    root.visititems(visit)
-  return arrays
 
 
 def _read_tensorflow(path: str) -> Source:

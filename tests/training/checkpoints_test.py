@@ -1,6 +1,5 @@
-"""Saving, falling back, and what counts as best."""
+"""Saving and falling back."""
 
-import json
 import shutil
 
 import pytest
@@ -46,26 +45,6 @@ def test_a_save_that_the_disk_refuses_names_the_last_good_one(tmp_path):
   with pytest.raises(checkpoints.SaveFailed, match='saving step 2 in .*/run failed') as error:
     checkpoints.save(manager, model, 2)
   assert good in str(error.value) and '\n' not in str(error.value)
-
-
-def test_best_nan_never_wins_and_ties_keep_the_older(tmp_path):
-  _, _, checkpoint, _ = parts(tmp_path)
-  best = checkpoints.Best(str(tmp_path), checkpoint, 'pq_all', higher=True)
-  offers = [
-      (float('nan'), 1, False), (3.0, 2, True), (3.0, 3, False), (float('nan'), 4, False),
-      (2.0, 5, False), (float('inf'), 6, False), (4.0, 7, True)]
-  for value, step, wins in offers:
-    assert best.offer(value, step) == wins, step
-  record = json.loads((tmp_path / 'best.json').read_text())
-  assert (record['value'], record['step']) == (4.0, 7)
-  assert [p.name for p in (tmp_path / 'best').glob('*.index')] == ['ckpt-7.index']
-
-
-def test_best_outlives_the_process(tmp_path):
-  _, _, checkpoint, _ = parts(tmp_path)
-  assert checkpoints.Best(str(tmp_path), checkpoint, 'loss', higher=False).offer(1.0, 1)
-  again = checkpoints.Best(str(tmp_path), checkpoint, 'loss', higher=False)
-  assert not again.offer(1.5, 2) and again.offer(0.5, 3)
 
 
 def test_a_folder_without_checkpoints(tmp_path):
