@@ -58,6 +58,9 @@ def flags() -> cli.Parser:
       '--batch_size', type=int, help='images that are read at a time; default: 4 on a GPU, else 1')
   parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
   parser.add_argument('--config_file', action='append', default=[], help='as for train.py')
+  parser.add_argument(
+      '--allow_nonfinite_weights', action='store_true',
+      help='predict with weights that are NaN or infinite, too')
   return parser
 
 
@@ -107,7 +110,8 @@ def main(argv: Sequence[str]) -> int:
 
   loaded = loading.open_checkpoint(
       args.checkpoint, args.experiment, args.params_override, args.config_file,
-      environ=os.environ if args.experiment else None)
+      environ=os.environ if args.experiment else None,
+      allow_nonfinite_weights=args.allow_nonfinite_weights)
   print(loaded.report)
   predictor = Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
   output.mkdir(parents=True, exist_ok=True)
