@@ -25,7 +25,7 @@ from tf_maskformer.configs.task import Experiment
 
 PARAMS = 'params.yaml'
 CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is not built in
-_LARGEST_CLASSES = 2**24  # bytes; 65535 classes with long names have 10 million
+_LARGEST_CLASSES = 2**22  # bytes; a class has about 80
 _LONGEST_NAME = 200  # characters of a data set's
 
 
