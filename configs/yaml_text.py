@@ -15,7 +15,7 @@ _NODES = 20000  # of a file, aliases unfolded
 _DIGITS = 40
 _TAG = 'tag:yaml.org,2002:'
 # PyYAML's scanner takes time with the square of such brackets.
-_DEEP = re.compile(r'(?:[\[{]\s*){%d}' % (DEPTH + 1))
+_DEEP = re.compile(rf'(?:[\[{{]\s*){{{DEPTH + 1}}}')
 _INTEGER = re.compile(r'[-+]?(0|[1-9][0-9]*)')
 _FLOAT = re.compile(r'[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?')
 _NOT_FINITE = re.compile(r'[-+]?\.(inf|nan)', re.IGNORECASE)

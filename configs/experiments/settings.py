@@ -109,8 +109,8 @@ def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None
     return
   if not 0 < len(name) <= _LONGEST_NAME:
     raise errors.UserError(
-        f'{os.path.join(folder, PARAMS)}: task.data_set has {len(name)} characters; a name has 1 to '
-        f'{_LONGEST_NAME}')
+        f'{os.path.join(folder, PARAMS)}: task.data_set has {len(name)} characters; a name has 1 '
+        f'to {_LONGEST_NAME}')
   text = override_files.read_text(path, _LARGEST_CLASSES, 'label map')
   try:
     rows = override_files.parse_json(text)

@@ -64,9 +64,11 @@ def _YAML(rng: random.Random) -> list[bytes]:  # pylint: disable=invalid-name
   bomb += [f'a{i}: &a{i} [{",".join([f"*a{i - 1}"] * 10)}]' for i in range(1, _LEVELS)]
   key = 'trainer.optimizer_config.learning_rate.boundaries'
   texts = [
-      '\n'.join([*bomb, f'{key}: *a{_LEVELS - 1}']), f'{key}: &a [*a]', 'trainer: &a {train_steps: *a}',
+      '\n'.join([*bomb, f'{key}: *a{_LEVELS - 1}']), f'{key}: &a [*a]',
+      'trainer: &a {train_steps: *a}',
       'a: &a {x: 1}\ntrainer: {<<: *a}', 'trainer: {train_steps: 1, train_steps: 2}',
-      'trainer: {train_steps: 1}\ntrainer: {max_to_keep: 2}', 'trainer: !!python/object:os.system {}',
+      'trainer: {train_steps: 1}\ntrainer: {max_to_keep: 2}',
+      'trainer: !!python/object:os.system {}',
       'trainer: !x {train_steps: 1}', 'trainer: {train_steps: !!int "5"}', 'a: ' + '[' * depth,
       'a: ' + '[' * depth + ']' * depth, 'a: ' + '{a: ' * depth, '? [a]\n: 1', '? {a: 1}\n: 1',
       'trainer: {train_steps: 010}', 'trainer: {train_steps: 1_0}', 'trainer: {train_steps: 1:30}',
@@ -74,8 +76,10 @@ def _YAML(rng: random.Random) -> list[bytes]:  # pylint: disable=invalid-name
       'trainer: {train_steps: ' + '9' * depth + '}', 'trainer: {train_steps: .inf}',
       'trainer: {train_steps: .nan}', 'trainer: {train_steps: yes}', 'runtime: {seed: ~}',
       'trainer: {train_steps: 1}\ntrainer.train_steps: 2', '---\na: 1\n---\nb: 2', '- 1\n- 2', '3',
-      'null', '', '# nothing', 'trainer: =', 'task: {data_set: "\\ud800"}', 'task: {data_set: "\\0"}',
-      'task: []', 'task: {model: {backbone: []}}', '1: 2', '%YAML 9.9\n---\na: 1', '\ta: 1', '@', '`',
+      'null', '', '# nothing', 'trainer: =', 'task: {data_set: "\\ud800"}',
+      'task: {data_set: "\\0"}',
+      'task: []', 'task: {model: {backbone: []}}', '1: 2', '%YAML 9.9\n---\na: 1', '\ta: 1', '@',
+      '`',
       f'{"k" * depth}: 1', f'task: {{data_set: {"k" * depth}}}', 'a: |\n' + ' x\n' * depth,
       '? ' * min(depth, 5000), '- ' * min(depth, 5000), 'a:\n' * 3 + '&' * depth, '*a', '!' * depth]
   return [text.encode() for text in texts]
@@ -88,14 +92,17 @@ def _JSON(rng: random.Random) -> list[bytes]:  # pylint: disable=invalid-name
       '{"trainer": {"train_steps": 1, "train_steps": 2}}', '{"runtime": {"seed": NaN}}',
       '{"runtime": {"seed": Infinity}}', '{"runtime": {"seed": 1e999}}', '[]', '3', 'null', '',
       '{"runtime": {"seed": ' + '9' * depth + '}}', '{"runtime": {"seed": true}}', '{"a": }',
-      '{"runtime": {"seed": "5"}}', '{"runtime": {"seed": 5.0}}', '{"task": {"data_set": "\\ud800"}}',
+      '{"runtime": {"seed": "5"}}', '{"runtime": {"seed": 5.0}}',
+      '{"task": {"data_set": "\\ud800"}}',
       '{"task": {"data_set": "\\u0000"}}', '{"task.train_data.parser.output_size": '
-      + '[' * 300 + ']' * 300 + '}', '{"": 1}', '{"a.b.c": 1}', '{"task": {"": {}}}', '{} {}', '{"a": 1,}']
+      + '[' * 300 + ']' * 300 + '}', '{"": 1}', '{"a.b.c": 1}', '{"task": {"": {}}}', '{} {}',
+      '{"a": 1,}']
   return [text.encode() for text in texts]
 
 
 def _either(rng: random.Random) -> list[bytes]:
   return [
-      b'\xff\xfea\x00', b'\xef\xbb\xbftrainer: {}', b'a\0b', b'\x1b[31m: 1', b'trainer: {}\n' * 10**5,
+      b'\xff\xfea\x00', b'\xef\xbb\xbftrainer: {}', b'a\0b', b'\x1b[31m: 1',
+      b'trainer: {}\n' * 10**5,
       'trainer: {}'.encode('utf-16'), rng.randbytes(rng.randrange(1, 3000)), b'caf\xe9: 1',
       b' ' * 60000, b'\n' * 60000, b'"' * 60000]

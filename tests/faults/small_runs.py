@@ -108,7 +108,9 @@ def run_all(seed: int, count: int) -> int:
       folder.mkdir()
       return folder
     data = records.shapes_records(make, 8, 3)
-    inputs = f"task.train_data.input_path='{data}/train*',task.validation_data.input_path='{data}/val*'"
+    inputs = ','.join(
+        f"task.{split}_data.input_path='{data}/{name}*'"
+        for split, name in (('train', 'train'), ('validation', 'val')))
     tried = 0
     while tried < count:
       name = rng.choice(_NAMES)
