@@ -177,20 +177,20 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
     raise UserError(f'{field}={params.input_path} cannot be read ({errors.reason(e)}); correct the '
                     'path or its permissions') from e
   _check_fillers(params, len(records), field)
-  path = records[0].path
+  first = records[0]
   try:
-    # Through the dataset, which verifies the checksum.
-    record = next(iter(tf.data.TFRecordDataset(path)))
-    example = decoder.decode(record, data_set)
-  except tf.errors.OpError as e:
-    raise UserError(f'{field}: the first record of {path} cannot be read '
-                    f'({errors.explain(e.message)}); convert the data set again with '
-                    'tf-maskformer prepare') from e
+    example = decoder.function(data_set)(record_files.read(first))
+  except decoder.ERRORS as e:
+    raise UserError(f'{field}: the first record of {first.path} cannot be used '
+                    f'({decoder.explain(e)}); convert the data set again with tf-maskformer '
+                    'prepare, or choose the data set that it was converted for '
+                    '(task.data_set)') from e
   wrong = [int(c) for c in example['class'] if not 0 <= c < num_classes]
   if wrong:
     raise UserError(
-        f'{field}: {path} has class {wrong[0]}, the model has classes 0 to {num_classes - 1}; '
-        'choose the data set that it was converted for (task.data_set, task.model.num_classes)')
+        f'{field}: {first.path} has class {wrong[0]}, the model has classes 0 to '
+        f'{num_classes - 1}; choose the data set that it was converted for (task.data_set, '
+        'task.model.num_classes)')
   return paths
 
 
