@@ -22,6 +22,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 from tests.faults import disks
+from tests.faults import files
 from tests.faults import kills
 from tests.faults import locks
 from tests.faults import outcome
@@ -31,6 +32,7 @@ from tests.faults.jobs import World
 KINDS = {
     'kills': (kills.cases, 50),
     'disks': (disks.cases, 0),
+    'files': (files.cases, 300),
     'locks': (locks.cases, 1000),
 }
 
@@ -61,6 +63,7 @@ def _run(args: argparse.Namespace, folder: pathlib.Path) -> int:
     count = usual if args.count is None else args.count
     outcomes[kind] = outcome.check_all(
         cases(args.seed, count, world), folder / kind, args.case, keep=args.case is not None)
+  world.warm.close()
   _print(outcomes, args.seed)
   return 1 if any(o.failures or not o.tried for o in outcomes.values()) else 0
 

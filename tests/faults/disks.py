@@ -70,7 +70,7 @@ def check(name: str, action: str, call: Call, world: World, folder: pathlib.Path
   job = world.jobs[name]
   job.prepare(folder / 'out')
   environment = world.injector.environment(folder, action, call.number)
-  ended = processes.run(job.argv(folder / 'out'), folder, environment)
+  ended = processes.run(job.argv(folder / 'out'), environment)
   kills.refuse_traceback(ended.output)
   facts.check_whole(folder)
   if ended.code < 0:

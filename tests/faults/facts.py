@@ -1,8 +1,8 @@
 """What a folder of results holds, in a form in which two folders can be compared.
 
 What may differ between two runs of the same command is left out: times, the number and names of
-TensorBoard's files, absolute paths, lock files. Everything else, names of stray files included,
-must be equal.
+TensorBoard's files, absolute paths, lock files, how often TensorFlow saved (its save_counter, which
+nothing reads). Everything else, names of stray files included, must be equal.
 """
 
 import collections
@@ -20,6 +20,7 @@ from tests.faults.outcome import Fault
 _LOCKS = ('.lock', '.eval.lock')
 _SHOWN = 6  # differences in a message
 _DATA = '.data-'  # in the names of a checkpoint's data files
+_NOT_COMPARED = ('_CHECKPOINTABLE_OBJECT_GRAPH', 'save_counter/.ATTRIBUTES/VARIABLE_VALUE')
 Facts = dict[str, Any]
 
 
@@ -69,16 +70,20 @@ def _short(value: Any) -> str:
 def check_whole(folder: pathlib.Path) -> None:
   """Reads every file that has its final name completely; unfinished ones are passed over.
 
+  TensorBoard's files grow, and their readers stop at a cut end; the index of a checkpoint is
+  written in place by TensorFlow, and whoever looks for a checkpoint passes over a cut one. Neither
+  is looked at.
+
   Raises:
     Fault: one is cut or damaged.
   """
   for path in sorted(folder.rglob('*')):
-    if path.is_file() and not is_unfinished(path.relative_to(folder)) and path.name not in _LOCKS:
-      if 'tfevents' not in path.name:  # these grow; their readers stop at a cut end
-        _read(path)
+    grows = 'tfevents' in path.name or path.suffix == '.index' or path.name in _LOCKS
+    if path.is_file() and not grows and not _is_unfinished(path.relative_to(folder)):
+      _read(path)
 
 
-def is_unfinished(path: pathlib.Path) -> bool:
+def _is_unfinished(path: pathlib.Path) -> bool:
   """Whether a name says that the file is not finished."""
   return any(
       part.startswith('.part-') or part.endswith('.part') or '_temp' in part or '.tmp' in part
@@ -86,12 +91,12 @@ def is_unfinished(path: pathlib.Path) -> bool:
 
 
 def tensors(prefix: pathlib.Path) -> dict[str, str]:
-  """Returns digests of the tensors of a TensorFlow checkpoint by name, the object graph left out."""
+  """Returns digests of a TensorFlow checkpoint's tensors by name; every one is read."""
   reader = tf.train.load_checkpoint(str(prefix))
   found = {}
   for name in reader.get_variable_to_shape_map():
     value = reader.get_tensor(name)  # of all, since a cut file shows only when it is read
-    if name != '_CHECKPOINTABLE_OBJECT_GRAPH':
+    if name not in _NOT_COMPARED:
       found[name] = _digest(np.ascontiguousarray(value).tobytes())
   return found
 
@@ -106,7 +111,7 @@ def _read(path: pathlib.Path) -> Any:
     if path.suffix == '.index':
       return tensors(path.with_suffix(''))
     if _DATA in path.name:
-      return path.stat().st_size
+      return 'read through its index'
     if path.name == 'checkpoint':
       return _state(path)
     if path.suffix == '.json':
@@ -139,6 +144,8 @@ def _json(path: pathlib.Path) -> Any:
     return [{key: value for key, value in entry.items() if key != 'time'} for entry in content]
   if path.name == 'best.json':
     return {**content, 'checkpoint': pathlib.Path(content['checkpoint']).name}
+  if path.name.endswith('.report.json'):
+    return {key: value for key, value in content.items() if key != 'shards_kept'}
   if path.name.endswith('.manifest.json'):
     return sorted(content['finished'])
   return content

@@ -11,13 +11,16 @@ import shutil
 from collections.abc import Callable, Mapping
 
 from tests.faults import facts
+from tests.faults import good_files
 from tests.faults import processes
 from tests.faults.injector import Call
 from tests.faults.injector import Injector
 from tests.faults.outcome import Fault
+from tests.faults.warm import Warm
 
 STEPS = 40
 MODELS = ('maskformer', 'mask2former')
+_EXPORTED = 'official.pkl'
 _EXPERIMENT = '{}_shapes_panoptic'
 _SETTINGS = """
 task:
@@ -87,6 +90,7 @@ class World:
     """Takes the folder of all temporary files of the campaign."""
     self.folder = folder
     self.injector = Injector(folder)
+    self.warm = Warm()
     self._references: dict[str, Reference] = {}
 
   @functools.cached_property
@@ -115,6 +119,13 @@ class World:
     path.write_text(_SETTINGS.format(records=self.records, steps=STEPS))
     return path
 
+  @functools.cached_property
+  def good_files(self) -> good_files.Good:
+    """Good files of every format."""
+    self.reference(self.jobs['export'])
+    official = self._output_of('export').with_name(_EXPORTED)
+    return good_files.make(official, self.run_folder('maskformer'))
+
   def run_folder(self, model: str) -> pathlib.Path:
     """Returns the folder of an undisturbed training, which must not be changed."""
     self.reference(self.jobs[f'train {model}'])
@@ -124,7 +135,7 @@ class World:
   def jobs(self) -> Mapping[str, Job]:
     """All jobs by name."""
     found = [*map(self._train, MODELS), *map(self._evaluate, MODELS), *map(self._predict, MODELS)]
-    found += [self._export('convert', 'converted'), self._export('export', 'official.pkl')]
+    found += [self._export('convert', 'converted'), self._export('export', _EXPORTED)]
     found.append(Job(
         'prepare', lambda output: self._convert(self.many_shapes, 12, output), workers=True,
         words=(r'\d+%',)))
@@ -154,7 +165,7 @@ class World:
     return output
 
   def _must_succeed(self, argv: list[str], environment: Mapping[str, str]) -> processes.Ended:
-    ended = processes.run(argv, self.folder, environment)
+    ended = processes.run(argv, environment)
     if ended.code:
       raise Fault(f'undisturbed, {argv[0]} ended with exit code {ended.code}', ended.output)
     return ended

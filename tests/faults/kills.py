@@ -24,7 +24,6 @@ _JOBS = (
     'train maskformer', 'train mask2former', 'train maskformer', 'prepare', 'train mask2former',
     'predict maskformer', 'train maskformer', 'eval maskformer', 'train mask2former', 'prepare',
     'train maskformer', 'predict mask2former', 'train mask2former', 'eval mask2former')
-_MOST_STARTS = 4
 # What the shell sees of a program that a signal ended: before and after it has its own handlers.
 _CODES = {
     signal.SIGKILL: (-9,), signal.SIGTERM: (-15, 143), signal.SIGINT: (-2, 130)}
@@ -101,17 +100,17 @@ def _start_and_kill(job: Job, kill: Kill | CallKill, world: World, folder: pathl
   argv = job.argv(folder / 'out')
   if isinstance(kill, CallKill):
     environment = world.injector.environment(folder, kill.action, kill.at)
-    ended = processes.run(argv, folder, environment)
+    ended = processes.run(argv, environment)
     killed = ended.code == -signal.SIGKILL
     codes = (-signal.SIGKILL, 0)
   else:
-    ended = processes.run(argv, folder, kill=kill)
+    ended = processes.run(argv, kill=kill)
     killed = ended.killed
     codes = (*_CODES[kill.number], 0)
   refuse_traceback(ended.output)
-  if getattr(kill, 'whom', 'all') != 'worker' and not is_refused_output(job, ended):
-    if ended.code not in codes:
-      raise Fault(f'exit code {ended.code} after {kill}', ended.output)
+  is_worker = getattr(kill, 'whom', 'all') == 'worker'
+  if not is_worker and not is_refused_output(job, ended) and ended.code not in codes:
+    raise Fault(f'exit code {ended.code} after {kill}', ended.output)
   return killed
 
 
@@ -122,7 +121,7 @@ def finish(job: Job, world: World, folder: pathlib.Path) -> processes.Ended:
     Fault: it does not at once, prints a traceback, or trains from the first step again.
   """
   had_checkpoint = any(folder.glob('out/ckpt-*.index'))
-  ended = processes.run(job.argv(folder / 'out'), folder)
+  ended = processes.run(job.argv(folder / 'out'))
   refuse_traceback(ended.output)
   if ended.code and not is_refused_output(job, ended):
     raise Fault(f'started again, it ended with exit code {ended.code}', ended.output)

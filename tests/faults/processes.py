@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from tests.faults.outcome import Fault
 _LIMIT = 600  # seconds; more is a program that hangs
 _GRACE = 10  # seconds that processes may take to end after their parent
 # Bits are the same for one number of threads only.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     'PATH': os.environ.get('PATH', '/usr/bin:/bin'),
     'LANG': 'C.UTF-8',
     'PYTHONUNBUFFERED': '1',
@@ -66,20 +67,19 @@ class Ended:
   killed: bool = False
 
 
-def run(argv: Sequence[str], folder: pathlib.Path, faults: Mapping[str, str] | None = None,
-        kill: Kill | None = None) -> Ended:
+def run(argv: Sequence[str], faults: Mapping[str, str] | None = None, kill: Kill | None = None
+        ) -> Ended:
   """Runs a Python program of the checkout until it ends, and makes sure that nothing is left of it.
 
   Args:
     argv: a script below the root, and its arguments.
-    folder: for what the program takes for its home.
     faults: variables of the environment in addition, see `injector`.
     kill: a signal to send.
 
   Raises:
     Fault: the program hangs, or one of its processes outlives it.
   """
-  environment = {**_ENVIRONMENT, 'HOME': str(folder), **(faults or {})}
+  environment = {**ENVIRONMENT, 'HOME': tempfile.gettempdir(), **(faults or {})}
   start = time.monotonic()
   process = subprocess.Popen(
       [sys.executable, *argv], cwd=support.ROOT, env=environment, stdin=subprocess.DEVNULL,

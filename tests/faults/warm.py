@@ -1,0 +1,147 @@
+"""Does one thing after another, each in a forked child of a process that has TensorFlow loaded.
+
+A start costs milliseconds instead of seconds, and every child is a new process: what it does to
+itself is over when it ends. Its memory and time are measured and limited.
+
+    python -m tests.faults.warm   # lines of JSON in: `task`, `arguments`, `output`; out: see Verdict
+"""
+
+import dataclasses
+import importlib
+import json
+import os
+import pathlib
+import re
+import resource
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping
+
+from tests import support
+from tests.faults import processes
+
+HELD = 0  # exit codes of the tasks
+REFUSED = 2
+_WALL = 180  # seconds; the machine may be busy
+_CPU = 60
+_MOST_MEMORY = 6 << 30  # bytes of address space in addition: what asks for more gets an error
+_MEGABYTE = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+  """How a child ended.
+
+  Attributes:
+    code: its exit code; negative: the signal that ended it.
+    seconds: of processor time, its children's included.
+    megabytes: by which its memory grew at most.
+    output: what it printed.
+  """
+  code: int
+  seconds: float
+  megabytes: float
+  output: str
+
+
+class Warm:
+  """The warm process, started at the first call."""
+
+  def __init__(self):
+    """Starts nothing yet."""
+    self._process: subprocess.Popen | None = None
+
+  def call(self, task: str, *arguments: str, faults: Mapping[str, str] | None = None) -> Verdict:
+    """Runs a task, `module:function` with arguments, in a child of its own."""
+    if self._process is None or self._process.poll() is not None:
+      environment = {**processes.ENVIRONMENT, 'HOME': tempfile.gettempdir(), **(faults or {})}
+      self._process = subprocess.Popen(
+          [sys.executable, '-m', 'tests.faults.warm'], cwd=support.ROOT, env=environment,
+          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    self._process.stdin.write(json.dumps({'task': task, 'arguments': arguments}) + '\n')
+    self._process.stdin.flush()
+    return Verdict(**json.loads(self._process.stdout.readline()))
+
+  def close(self) -> None:
+    """Ends the warm process."""
+    if self._process:
+      self._process.stdin.close()
+      self._process.wait()
+
+
+def program(script: str, *arguments: str) -> None:
+  """A task: runs a script of the checkout as `python script arguments` does."""
+  sys.argv = [script, *arguments]
+  runpy.run_path(str(support.ROOT / script), run_name='__main__')
+
+
+def _child(order: Mapping, output: int) -> None:
+  """Runs the task and ends the process."""
+  os.setsid()
+  os.dup2(output, 1)
+  os.dup2(output, 2)
+  pathlib.Path('/proc/self/clear_refs').write_text('5')  # the peak counts from here
+  os.write(output, b'%d\n' % _status('VmRSS'))
+  limit = _status('VmSize') + _MOST_MEMORY
+  resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+  resource.setrlimit(resource.RLIMIT_CPU, (_CPU, _CPU))
+  code = 1
+  try:
+    module, name = order['task'].split(':')
+    code = getattr(importlib.import_module(module), name)(*order['arguments']) or HELD
+  except SystemExit as end:
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+  except BaseException:  # pylint: disable=broad-except
+    traceback.print_exc()
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)  # pylint: disable=protected-access
+
+
+def _status(name: str) -> int:
+  """Returns a size of /proc/self/status in bytes."""
+  text = pathlib.Path('/proc/self/status').read_text()
+  return int(re.search(rf'^{name}:\s+(\d+) kB', text, re.MULTILINE).group(1)) * 1024
+
+
+def _run(order: Mapping) -> dict:
+  """Forks a child for an order, waits for it, and returns a Verdict's fields."""
+  with tempfile.TemporaryFile() as output:
+    child = os.fork()
+    if not child:
+      _child(order, output.fileno())
+    end = time.monotonic() + _WALL
+    ended = 0
+    while not ended:
+      ended, status, usage = os.wait4(child, os.WNOHANG)
+      if time.monotonic() > end:
+        os.kill(child, signal.SIGKILL)
+      time.sleep(0.002)
+    output.seek(0)
+    before, _, text = output.read().decode(errors='replace').partition('\n')
+  grown = usage.ru_maxrss * 1024 - int(before or 0)
+  return {
+      'code': os.waitstatus_to_exitcode(status), 'seconds': usage.ru_utime + usage.ru_stime,
+      'megabytes': grown / _MEGABYTE, 'output': text}
+
+
+def main() -> None:
+  """Loads what tasks need, then answers orders until the input ends."""
+  import tensorflow  # noqa: F401
+
+  from tf_maskformer.modeling.conversion import sources  # noqa: F401
+  from tf_maskformer.serving import inputs  # noqa: F401
+  from tf_maskformer.tasks import factory  # noqa: F401
+  from tf_maskformer.training import runner  # noqa: F401
+  for line in sys.stdin:
+    answer = json.dumps(_run(json.loads(line)))
+    print(answer, flush=True)
+
+
+if __name__ == '__main__':
+  main()
