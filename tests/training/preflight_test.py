@@ -37,33 +37,33 @@ def test_model_dir_below_a_file(tmp_path):
 def test_reads_what_the_mode_needs(mode, fields):
   task = _shapes().task
   seen = []
-  preflight.check_inputs(task, mode, lambda data, *rest: seen.append(rest))
+  preflight.check_inputs(task, mode, lambda data, *rest: seen.append(rest) or [])
   assert seen == [('shapes_panoptic', task.model.num_classes, field) for field in fields]
 
 
 def test_missing_input_names_the_variable():
   task = _shapes().task
   task.validation_data.input_path = ''
-  preflight.check_inputs(task, 'train', lambda *_: None)
+  preflight.check_inputs(task, 'train', lambda *_: [])
   message = 'task.validation_data.input_path is empty; set TFRECORDS_DIR'
   with pytest.raises(UserError, match=message):
-    preflight.check_inputs(task, 'eval', lambda *_: None)
+    preflight.check_inputs(task, 'eval', lambda *_: [])
 
 
 def test_missing_instance_annotations(tmp_path):
   task = _shapes().task
   task.evaluation.instance_annotations = str(tmp_path / 'none.json')
-  preflight.check_inputs(task, 'train', lambda *_: None)
+  preflight.check_inputs(task, 'train', lambda *_: [])
   with pytest.raises(UserError, match='instance_annotations=.*none.json does not exist'):
-    preflight.check_inputs(task, 'train_and_eval', lambda *_: None)
+    preflight.check_inputs(task, 'train_and_eval', lambda *_: [])
 
 
 def test_missing_semantic_labels(tmp_path):
   task = _shapes().task
   task.evaluation.semantic_labels = str(tmp_path / 'none')
-  preflight.check_inputs(task, 'train', lambda *_: None)
+  preflight.check_inputs(task, 'train', lambda *_: [])
   with pytest.raises(UserError, match='semantic_labels=.*none is not a directory'):
-    preflight.check_inputs(task, 'eval', lambda *_: None)
+    preflight.check_inputs(task, 'eval', lambda *_: [])
 
 
 def test_errors_of_the_reader_pass():
@@ -77,7 +77,7 @@ def test_batch_of_nothing():
   task = _shapes().task
   task.train_data.global_batch_size = 0
   with pytest.raises(UserError, match='task.train_data.global_batch_size is 0'):
-    preflight.check_inputs(task, 'train', lambda *_: None)
+    preflight.check_inputs(task, 'train', lambda *_: [])
 
 
 def test_init_checkpoint(tmp_path):
@@ -122,7 +122,7 @@ def test_all_together(tmp_path):
   seen = []
   folder = str(tmp_path / 'run')
   address = preflight.check(
-      _shapes(), 'train', folder, lambda *arguments: seen.append(arguments))
+      _shapes(), 'train', folder, lambda *arguments: seen.append(arguments) or [])
   assert address is None
   assert len(seen) == 1 and (tmp_path / 'run').is_dir()
 
@@ -132,5 +132,5 @@ def test_nothing_to_follow(tmp_path):
   folder = tmp_path / 'absent'
   message = 'absent does not exist; give the folder of the run to follow'
   with pytest.raises(UserError, match=message):
-    preflight.check(experiment, 'continuous_eval', str(folder), lambda *_: None)
+    preflight.check(experiment, 'continuous_eval', str(folder), lambda *_: [])
   assert not folder.exists()
