@@ -1,6 +1,7 @@
 """The campaign: kills, full disks, damaged and hostile files, locks, settings, records.
 
-    python -m tests.faults                                  # everything: hours on two cores
+    python -m tests.faults                                  # everything: hours
+    python -m tests.faults --jobs 2                         # two cases at a time
     python -m tests.faults --seed 7 --only kills locks      # these kinds, other cases
     python -m tests.faults --seed 7 --only kills --count 5  # the first five
     python -m tests.faults --seed 7 --only kills --case 3   # one; its folder stays if it fails
@@ -11,27 +12,23 @@ thread, in a clean environment.
 """
 
 import argparse
-import os
 import pathlib
 import sys
 import tempfile
-
-for _name in ('OMP_NUM_THREADS', 'TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS'):
-  os.environ.setdefault(_name, '1')
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 from tests.faults import disks
 from tests.faults import files
 from tests.faults import kills
 from tests.faults import locks
 from tests.faults import outcome
+from tests.faults import side_files
 from tests.faults.jobs import World
 
 # Each kind: its cases, from a seed, their number and the `World`; and the number in a full campaign.
 KINDS = {
     'kills': (kills.cases, 50),
     'disks': (disks.cases, 0),
+    'side_files': (side_files.cases, 120),
     'files': (files.cases, 300),
     'locks': (locks.cases, 1000),
 }
@@ -45,6 +42,7 @@ def main() -> int:
   parser.add_argument('--only', nargs='+', choices=KINDS, default=list(KINDS), help='these kinds')
   parser.add_argument('--count', type=int, help='cases of each kind; default: those of the issue')
   parser.add_argument('--case', type=int, help='only this case, which keeps its folder if it fails')
+  parser.add_argument('--jobs', type=int, default=1, help='cases at a time; default: 1')
   parser.add_argument('--folder', help='for temporary files; default: a new one, removed at the end')
   args = parser.parse_args()
   if args.folder:
@@ -62,7 +60,8 @@ def _run(args: argparse.Namespace, folder: pathlib.Path) -> int:
     cases, usual = KINDS[kind]
     count = usual if args.count is None else args.count
     outcomes[kind] = outcome.check_all(
-        cases(args.seed, count, world), folder / kind, args.case, keep=args.case is not None)
+        cases(args.seed, count, world), folder / kind, args.case, keep=args.case is not None,
+        jobs=args.jobs)
   world.warm.close()
   _print(outcomes, args.seed)
   return 1 if any(o.failures or not o.tried for o in outcomes.values()) else 0

@@ -13,8 +13,8 @@ import sys
 import time
 import traceback
 
+from tf_maskformer import lock
 from tf_maskformer.errors import UserError
-from tf_maskformer.training import lock
 
 _IN = 0
 _REFUSED = 3

@@ -9,6 +9,7 @@ import collections
 import hashlib
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,15 +42,24 @@ def of(folder: pathlib.Path) -> Facts:
   return facts
 
 
-def differences(expected: Facts, found: Facts) -> str:
-  """Returns what differs, a few of it in words; empty: nothing."""
+def differences(expected: Facts, found: Facts,
+                may_differ: Callable[[str], bool] = lambda name: False) -> str:
+  """Returns what differs, a few of it in words; empty: nothing.
+
+  Args:
+    expected: of the undisturbed folder.
+    found: of the other one.
+    may_differ: called with the name of a fact that differs; whether that is right.
+  """
   lines = []
   for name in sorted({*expected, *found}):
+    if expected.get(name) == found.get(name) or may_differ(name):
+      continue
     if name not in found:
       lines.append(f'{name} is missing')
     elif name not in expected:
       lines.append(f'{name} is a stray')
-    elif expected[name] != found[name]:
+    else:
       lines.append(f'{name}: {_difference(expected[name], found[name])}')
   more = f' and {len(lines) - _SHOWN} more' if len(lines) > _SHOWN else ''
   return '; '.join(lines[:_SHOWN]) + more

@@ -32,6 +32,7 @@ _MEMORY = 64  # megabytes, for any file; and so many times its size:
 _TIMES = 4
 _SECONDS = 10
 _SECRET_NUMBER = 1234.5
+_GOOD = {'.pkl': ('.pth', '.pkl'), '.pth': ('.pth', '.pkl')}  # read after a hostile one
 _DIFFERENT = 4  # exit code: the good file came back changed
 
 
@@ -61,7 +62,8 @@ def check(suffix: str, maker: Callable, chance: random.Random, world: World, fol
   (folder / hostile_arrays.SECRET).write_bytes(np.full(1000, _SECRET_NUMBER, np.float32).tobytes())
   path = _write(suffix, maker, chance, world.good_files, folder)
   size = sum(one.stat().st_size for one in folder.iterdir())
-  verdict = world.warm.call(f'{__name__}:read', str(path), *_good(suffix, world))
+  good = [part for one in _GOOD.get(suffix, (suffix,)) for part in _good(one, world)]
+  verdict = world.warm.call(f'{__name__}:read', str(path), *good)
   judge(verdict, size)
   if (folder / hostile_pickles.CANARY).exists():
     raise Fault('its payload ran', verdict.output)
@@ -122,8 +124,12 @@ def show(path: str) -> None:
   print(_digest(path))
 
 
-def read(path: str, good: str, expected: str) -> int:
-  """A task of `warm`: reads a hostile file, then a good one, which must be as always.
+def read(path: str, *good: str) -> int:
+  """A task of `warm`: reads a hostile file, then good ones, which must be as always.
+
+  Args:
+    path: of the hostile file.
+    *good: the path of a good file, the digest of its content, and so on.
 
   Returns:
     The exit code: `warm.HELD`, `warm.REFUSED` or `_DIFFERENT`.
@@ -135,7 +141,10 @@ def read(path: str, good: str, expected: str) -> int:
   except UserError as error:
     code = warm.REFUSED
     print(f'refused: {error}')
-  return code if _digest(good) == expected else _DIFFERENT
+  for one, expected in zip(good[::2], good[1::2]):
+    if _digest(one) != expected:
+      return _DIFFERENT
+  return code
 
 
 def _digest(path: str) -> str:

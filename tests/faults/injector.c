@@ -5,6 +5,7 @@
  * FAULT_STATE   a file of 8 bytes: the counter, shared by all processes
  * FAULT_AT      number of the call that is meant, from 1; 0: none
  * FAULT_ACTION  full: this and every later call fails, the disk is full; once: only this one does;
+ *               read_only: as full, with another reason, and files cannot be removed or opened;
  *               kill_before, kill_after: SIGKILL before or after the call
  * FAULT_LOG     a file that gets a line for every call: its number, name and path
  *
@@ -38,6 +39,7 @@ static const char *action;
 static const char *log_path;
 static uint64_t at;
 static uint64_t *counter;
+static int is_read_only;
 
 __attribute__((constructor)) static void start(void) {
   const char *state = getenv("FAULT_STATE");
@@ -45,7 +47,8 @@ __attribute__((constructor)) static void start(void) {
   action = getenv("FAULT_ACTION");
   log_path = getenv("FAULT_LOG");
   at = getenv("FAULT_AT") ? strtoull(getenv("FAULT_AT"), NULL, 10) : 0;
-  if (!prefix || !state) return;
+  if (!prefix || !state || !action) return;
+  is_read_only = !strcmp(action, "read_only");
   int file = syscall(SYS_openat, AT_FDCWD, state, O_RDWR | O_CLOEXEC);
   if (file < 0) return;
   void *page = mmap(NULL, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -73,6 +76,7 @@ static int fate(const char *name, const char *path, int may_fail) {
   uint64_t number = __atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST);
   if (log_path) note(number, name, path);
   if (!at || number < at) return PASS;
+  if (is_read_only) return FAIL;
   if (!strcmp(action, "full")) return may_fail ? FAIL : PASS;
   if (number > at) return PASS;
   if (!strcmp(action, "once")) return may_fail ? FAIL : PASS;
@@ -107,7 +111,7 @@ static int fate_of_file(const char *name, int file) {
 static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 
 static int full(void) {
-  errno = ENOSPC;
+  errno = is_read_only ? EROFS : ENOSPC;
   return -1;
 }
 

@@ -4,13 +4,15 @@
 """
 
 import dataclasses
+import os
 import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 
 _SOURCE = pathlib.Path(__file__).with_name('injector.c')
-ACTIONS = ('full', 'once', 'kill_before', 'kill_after')
+ACTIONS = ('full', 'once', 'read_only', 'kill_before', 'kill_after')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Call:
 
 
 class Injector:
-  """The compiled injector; one object serves any number of programs, one after the other."""
+  """The compiled injector."""
 
   def __init__(self, folder: pathlib.Path):
     """Compiles it into a folder.
@@ -47,35 +49,32 @@ class Injector:
     self._folder = folder
     self._library = folder / 'injector.so'
     subprocess.run(
-        [compiler, '-O1', '-Wall', '-Werror', '-shared', '-fPIC',
-         '-o', self._library, _SOURCE, '-ldl'], check=True)
+        [compiler, '-O1', '-Wall', '-Werror', '-shared', '-fPIC', '-o', self._library, _SOURCE,
+         '-ldl'], check=True)
 
-  def environment(self, watched: pathlib.Path, action: str = 'full', at: int = 0
-                  ) -> dict[str, str]:
-    """Returns the variables by which a program meets the fault; its counter starts from 0.
+  def environment(self, watched: pathlib.Path, action: str = 'full', at: int = 0,
+                  log: pathlib.Path | None = None) -> dict[str, str]:
+    """Returns the variables by which one program meets the fault; its counter starts from 0.
 
     Args:
       watched: folder whose files count.
       action: one of ACTIONS.
-      at: number of the call; 0: calls are only logged, see `calls`.
+      at: number of the call; 0: none.
+      log: a file for `calls`.
     """
-    state = self._folder / 'state'
-    state.write_bytes(bytes(8))
-    log = self._folder / 'log'
-    log.unlink(missing_ok=True)
-    self._watched = watched
-    return {
-        'LD_PRELOAD': str(self._library), 'FAULT_PREFIX': str(watched), 'FAULT_STATE': str(state),
-        'FAULT_LOG': str(log), 'FAULT_AT': str(at), 'FAULT_ACTION': action}
+    state, path = tempfile.mkstemp(dir=self._folder)
+    os.write(state, bytes(8))
+    os.close(state)
+    variables = {
+        'LD_PRELOAD': str(self._library), 'FAULT_PREFIX': str(watched), 'FAULT_STATE': path,
+        'FAULT_AT': str(at), 'FAULT_ACTION': action}
+    return {**variables, 'FAULT_LOG': str(log)} if log else variables
 
-  def calls(self) -> list[Call]:
-    """Returns the calls of the program that had the latest `environment`."""
-    log = self._folder / 'log'
-    if not log.exists():
-      return []
-    calls = []
-    for line in log.read_text(errors='replace').splitlines():
-      number, name, path = line.split(' ', 2)
-      relative = path.removeprefix(str(self._watched)).lstrip('/')
-      calls.append(Call(int(number), name, relative))
-    return calls
+
+def calls(log: pathlib.Path, watched: pathlib.Path) -> list[Call]:
+  """Returns the calls that a program logged, in their order."""
+  found = []
+  for line in log.read_text(errors='replace').splitlines():
+    number, name, path = line.split(' ', 2)
+    found.append(Call(int(number), name, path.removeprefix(str(watched)).lstrip('/')))
+  return found

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 
 from tests.faults import facts
 from tests.faults import good_files
+from tests.faults import injector
 from tests.faults import processes
 from tests.faults.injector import Call
-from tests.faults.injector import Injector
 from tests.faults.outcome import Fault
 from tests.faults.warm import Warm
 
@@ -89,7 +89,7 @@ class World:
   def __init__(self, folder: pathlib.Path):
     """Takes the folder of all temporary files of the campaign."""
     self.folder = folder
-    self.injector = Injector(folder)
+    self.injector = injector.Injector(folder)
     self.warm = Warm()
     self._references: dict[str, Reference] = {}
 
@@ -123,13 +123,21 @@ class World:
   def good_files(self) -> good_files.Good:
     """Good files of every format."""
     self.reference(self.jobs['export'])
-    official = self._output_of('export').with_name(_EXPORTED)
+    official = self.output_of('export').with_name(_EXPORTED)
     return good_files.make(official, self.run_folder('maskformer'))
 
   def run_folder(self, model: str) -> pathlib.Path:
     """Returns the folder of an undisturbed training, which must not be changed."""
     self.reference(self.jobs[f'train {model}'])
-    return self._output_of(f'train {model}')
+    return self.output_of(f'train {model}')
+
+  @functools.cached_property
+  def half_run(self) -> pathlib.Path:
+    """The folder of a training that was killed after step 32: its newest checkpoint is of step 28."""
+    output = self.folder / 'half'
+    processes.run(
+        self.jobs['train maskformer'].argv(output), kill=processes.Kill(0, 'step 32/'))
+    return output
 
   @functools.cached_property
   def jobs(self) -> Mapping[str, Job]:
@@ -147,16 +155,18 @@ class World:
   def reference(self, job: Job) -> Reference:
     """Returns the undisturbed run of a job."""
     if job.name not in self._references:
-      output = self._output_of(job.name)
+      output = self.output_of(job.name)
       output.parent.mkdir(parents=True)
       job.prepare(output)
-      watched = self.injector.environment(output.parent)
-      ended = self._must_succeed(job.argv(output), watched)
+      log = output.parent.with_suffix('.log')
+      ended = self._must_succeed(
+          job.argv(output), self.injector.environment(output.parent, log=log))
       self._references[job.name] = Reference(
-          facts.of(output.parent), ended.seconds, self.injector.calls(), ended.output)
+          facts.of(output.parent), ended.seconds, injector.calls(log, output.parent), ended.output)
     return self._references[job.name]
 
-  def _output_of(self, name: str) -> pathlib.Path:
+  def output_of(self, name: str) -> pathlib.Path:
+    """Returns the output of the undisturbed run of a job, which must not be changed."""
     return self.folder / 'references' / name.replace(' ', '_') / 'out'
 
   def _made(self, name: str, argv: Callable[[pathlib.Path], list[str]]) -> pathlib.Path:

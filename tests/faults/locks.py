@@ -15,7 +15,7 @@ from tests.faults.outcome import Fault
 
 _CONTENDERS = 6
 _DEAD = ('import os, signal, sys\n'
-         'from tf_maskformer.training import lock\n'
+         'from tf_maskformer import lock\n'
          'with lock.held(sys.argv[1]):\n'
          '  os.kill(os.getpid(), signal.SIGKILL)\n')
 _CONTENTS = {

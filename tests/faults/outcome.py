@@ -1,5 +1,6 @@
 """What a kind of faults came to: how many were tried, how many held, and what did not hold."""
 
+import concurrent.futures
 import dataclasses
 import pathlib
 import shutil
@@ -55,11 +56,9 @@ class Outcome:
   Attributes:
     tried: number of cases.
     failures: those that did not hold.
-    notes: remarks for the table, e.g. how many of how many places were tried.
   """
   tried: int = 0
   failures: list[Failure] = dataclasses.field(default_factory=list)
-  notes: list[str] = dataclasses.field(default_factory=list)
 
   @property
   def held(self) -> int:
@@ -68,34 +67,42 @@ class Outcome:
 
 
 def check_all(cases: Iterable[Case], folder: pathlib.Path, only: int | None = None,
-              keep: bool = False) -> Outcome:
-  """Tries cases one after the other and prints a line for each that does not hold.
+              keep: bool = False, jobs: int = 1) -> Outcome:
+  """Tries cases and prints a line for each as it ends.
 
   Args:
     cases: what to try.
     folder: of temporary files; each case gets an empty folder in it.
     only: number of the one case to try; None: all.
     keep: whether the folders of cases that do not hold stay.
+    jobs: how many are tried at a time.
   """
+  chosen = [(i, case) for i, case in enumerate(cases) if only is None or i == only]
   outcome = Outcome()
-  for number, case in enumerate(cases):
-    if only is not None and number != only:
-      continue
-    own = folder / f'case-{number}'
-    shutil.rmtree(own, ignore_errors=True)
-    own.mkdir(parents=True)
-    start = time.monotonic()
-    failure = _check(number, case, own)
-    outcome.tried += 1
-    taken = time.monotonic() - start
-    print(f'  {number:4d}  {"FAILED" if failure else "held"}  {taken:5.1f} s  {case.name}',
-          flush=True)
-    if failure:
-      outcome.failures.append(failure)
-      print(f'        {failure.why}', flush=True)
-    if not (failure and keep):
-      shutil.rmtree(own, ignore_errors=True)
+  with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    waiting = [pool.submit(_check_in, folder / f'case-{i}', i, case, keep) for i, case in chosen]
+    for done in concurrent.futures.as_completed(waiting):
+      failure = done.result()
+      outcome.tried += 1
+      if failure:
+        outcome.failures.append(failure)
+  outcome.failures.sort(key=lambda failure: failure.number)
   return outcome
+
+
+def _check_in(folder: pathlib.Path, number: int, case: Case, keep: bool) -> Failure | None:
+  """Tries a case in a folder that is made for it, prints a line, and returns what did not hold."""
+  shutil.rmtree(folder, ignore_errors=True)
+  folder.mkdir(parents=True)
+  start = time.monotonic()
+  failure = _check(number, case, folder)
+  taken = time.monotonic() - start
+  word = 'FAILED' if failure else 'held'
+  why = f'\n        {failure.why}' if failure else ''
+  print(f'  {number:4d}  {word:6}  {taken:5.1f} s  {case.name}{why}', flush=True)
+  if not (failure and keep):
+    shutil.rmtree(folder, ignore_errors=True)
+  return failure
 
 
 def _check(number: int, case: Case, folder: pathlib.Path) -> Failure | None:

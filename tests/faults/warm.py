@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -50,28 +51,35 @@ class Verdict:
 
 
 class Warm:
-  """The warm process, started at the first call."""
+  """Warm processes, one for each thread that calls, started at its first call."""
 
   def __init__(self):
     """Starts nothing yet."""
-    self._process: subprocess.Popen | None = None
+    self._own = threading.local()
+    self._all: list[subprocess.Popen] = []
 
-  def call(self, task: str, *arguments: str, faults: Mapping[str, str] | None = None) -> Verdict:
+  def call(self, task: str, *arguments: str) -> Verdict:
     """Runs a task, `module:function` with arguments, in a child of its own."""
-    if self._process is None or self._process.poll() is not None:
-      environment = {**processes.ENVIRONMENT, 'HOME': tempfile.gettempdir(), **(faults or {})}
-      self._process = subprocess.Popen(
-          [sys.executable, '-m', 'tests.faults.warm'], cwd=support.ROOT, env=environment,
-          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    self._process.stdin.write(json.dumps({'task': task, 'arguments': arguments}) + '\n')
-    self._process.stdin.flush()
-    return Verdict(**json.loads(self._process.stdout.readline()))
+    process = getattr(self._own, 'process', None)
+    if process is None:
+      process = self._own.process = _start()
+      self._all.append(process)
+    process.stdin.write(json.dumps({'task': task, 'arguments': arguments}) + '\n')
+    process.stdin.flush()
+    return Verdict(**json.loads(process.stdout.readline()))
 
   def close(self) -> None:
-    """Ends the warm process."""
-    if self._process:
-      self._process.stdin.close()
-      self._process.wait()
+    """Ends the warm processes."""
+    for process in self._all:
+      process.stdin.close()
+      process.wait()
+
+
+def _start() -> subprocess.Popen:
+  environment = {**processes.ENVIRONMENT, 'HOME': tempfile.gettempdir()}
+  return subprocess.Popen(
+      [sys.executable, '-m', 'tests.faults.warm'], cwd=support.ROOT, env=environment,
+      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def program(script: str, *arguments: str) -> None:
