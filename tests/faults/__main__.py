@@ -24,7 +24,7 @@ from tests.faults import outcome
 from tests.faults import side_files
 from tests.faults.jobs import World
 
-# Each kind: its cases, from a seed, their number and the `World`; and the number in a full campaign.
+# Each kind: its cases, from a seed, their number and the `World`; and how many a full campaign has.
 KINDS = {
     'kills': (kills.cases, 50),
     'disks': (disks.cases, 0),
@@ -41,9 +41,9 @@ def main() -> int:
   parser.add_argument('--seed', type=int, default=1, help='of every case; default: 1')
   parser.add_argument('--only', nargs='+', choices=KINDS, default=list(KINDS), help='these kinds')
   parser.add_argument('--count', type=int, help='cases of each kind; default: those of the issue')
-  parser.add_argument('--case', type=int, help='only this case, which keeps its folder if it fails')
+  parser.add_argument('--case', type=int, help='this case alone; its folder stays if it fails')
   parser.add_argument('--jobs', type=int, default=1, help='cases at a time; default: 1')
-  parser.add_argument('--folder', help='for temporary files; default: a new one, removed at the end')
+  parser.add_argument('--folder', help='for temporary files, empty; default: one that is removed')
   args = parser.parse_args()
   if args.folder:
     return _run(args, pathlib.Path(args.folder).resolve())
@@ -53,6 +53,8 @@ def main() -> int:
 
 def _run(args: argparse.Namespace, folder: pathlib.Path) -> int:
   folder.mkdir(parents=True, exist_ok=True)
+  if any(folder.iterdir()):
+    raise SystemExit(f'{folder} is not empty')
   world = World(folder)
   outcomes = {}
   for kind in args.only:

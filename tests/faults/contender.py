@@ -3,7 +3,8 @@
     python -m tests.faults.contender FOLDER 6
 
 Imports nothing but the lock. Each of the processes, once it is in, makes a file that must not be
-there and removes it again. Prints what became of them, as JSON: {"in": …, "refused": …, "wrong": …}.
+there and removes it again. Prints what became of them, as JSON: how many got in, were refused, or
+ended otherwise.
 """
 
 import collections

@@ -26,7 +26,7 @@ Facts = dict[str, Any]
 
 
 def of(folder: pathlib.Path) -> Facts:
-  """Returns everything about the files below a folder by name; TensorBoard's values by tag and step.
+  """Returns everything about the files below a folder by name, TensorBoard's values by tag.
 
   Raises:
     Fault: a file cannot be read.

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.faults import good_files
 from tests.faults import hostile_arrays
 from tests.faults import hostile_images
 from tests.faults import hostile_pickles
@@ -108,7 +107,7 @@ def judge(verdict: warm.Verdict, size: int) -> None:
 
 @functools.cache
 def _good(suffix: str, world: World) -> tuple[str, str]:
-  """Returns the path of a good file, or the prefix of a checkpoint, and the digest of its content."""
+  """Returns the path of a good file, or the prefix of a checkpoint, and its content's digest."""
   path = world.good_files.run / 'ckpt-40'
   if suffix:
     path = world.folder / f'good{suffix}'

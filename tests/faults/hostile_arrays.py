@@ -28,8 +28,9 @@ def header(chance: random.Random, good: Good) -> bytes:
   made = chance.choice((
       {'a': {**tensor, 'shape': [huge, huge]}}, {'a': {**tensor, 'data_offsets': [0, huge]}},
       {'a': {**tensor, 'data_offsets': [8, 0]}}, {'a': {**tensor, 'data_offsets': [-8, 0]}},
-      {'a': {**tensor, 'dtype': 'F31'}}, {'a': {**tensor, 'shape': [-2]}}, {'a': tensor, 'b': tensor},
-      {'a': {**tensor, 'shape': [0] * 100_000}}, {'a': []}, [], {'__metadata__': {'x': [1]}},
+      {'a': {**tensor, 'dtype': 'F31'}}, {'a': {**tensor, 'shape': [-2]}},
+      {'a': tensor, 'b': tensor}, {'a': {**tensor, 'shape': [0] * 100_000}}, {'a': []}, [],
+      {'__metadata__': {'x': [1]}},
       {'a\n\x1b[31m': tensor}, {'a' * 1_000_000: tensor}, {f'a{i}': tensor for i in range(50_000)}))
   text = chance.choice((
       json.dumps(made), json.dumps(made), json.dumps(made), '[' * 100_000, '{"a":' * 100_000,
@@ -137,7 +138,8 @@ def _numbers(chance: random.Random, file: h5py.File) -> None:
   file[_KERNEL][...] = chance.choice((np.nan, np.inf, -np.inf))
 
 
-_HDF5 = (_external, _external_link, _virtual, _cycle, _type, _compressed, _huge, _structure, _numbers)
+_HDF5 = (
+    _external, _external_link, _virtual, _cycle, _type, _compressed, _huge, _structure, _numbers)
 
 
 def forged(chance: random.Random, prefix: pathlib.Path) -> None:
@@ -148,8 +150,8 @@ def forged(chance: random.Random, prefix: pathlib.Path) -> None:
   key, value = rows[which]
   entry = tables.entry(value)
   kind = chance.choice((
-      'dtype', 'dtype', 'shape', 'shard', 'offset', 'size', 'crc', 'slices', 'key', 'order', 'twice',
-      'header', 'garbage', 'many'))
+      'dtype', 'dtype', 'shape', 'shard', 'offset', 'size', 'crc', 'slices', 'key', 'order',
+      'twice', 'header', 'garbage', 'many'))
   numbers = (0, 1, 3, 7, 1 << 20, (1 << 31) - 1, -1, (1 << 62), -(1 << 62))
   if kind == 'dtype':
     entry.dtype = chance.choice((0, 4, 7, 8, 20, 21, 23, 30, 99, 101, 1000, 1 << 20))

@@ -21,7 +21,8 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 def _png(width: int, height: int, pixels: bytes, extra: bytes = b'', depth: int = 8, color: int = 2
          ) -> bytes:
   header = struct.pack('>IIBBBBB', width, height, depth, color, 0, 0, 0)
-  return _SIGNATURE + _chunk(b'IHDR', header) + extra + _chunk(b'IDAT', pixels) + _chunk(b'IEND', b'')
+  end = _chunk(b'IDAT', pixels) + _chunk(b'IEND', b'')
+  return _SIGNATURE + _chunk(b'IHDR', header) + extra + end
 
 
 def png_bomb(chance: random.Random, good: Good) -> bytes:

@@ -20,7 +20,6 @@ from tests.faults.warm import Warm
 
 STEPS = 40
 MODELS = ('maskformer', 'mask2former')
-_EXPORTED = 'official.pkl'
 _EXPERIMENT = '{}_shapes_panoptic'
 _SETTINGS = """
 task:
@@ -55,13 +54,15 @@ class Job:
 
   Attributes:
     name: of the job.
-    argv: returns script and arguments for an output folder or file.
+    argv: returns script and arguments for an output, a folder or a file.
+    output: name of that in the folder of a case.
     words: patterns of its output at which it is worth killing.
     prepare: called with the output before the first start; puts there what the program works on.
     workers: whether the program has children.
   """
   name: str
   argv: Callable[[pathlib.Path], list[str]]
+  output: str = 'out'
   words: tuple[str, ...] = ()
   prepare: Callable[[pathlib.Path], object] = lambda output: None
   workers: bool = False
@@ -123,8 +124,7 @@ class World:
   def good_files(self) -> good_files.Good:
     """Good files of every format."""
     self.reference(self.jobs['export'])
-    official = self.output_of('export').with_name(_EXPORTED)
-    return good_files.make(official, self.run_folder('maskformer'))
+    return good_files.make(self.output_of('export'), self.run_folder('maskformer'))
 
   def run_folder(self, model: str) -> pathlib.Path:
     """Returns the folder of an undisturbed training, which must not be changed."""
@@ -133,17 +133,17 @@ class World:
 
   @functools.cached_property
   def half_run(self) -> pathlib.Path:
-    """The folder of a training that was killed after step 32: its newest checkpoint is of step 28."""
+    """The folder of a training that was killed after step 32, with a checkpoint of step 28."""
     output = self.folder / 'half'
     processes.run(
-        self.jobs['train maskformer'].argv(output), kill=processes.Kill(0, 'step 32/'))
+        self.jobs['train maskformer'].argv(output), blow=processes.Kill(0, 'step 32/'))
     return output
 
   @functools.cached_property
   def jobs(self) -> Mapping[str, Job]:
     """All jobs by name."""
     found = [*map(self._train, MODELS), *map(self._evaluate, MODELS), *map(self._predict, MODELS)]
-    found += [self._export('convert', 'converted'), self._export('export', _EXPORTED)]
+    found += [self._export('convert', 'converted'), self._export('export', 'official.pkl')]
     found.append(Job(
         'prepare', lambda output: self._convert(self.many_shapes, 12, output), workers=True,
         words=(r'\d+%',)))
@@ -167,7 +167,7 @@ class World:
 
   def output_of(self, name: str) -> pathlib.Path:
     """Returns the output of the undisturbed run of a job, which must not be changed."""
-    return self.folder / 'references' / name.replace(' ', '_') / 'out'
+    return self.folder / 'references' / name.replace(' ', '_') / self.jobs[name].output
 
   def _made(self, name: str, argv: Callable[[pathlib.Path], list[str]]) -> pathlib.Path:
     output = self.folder / name
@@ -210,9 +210,10 @@ class World:
             str(self.shapes / 'train2017'), '--output', str(output)],
         words=(r' 1/10', r' 5/10', r' 9/10', r'10/10'))
 
-  def _export(self, name: str, output_name: str) -> Job:
+  def _export(self, name: str, output: str) -> Job:
     return Job(
         name,
         lambda output: [
             'scripts/convert_checkpoint.py', '--checkpoint', str(self.run_folder('maskformer')),
-            '--output', str(output.with_name(output_name))])
+            '--output', str(output)],
+        output=output)

@@ -84,7 +84,7 @@ def check(job: Job, plan: list[Kill | CallKill], world: World, folder: pathlib.P
   Raises:
     Fault: something is not as in the undisturbed run.
   """
-  output = folder / 'out'
+  output = folder / job.output
   job.prepare(output)
   for kill in plan:
     if _start_and_kill(job, kill, world, folder):
@@ -97,15 +97,15 @@ def check(job: Job, plan: list[Kill | CallKill], world: World, folder: pathlib.P
 
 def _start_and_kill(job: Job, kill: Kill | CallKill, world: World, folder: pathlib.Path) -> bool:
   """Returns whether the kill came before the end of the program."""
-  argv = job.argv(folder / 'out')
+  argv = job.argv(folder / job.output)
   if isinstance(kill, CallKill):
     environment = world.injector.environment(folder, kill.action, kill.at)
     ended = processes.run(argv, environment)
     killed = ended.code == -signal.SIGKILL
     codes = (-signal.SIGKILL, 0)
   else:
-    ended = processes.run(argv, kill=kill)
-    killed = ended.killed
+    ended = processes.run(argv, blow=kill)
+    killed = ended.struck
     codes = (*_CODES[kill.number], 0)
   refuse_traceback(ended.output)
   is_worker = getattr(kill, 'whom', 'all') == 'worker'
@@ -121,7 +121,7 @@ def finish(job: Job, world: World, folder: pathlib.Path) -> processes.Ended:
     Fault: it does not at once, prints a traceback, or trains from the first step again.
   """
   had_checkpoint = any(folder.glob('out/ckpt-*.index'))
-  ended = processes.run(job.argv(folder / 'out'))
+  ended = processes.run(job.argv(folder / job.output))
   refuse_traceback(ended.output)
   if ended.code and not is_refused_output(job, ended):
     raise Fault(f'started again, it ended with exit code {ended.code}', ended.output)

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,40 @@ class Kill:
     when = f'{self.seconds:.2f} s after ' + (f"'{self.word}'" if self.word else 'the start')
     return f'{signal.Signals(self.number).name} to {self.whom} {when}'
 
+  def strike(self, process: subprocess.Popen) -> bool:
+    """Sends the signal; returns whether there was somebody to receive it."""
+    try:
+      if self.whom == 'all':
+        os.killpg(process.pid, self.number)
+      elif self.whom == 'worker':
+        os.kill(_children(process.pid)[-1], self.number)
+      else:
+        process.send_signal(self.number)
+    except (ProcessLookupError, IndexError):
+      return False
+    return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Removal:
+  """A folder that is removed under a program.
+
+  Attributes:
+    seconds: as in `Kill`.
+    word: as in `Kill`.
+    folder: that is removed.
+  """
+  seconds: float
+  word: str
+  folder: pathlib.Path
+
+  def strike(self, process: subprocess.Popen) -> bool:
+    """Removes the folder; returns True."""
+    del process
+    shutil.rmtree(self.folder, ignore_errors=True)  # the program may be writing in it
+    shutil.rmtree(self.folder, ignore_errors=True)
+    return True
+
 
 @dataclasses.dataclass
 class Ended:
@@ -59,22 +94,22 @@ class Ended:
     code: its exit code; negative: the signal that ended it.
     output: stdout and stderr.
     seconds: it took.
-    killed: whether a `Kill` reached it.
+    struck: whether the `Kill` or `Removal` came before its end.
   """
   code: int
   output: str
   seconds: float
-  killed: bool = False
+  struck: bool = False
 
 
-def run(argv: Sequence[str], faults: Mapping[str, str] | None = None, kill: Kill | None = None
-        ) -> Ended:
+def run(argv: Sequence[str], faults: Mapping[str, str] | None = None,
+        blow: Kill | Removal | None = None) -> Ended:
   """Runs a Python program of the checkout until it ends, and makes sure that nothing is left of it.
 
   Args:
     argv: a script below the root, and its arguments.
     faults: variables of the environment in addition, see `injector`.
-    kill: a signal to send.
+    blow: what else happens to it.
 
   Raises:
     Fault: the program hangs, or one of its processes outlives it.
@@ -86,7 +121,7 @@ def run(argv: Sequence[str], faults: Mapping[str, str] | None = None, kill: Kill
       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
       start_new_session=True)
   reader = _Reader(process)
-  killed = bool(kill) and _kill(process, reader, kill, start)
+  struck = bool(blow) and _strike(process, reader, blow, start)
   try:
     code = process.wait(_LIMIT)
   except subprocess.TimeoutExpired:
@@ -98,7 +133,7 @@ def run(argv: Sequence[str], faults: Mapping[str, str] | None = None, kill: Kill
   reader.join()
   if left:
     raise Fault(f'{left} processes outlive their parent by {_GRACE} s', reader.text())
-  return Ended(code, reader.text(), taken, killed)
+  return Ended(code, reader.text(), taken, struck)
 
 
 class _Reader:
@@ -141,29 +176,16 @@ class _Reader:
       return ''.join(self._lines)
 
 
-def _kill(process: subprocess.Popen, reader: _Reader, kill: Kill, start: float) -> bool:
-  """Sends the signal when its moment has come; returns whether there was somebody to receive it."""
-  if kill.word:
-    if not reader.wait_for(kill.word):
+def _strike(process: subprocess.Popen, reader: _Reader, blow: Kill | Removal, start: float
+            ) -> bool:
+  """Strikes when the moment has come; returns whether that was before the end of the process."""
+  if blow.word:
+    if not reader.wait_for(blow.word):
       return False
-    time.sleep(kill.seconds)
+    time.sleep(blow.seconds)
   else:
-    time.sleep(max(0.0, start + kill.seconds - time.monotonic()))
-  if process.poll() is not None:
-    return False
-  try:
-    if kill.whom == 'all':
-      os.killpg(process.pid, kill.number)
-    elif kill.whom == 'worker':
-      children = _children(process.pid)
-      if not children:
-        return False
-      os.kill(children[-1], kill.number)
-    else:
-      process.send_signal(kill.number)
-  except ProcessLookupError:
-    return False
-  return True
+    time.sleep(max(0.0, start + blow.seconds - time.monotonic()))
+  return process.poll() is None and blow.strike(process)
 
 
 def _children(parent: int) -> list[int]:

@@ -25,11 +25,15 @@ _OF_RUN = (
     'best/ckpt-*.index', 'best/ckpt-*.data*', 'ckpt-*.index', 'ckpt-*.data*', 'ckpt-28.index',
     'ckpt-28.data*', 'train/*tfevents*', 'validation/*tfevents*')
 _OF_RECORDS = ('train.manifest.json', 'val.manifest.json', 'train.report.json', 'train-*.tfrecord')
-_OF_SHAPES = ('annotations/*.json', 'train2017/*.jpg', 'annotations/panoptic_train2017/*.png', '*.json')
+_OF_SHAPES = (
+    'annotations/*.json', 'train2017/*.jpg', 'annotations/panoptic_train2017/*.png', '*.json')
 _WORKS = ('half', 'half', 'done', 'all weights', 'prepare', 'make_shapes')
-_JSON = (b'[]', b'{}', b'null', b'"text"', b'1e999', b'7', b'[{}]', b'{"a": {"b": [null]}}', b'NaN')
-_KINDS = ('cut', 'zeros', 'empty', 'garbage', 'not UTF-8', 'JSON', 'deep', 'folder', 'dangling link',
-          'missing', 'bytes')
+_JSON = (
+    b'[]', b'{}', b'null', b'"text"', b'1e999', b'7', b'[{}]', b'{"a": {"b": [null]}}',
+    b'NaN')
+_KINDS = (
+    'cut', 'zeros', 'empty', 'garbage', 'not UTF-8', 'JSON', 'deep', 'folder', 'dangling link',
+    'missing', 'bytes')
 
 
 def cases(seed: int, count: int, world: World) -> Iterator[Case]:

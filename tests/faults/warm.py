@@ -3,7 +3,7 @@
 A start costs milliseconds instead of seconds, and every child is a new process: what it does to
 itself is over when it ends. Its memory and time are measured and limited.
 
-    python -m tests.faults.warm   # lines of JSON in: `task`, `arguments`, `output`; out: see Verdict
+    python -m tests.faults.warm   # lines of JSON in: `task`, `arguments`; out: fields of Verdict
 """
 
 import dataclasses
