@@ -9,6 +9,8 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_trainer
 
+from tf_maskformer.training import checkpoints
+
 _EXAMPLE_ID = 'example_id'  # key of the logs
 
 
@@ -50,13 +52,16 @@ class Trainer(base_trainer.Trainer):
 
     Args:
       path: prefix of the checkpoint.
+
+    Raises:
+      UserError: it is of another model.
     """
     names = tf.train.load_checkpoint(path).get_variable_to_shape_map()
     checkpoint = self.checkpoint
     if not any(name.startswith('means/') for name in names):
       checkpoint = tf.train.Checkpoint(
           global_step=self.global_step, model=self.model, optimizer=self.optimizer)
-    checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
+    checkpoints.restore(checkpoint, path)
 
   @property
   def guarded(self) -> tf_keras.optimizers.Optimizer:

@@ -41,13 +41,13 @@ class CocoPanoptic(source.Source):
   def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
     """See `Source.convert_image`."""
     annotations.require_usable(row)
-    path = posixpath.join(self.images, row['file_name'])
+    path = source.path_in(self.images, row['file_name'])
     file = image_files.read(path)
     image_files.require_size(file, (row['height'], row['width']), path)
     infos = row['segments_info']
     class_of = catalog.get(self.data_set).contiguous_ids
     annotations.check_segments(infos, class_of, row['file_name'])
-    id_map = _read_id_map(posixpath.join(self.panoptic, row['png']), infos, file.size)
+    id_map = _read_id_map(source.path_in(self.panoptic, row['png']), infos, file.size)
     pixels = np.bincount(id_map.ravel(), minlength=len(infos) + 1)[1:]
     segments = [
         schema.Segment(
@@ -145,7 +145,9 @@ def _read_id_map(path: str, infos: list[dict[str, Any]], size: tuple[int, int]) 
   Raises:
     UnusableImage: the PNG cannot be read, has another size, or ids that are not in the JSON.
   """
-  colors = np.asarray(images.decode(images.load(path), path).convert('RGB'))
+  image = images.decode(images.load(path), path)
+  with images.refusing(path):
+    colors = np.asarray(image.convert('RGB'))
   height, width = colors.shape[:2]
   if (height, width) != size:
     raise UnusableImage(f'{path} is {height}x{width}, the JSON says {size[0]}x{size[1]}')
