@@ -224,7 +224,8 @@ class Run:
       if start == config.train_steps:
         print(f'finished at step {start}', flush=True)
         return 0
-      writer = tf.summary.create_file_writer(os.path.join(self._folder, events.TRAINING))
+      with self.writing('what TensorBoard shows'):
+        writer = tf.summary.create_file_writer(os.path.join(self._folder, events.TRAINING))
       progress = Progress(
           config.train_steps, self._experiment.task.train_data.global_batch_size)
       while step < config.train_steps and stop.signal is None:

@@ -22,10 +22,7 @@ from tf_maskformer.configs.experiments import registry
 from tf_maskformer.errors import UserError
 from tf_maskformer.tasks.mask_classification import MaskClassificationTask
 from tf_maskformer.training import checkpoints
-from tf_maskformer.training import events
-from tf_maskformer.training import results
 from tf_maskformer.training import runner
-from tf_maskformer.training.trainer import Trainer
 
 NAME = 'maskformer_shapes_panoptic'
 
