@@ -1,6 +1,5 @@
 """Conversions: which shards are kept, what is read how often, and what is not a record."""
 
-import json
 import shutil
 
 import pytest
