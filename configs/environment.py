@@ -7,7 +7,6 @@ one that is not set.
 
 import os
 import pathlib
-import re
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -16,12 +15,12 @@ from tf_maskformer import errors
 from tf_maskformer.configs import limits
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.model import TransformerModel
+from tf_maskformer.configs.override_syntax import is_text
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import PerPixel
 from tf_maskformer.configs.values import parse_number
 
 _LARGEST_STRIDE = 32  # of the backbone's last feature map, in pixels
-_UNUSABLE = re.compile('[\0\ud800-\udfff]')  # NUL, and bytes that are not UTF-8
 _DIGITS = 40
 _TRUE_FALSE = {'true': True, '1': True, 'false': False, '0': False}
 
@@ -58,7 +57,7 @@ def value_of(name: str, environ: Mapping[str, str]) -> str:
     UserError: it is not UTF-8, so that it names no file that TensorFlow could open.
   """
   text = environ.get(name, '').strip()
-  if _UNUSABLE.search(text):
+  if not is_text(text):
     raise errors.UserError(f'{name}={errors.quoted(text)} is not UTF-8; correct or unset it')
   return text
 

@@ -40,6 +40,11 @@ def is_file(text: str) -> bool:
   return text.strip().endswith(FILE_ENDINGS) and '=' not in text
 
 
+def is_text(text: str) -> bool:
+  """Whether a text can be in a file or be the name of one: no NUL, and all of it UTF-8."""
+  return not _UNUSABLE.search(text)
+
+
 def check(text: str, source: str = '--params_override') -> None:
   """Raises UserError where `parse` would; a file is not opened."""
   if not is_file(text):
@@ -64,7 +69,7 @@ def parse(text: str, source: str = '--params_override') -> list[Override]:
   if len(text) > _LONGEST:
     raise errors.UserError(
         f'{source} has {len(text)} characters; at most {_LONGEST} are possible, more fit in a file')
-  if _UNUSABLE.search(text):
+  if not is_text(text):
     raise errors.UserError(f'{source} is not UTF-8 text: {errors.quoted(text)}')
   found: dict[str, Override] = {}
   for piece in _pieces(text, source):

@@ -12,13 +12,13 @@ from official.modeling import hyperparams
 
 from tf_maskformer import errors
 from tf_maskformer.configs.override_syntax import Bare
+from tf_maskformer.configs.override_syntax import is_text
 
 _BOOL = {'true': True, 'false': False, '1': True, '0': False}
 _NONE = ('None', 'none', 'null')
 _INTEGER = re.compile(r'[+-]?[0-9]{1,40}')
 # Digits and a point as Python's float() takes them, without its 1_000, inf and other scripts.
 _FLOAT = re.compile(r'[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?')
-_UNUSABLE = re.compile('[\0\ud800-\udfff]')  # in names of files: NUL, halves of characters
 _WORDS: dict[Any, str] = {
     bool: 'True or False', int: 'a whole number', float: 'a number', str: 'text',
     type(None): 'None'}
@@ -136,7 +136,7 @@ def _to_float(value: object) -> float:
 
 
 def _to_str(value: object) -> str:
-  if not isinstance(value, str) or is_none(value) or _UNUSABLE.search(value):
+  if not isinstance(value, str) or is_none(value) or not is_text(value):
     raise _WrongType
   return str(value)
 

@@ -14,6 +14,8 @@ DEPTH = 32  # groups and lists inside each other
 _NODES = 20000  # of a file, aliases unfolded
 _DIGITS = 40
 _TAG = 'tag:yaml.org,2002:'
+# PyYAML's scanner takes time with the square of such brackets.
+_DEEP = re.compile(rf'(?:[\[{{]\s*){{{DEPTH + 1}}}')
 _INTEGER = re.compile(r'[-+]?(0|[1-9][0-9]*)')
 _FLOAT = re.compile(r'[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?')
 _NOT_FINITE = re.compile(r'[-+]?\.(inf|nan)', re.IGNORECASE)
@@ -25,6 +27,8 @@ def load(text: str) -> Any:
   Raises:
     yaml.YAMLError: it is not YAML, or is of the kind that is left out.
   """
+  if _DEEP.search(text):
+    raise yaml.YAMLError(f'nested deeper than {DEPTH} levels')
   try:
     node = yaml.compose(text, yaml.SafeLoader)
   except RecursionError as error:
@@ -59,7 +63,7 @@ class _Values:
       return [self.of(one, depth + 1) for one in node.value]
     if isinstance(node, yaml.ScalarNode):
       return _scalar(node)
-    raise _error(node, f'a tag (!{node.tag.removeprefix(_TAG)}) has no meaning in settings')
+    raise _error(node, f'a tag ({_shown(node)}) has no meaning in settings')
 
   def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
     found = {}
@@ -97,7 +101,11 @@ def _scalar(node: yaml.ScalarNode) -> Any:
       return float(text.replace('.', ''))
     raise _error(
         node, f'{text} is not written as a plain number; write decimals, or put it in quotes')
-  raise _error(node, f'a tag (!{kind}) has no meaning in settings')
+  raise _error(node, f'a tag ({_shown(node)}) has no meaning in settings')
+
+
+def _shown(node: yaml.Node) -> str:
+  return node.tag.replace(_TAG, '!!')
 
 
 def _error(node: yaml.Node, problem: str) -> yaml.YAMLError:

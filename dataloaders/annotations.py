@@ -94,9 +94,11 @@ def read_panoptic(path: str, data_set: str) -> list[Row]:
   unknown: dict[str, Row] = {}
   for annotation in content['annotations']:
     row = _row_of(annotation, images, unknown)
+    if 'height' not in row:
+      continue
     if 'png' in row:
       row['fault'] = row['fault'] or 'has two annotations in the JSON'
-    elif row.get('height'):
+    else:
       row['png'] = annotation.get('file_name')
       row['segments_info'] = annotation.get('segments_info')
       row['fault'] = row['fault'] or _fault_of_name(row['png'], 'the PNG')

@@ -1,6 +1,7 @@
 """From a serialized record to an image, its id maps and its segments."""
 
 import functools
+import re
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -22,6 +23,9 @@ _PNG = b'\x89PNG'
 # that is not UTF-8, making the error of it fails.
 ERRORS = (tf.errors.OpError, UnicodeDecodeError)
 _NO_EXAMPLE = 'Could not parse example input'
+# Where in an input pipeline it happened, before what happened.
+_IN_PIPELINE = re.compile(r'Error in user-defined function passed to \S+ transformation with '
+                          r'iterator: \S+ ')
 
 
 def explain(error: Exception) -> str:
@@ -32,7 +36,7 @@ def explain(error: Exception) -> str:
     text = getattr(error, 'message', str(error))
   if _NO_EXAMPLE in text:
     return 'it is not a tf.train.Example'
-  return errors.explain(text)
+  return errors.explain(_IN_PIPELINE.sub('', text))
 
 
 def parse_features(record: tf.Tensor, data_set: str) -> Features:

@@ -66,7 +66,7 @@ class GroundTruth:
       self._require_void(input_path)
     self.knows_crowds = all(fact.knows_crowds for fact in facts)
     self.repeats_a_class = any(fact.repeats_a_class for fact in facts)
-    self.instance_source = _instance_source(facts, instance_annotations, input_path)
+    self.instance_source = _instance_source(facts, offsets, instance_annotations)
     self.has_labels = bool(semantic_labels)
     if self.has_labels:
       images = [(fact.source_id, fact.file_name) for fact in facts]
@@ -296,16 +296,17 @@ def _by_example_id(source_ids: list[str], offsets: list[RecordOffset]) -> dict[i
   return found
 
 
-def _instance_source(facts: list[record_facts.Facts], instance_annotations: str, input_path: str
-                     ) -> str:
+def _instance_source(facts: list[record_facts.Facts], offsets: list[RecordOffset],
+                     instance_annotations: str) -> str:
   """Returns what `GroundTruth.instance_source` says."""
   if instance_annotations:
     return 'annotations'
   known = [fact.knows_instances for fact in facts]
   if any(known) and not all(known):
     raise errors.UserError(
-        f'{input_path}: {known.count(False)} of {len(known)} records do not have the instances '
-        'that AP is measured against, so two conversions are mixed; name one of them')
+        f'{known.count(False)} of {len(known)} records do not have the instances that AP is '
+        f'measured against ({offsets[known.index(False)]}) and others do '
+        f'({offsets[known.index(True)]}), so two conversions are mixed; name one of them')
   return 'instances' if all(known) else 'segments'
 
 

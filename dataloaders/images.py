@@ -9,7 +9,9 @@ import io
 import os
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from PIL import Image
 from PIL import UnidentifiedImageError
@@ -137,6 +139,21 @@ def decode(data: bytes, path: str) -> Image.Image:
     _check_scans(image, data, path)
     image.load()
   return image
+
+
+def encode(array: np.ndarray, file_format: str, **options: Any) -> bytes:
+  """Returns an image file's bytes.
+
+  They are written by `files.write_bytes`, which notices a full disk; Pillow may not.
+
+  Args:
+    array: uint8 [height, width, 3], RGB, or uint8 or uint16 [height, width].
+    file_format: 'PNG' or 'JPEG'.
+    **options: of Pillow, for the format.
+  """
+  buffer = io.BytesIO()
+  Image.fromarray(array).save(buffer, file_format, **options)
+  return buffer.getvalue()
 
 
 def _known_formats() -> list[str]:

@@ -22,6 +22,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from tf_maskformer import cli
 from tf_maskformer import errors
 from tf_maskformer import interrupts
+from tf_maskformer import output
 from tf_maskformer.configs.datasets import catalog
 
 if TYPE_CHECKING:
@@ -158,10 +159,10 @@ def _check(args: argparse.Namespace) -> None:
     raise errors.UserError(f'--targets has no effect on {args.layout}; leave it out')
 
 
-def _summary(split: str, source: 'Source', report: 'Report', output: str) -> list[str]:
+def _summary(split: str, source: 'Source', report: 'Report', folder: str) -> list[str]:
   """Returns what became of a split, a line each."""
   kept = f', {report.shards_kept} shards were finished already' if report.shards_kept else ''
-  lines = [f'{split}: {report.written} images in {output}{kept}; '
+  lines = [f'{split}: {report.written} images in {folder}{kept}; '
            f'{len(report.refused)} refused, {len(report.remarks)} with remarks']
   if hasattr(source, 'panoptic'):
     lines.append(f'  {_instances_line(source)}')
@@ -170,7 +171,7 @@ def _summary(split: str, source: 'Source', report: 'Report', output: str) -> lis
         f'  {title}: {errors.quoted(name)}: {errors.one_line(text)}'
         for name, text in list(reasons.items())[:_SHOWN]]
   if report.refused or report.remarks:
-    lines.append(f'  all of them: {output}/{split}.report.json')
+    lines.append(f'  all of them: {folder}/{split}.report.json')
   return lines
 
 
@@ -187,9 +188,10 @@ def main(argv: Sequence[str]) -> None:
   _check(args)
   sources = sources_of(args)
   from tf_maskformer.dataloaders import images
+  from tf_maskformer.dataloaders.preparation import manifest
   from tf_maskformer.dataloaders.preparation import shards
   images.allow(args.max_pixels)
-  with interrupts.ending_at_sigterm(), shards.opened(args.output):
+  with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
     for split, source in sources.items():
       report = shards.convert(source, args.output, split, args.shards, args.workers)
       print('\n'.join(_summary(split, source, report, args.output)))

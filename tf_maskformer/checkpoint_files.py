@@ -191,14 +191,20 @@ def _check_graph(data: bytes, keys: set[str]) -> None:
   except DecodeError as e:
     raise Damaged('its object graph is damaged') from e
   require(len(nodes) > 0, 'its object graph is empty')
-  for node in nodes:
-    named = [child.node_id for child in node.children]
+  reached = {0}
+  waiting = [0]
+  while waiting:
+    node = nodes[waiting.pop()]
+    named = {child.node_id for child in node.children}
     for slot in node.slot_variables:
-      named += [slot.original_variable_node_id, slot.slot_variable_node_id]
+      named |= {slot.original_variable_node_id, slot.slot_variable_node_id}
     is_sound = all(0 <= i < len(nodes) for i in named)
     is_sound = is_sound and all(a.checkpoint_key in keys for a in node.attributes)
     require(is_sound, 'its object graph names what is not in it')
     require(not node.registered_saver.name, 'its object graph names a saver of its own')
+    waiting += named - reached
+    reached |= named
+  require(len(reached) == len(nodes), 'its object graph is in pieces')
 
 
 def _is_weight(name: str) -> bool:

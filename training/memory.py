@@ -73,10 +73,18 @@ def check(experiment: Experiment, trains: bool, evaluates: bool, num_gpus: int) 
 
 
 def batch_bytes(data: DataConfig) -> float:
-  """Returns the bytes of a batch's images and id maps; 0 where the images' sizes are not known."""
+  """Returns the bytes of a batch's images and id maps, and of one image that is resized.
+
+  Where the images' sizes are not known, they count nothing.
+  """
   parser = data.parser
   value_bytes = 1 if parser.max_segments <= 255 else 2
-  return _images(data) * _pixels(data, 1) * (3.0 + parser.max_layers * value_bytes)
+  batch = _images(data) * _pixels(data, 1) * (3.0 + parser.max_layers * value_bytes)
+  augmentation = parser.augmentation
+  edges = [*augmentation.short_edges]
+  if augmentation.crop_probability:
+    edges += augmentation.crop_pre_short_edges
+  return batch + 3.0 * _FLOAT * max(edges, default=0) ** 2
 
 
 def model_bytes(task: Segmentation, data: DataConfig, trains: bool, value_bytes: int) -> float:

@@ -4,8 +4,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -225,7 +224,8 @@ class Run:
       if start == config.train_steps:
         print(f'finished at step {start}', flush=True)
         return 0
-      writer = tf.summary.create_file_writer(os.path.join(self._folder, events.TRAINING))
+      with self.writing('what TensorBoard shows'):
+        writer = tf.summary.create_file_writer(os.path.join(self._folder, events.TRAINING))
       progress = Progress(
           config.train_steps, self._experiment.task.train_data.global_batch_size)
       while step < config.train_steps and stop.signal is None:
@@ -375,13 +375,13 @@ class _Scores(NamedTuple):
   Attributes:
     folder: of the run.
     step: of the checkpoint that was scored.
-    count: images that were scored.
+    num_images: how many were scored.
     metrics: by name.
     images: for TensorBoard, by name.
   """
   folder: str
   step: int
-  count: int
+  num_images: int
   metrics: dict[str, float]
   images: Mapping[str, tf.Tensor]
 
@@ -392,4 +392,4 @@ class _Scores(NamedTuple):
 
   def write_json(self) -> None:
     """Writes the JSON files, which say that the evaluation is done."""
-    results.write(self.folder, self.step, self.count, self.metrics)
+    results.write(self.folder, self.step, self.num_images, self.metrics)

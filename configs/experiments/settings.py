@@ -25,7 +25,7 @@ from tf_maskformer.configs.task import Experiment
 
 PARAMS = 'params.yaml'
 CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is not built in
-_LARGEST_CLASSES = 2**24  # bytes; 65535 classes with long names have 10 million
+_LARGEST_CLASSES = 2**22  # bytes; a class has about 80
 _LONGEST_NAME = 200  # characters of a data set's
 
 
@@ -109,8 +109,8 @@ def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None
     return
   if not 0 < len(name) <= _LONGEST_NAME:
     raise errors.UserError(
-        f'{os.path.join(folder, PARAMS)}: task.data_set has {len(name)} characters; a name has 1 to '
-        f'{_LONGEST_NAME}')
+        f'{os.path.join(folder, PARAMS)}: task.data_set has {len(name)} characters; a name has 1 '
+        f'to {_LONGEST_NAME}')
   text = override_files.read_text(path, _LARGEST_CLASSES, 'label map')
   try:
     rows = override_files.parse_json(text)

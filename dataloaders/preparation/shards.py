@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import os
 import posixpath
-from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -13,7 +12,6 @@ from tqdm import tqdm
 
 from tf_maskformer import errors
 from tf_maskformer import files
-from tf_maskformer import lock
 from tf_maskformer.dataloaders import images
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import local
@@ -53,42 +51,6 @@ class Report:
     self.remarks.update(shard.remarks)
 
 
-@contextlib.contextmanager
-def opened(output: str) -> Iterator[None]:
-  """Makes the folder for the records and holds its lock; what was left unfinished is removed.
-
-  Args:
-    output: the folder, local or remote; a remote one is not locked.
-
-  Raises:
-    UserError: it cannot be made or written, or another process uses it.
-  """
-  is_new = not tf.io.gfile.exists(output)
-  _make_folder(output)
-  try:
-    with lock.held(output):
-      _remove_unfinished(output)
-      try:
-        yield
-      finally:
-        with contextlib.suppress(errors.UserError):  # the next start removes it
-          _remove_unfinished(output)
-  finally:
-    if is_new and '://' not in output:
-      with contextlib.suppress(OSError):  # one that is empty, after a mistake
-        os.rmdir(output)
-
-
-def _make_folder(output: str) -> None:
-  with files.writing(output, manifest.ADVICE):
-    tf.io.gfile.makedirs(output)
-
-
-def _remove_unfinished(output: str) -> None:
-  with files.writing(output, manifest.ADVICE):
-    files.remove_unfinished(output)
-
-
 def convert(source: Source, output: str, split: str, num_shards: int = 0, workers: int = 1
             ) -> Report:
   """Converts one split.
@@ -98,8 +60,8 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
 
   Args:
     source: where the data set is.
-    output: folder of the shards `<split>-00000-of-00008.tfrecord`, the manifest and the report,
-      `opened` by this process.
+    output: folder of the shards `<split>-00000-of-00008.tfrecord`, the manifest and the report;
+      used by this process alone (`tf_maskformer.output.opened`).
     split: first part of the names.
     num_shards: at most one per image; 0: images / 1000, at least 8.
     workers: processes; at most one per shard and core.
@@ -114,7 +76,8 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
   num_shards = num_shards or max(_MIN_SHARDS, len(rows) // _IMAGES_PER_SHARD)
   num_shards = min(num_shards, len(rows))
   names = [f'{split}-{i:05d}-of-{num_shards:05d}.tfrecord' for i in range(num_shards)]
-  _make_folder(output)
+  with files.writing(output, manifest.ADVICE):
+    tf.io.gfile.makedirs(output)
   identity = _identity(source, num_shards, len(rows))
   finished = Manifest(output, split, identity, names, _FORMER_LIMIT)
   _remove_foreign_shards(output, split, names if finished.finished else [])

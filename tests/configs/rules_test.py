@@ -58,6 +58,18 @@ TRANSFORMER = 'task.model.transformer_decoder'
     ('task.model.pixel_decoder.encoder_points=8', ['encoder_points has no effect', 'leave it 4']),
     ("task.model.pixel_decoder.width=50,task.model.pixel_decoder.norm='',"
      'task.model.pixel_decoder.encoder_heads=5', ['width is 50', 'multiple of 4']),
+    ('task.train_data.is_training=False', ['train_data.is_training is False', 'must be True']),
+    ('task.validation_data.is_training=True', ['validation_data.is_training is True']),
+    ('task.init_checkpoint_modules=backbon', ["'backbon' is unknown", 'did you mean backbone']),
+    ("task.init_checkpoint_modules='all,backbone'", ["'all' next to other names"]),
+    ('runtime.all_reduce_alg=nccl', ['all_reduce_alg=nccl has no effect', "'mirrored'"]),
+    ('runtime.all_reduce_alg=nonsense', ["all_reduce_alg cannot be 'nonsense'"]),
+    ('trainer.optimizer_config.learning_rate.factor=10,'
+     f'trainer.optimizer_config.learning_rate.boundaries={list(range(1, 401))}',
+     ['factor=10 at each of 400 boundaries']),
+    (f'{PARSER}.output_size=[64,64],{PARSER}.augmentation.short_edges=[],'
+     f'{PARSER}.augmentation.long_edge_limit=0,{PARSER}.augmentation.scale_jitter=[0.1,1000]',
+     ['scale_jitter is [0.1, 1000.0]', '32768 pixels']),
     (f'{PARSER}.padding_byte=-2', ['padding_byte must be at least -1', '-2']),
     (f'{PARSER}.padding_byte=256', ['padding_byte must be at most 255', '256']),
 ])
@@ -134,3 +146,10 @@ def test_what_another_choice_does_not_need_is_not_asked_for():
       'trainer.optimizer_config.learning_rate.schedule=poly,'
       'trainer.optimizer_config.learning_rate.boundaries=[]'))
   rules.validate(experiment)
+
+
+def test_values_that_were_not_set_by_their_key_are_checked_too():
+  experiment = published.build('maskformer_coco_panoptic')
+  experiment.task.train_data.parser.augmentation.long_edge_limit = 10**6
+  with pytest.raises(UserError, match='long_edge_limit must be at most 65536'):
+    rules.validate(experiment)

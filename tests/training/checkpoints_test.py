@@ -161,6 +161,7 @@ def test_restoring_what_does_not_fit_names_it(tmp_path):
   model, step, checkpoint, _ = parts(tmp_path)
   checkpoints.restore(checkpoint, path)
   assert int(step) == 9
+  checkpoints.restore(parts(tmp_path)[2], checkpoint.write(str(tmp_path / 'best')))
   model.weight = tf.Variable([1.0, 2.0, 3.0], name='head')
   with pytest.raises(UserError, match=r'does not fit this experiment \(.*\(2,\).*\(3,\).*head'):
     checkpoints.restore(tf.train.Checkpoint(model=model), path)
