@@ -1,6 +1,5 @@
 """Files of settings: YAML or JSON, read but not yet checked against an experiment."""
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,7 @@ import tensorflow as tf
 import yaml
 
 from tf_maskformer import errors
+from tf_maskformer import json_text
 from tf_maskformer.configs import yaml_text
 from tf_maskformer.configs.override_syntax import FILE_ENDINGS
 
@@ -95,21 +95,9 @@ def parse_json(text: str) -> Any:
     ValueError: it is not JSON, nested too deeply, gives a key twice, or has a whole number of more
       than 40 digits.
   """
-  try:
-    loaded = json.loads(text, object_pairs_hook=_without_repetition, parse_int=_whole)
-  except RecursionError as error:
-    raise ValueError(f'nested deeper than {yaml_text.DEPTH} levels') from error
+  loaded = json_text.parse(text.encode(), parse_int=_whole)
   _check_depth(loaded)
   return loaded
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  found: dict[str, Any] = {}
-  for key, value in pairs:
-    if key in found:
-      raise ValueError(f'{errors.quoted(key)} is given twice; keep one of the two')
-    found[key] = value
-  return found
 
 
 def _whole(digits: str) -> int:
@@ -120,7 +108,7 @@ def _whole(digits: str) -> int:
 
 def _check_depth(value: Any, depth: int = 0) -> None:
   if depth > yaml_text.DEPTH:
-    raise ValueError(f'nested deeper than {yaml_text.DEPTH} levels')
+    raise ValueError(f'is nested deeper than {yaml_text.DEPTH} levels')
   inside = value.values() if isinstance(value, dict) else value
   if isinstance(value, (dict, list)):
     for one in inside:
@@ -130,10 +118,8 @@ def _check_depth(value: Any, depth: int = 0) -> None:
 def _parse(path: str, text: str) -> object:
   try:
     return parse_json(text) if path.endswith('.json') else yaml_text.load(text)
-  except json.JSONDecodeError as error:
-    raise errors.UserError(f'{path}, line {error.lineno}: not JSON: {error.msg}') from error
   except ValueError as error:
-    raise errors.UserError(f'{path}: not JSON of settings: {error}') from error
+    raise errors.UserError(f'{path} {error}; correct it') from error
   except yaml.YAMLError as error:
     mark = getattr(error, 'problem_mark', None)
     place = f', line {mark.line + 1}' if mark else ''

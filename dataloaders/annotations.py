@@ -13,8 +13,9 @@ import tensorflow as tf
 from pycocotools import mask as mask_tools
 
 from tf_maskformer import errors
+from tf_maskformer import json_text
 from tf_maskformer.configs.datasets import catalog
-from tf_maskformer.dataloaders import json_files
+from tf_maskformer.dataloaders import json_values
 from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders import run_lengths
 from tf_maskformer.dataloaders import schema
@@ -63,7 +64,7 @@ def read_instances(path: str, data_set: str) -> list[Row]:
     if 'instances' in row:
       row['instances'].append({key: annotation.get(key) for key in _INSTANCE_KEYS})
   used = {instance['category_id'] for row in rows.values() for instance in row['instances']
-          if json_files.is_whole(instance['category_id'], -_MAX_ID, _MAX_ID)}
+          if json_values.is_whole(instance['category_id'], -_MAX_ID, _MAX_ID)}
   if 'categories' in content:
     # What is not declared either is the fault of its image.
     used &= _category_ids(content, path, _INSTANCE_FORM)
@@ -133,7 +134,7 @@ def _category_ids(content: dict[str, Any], path: str, form: tuple[str, str]) -> 
   ids: set[int] = set()
   for category in categories:
     category_id = category.get('id') if isinstance(category, dict) else None
-    if not json_files.is_whole(category_id, -_MAX_ID, _MAX_ID):
+    if not json_values.is_whole(category_id, -_MAX_ID, _MAX_ID):
       raise _wrong_form(f'a category has the id {errors.quoted(category_id)}, which is not a whole '
                         'number', path, form)
     if category_id in ids:
@@ -163,21 +164,21 @@ def _image_rows(images: list[Any]) -> dict[str, Row]:
 
 
 def _is_id(value: Any) -> bool:
-  return json_files.is_whole(value, -_MAX_ID, _MAX_ID) or (
-      json_files.is_text(value) and len(value) <= _MAX_NAME)
+  return json_values.is_whole(value, -_MAX_ID, _MAX_ID) or (
+      json_values.is_text(value) and len(value) <= _MAX_NAME)
 
 
 def _fault_of_image(image: Mapping[str, Any]) -> str:
   """Returns why an image of a JSON cannot be used, '' where it can."""
   for side in ('height', 'width'):
-    if not json_files.is_whole(image.get(side), 1, _MAX_SIDE):
+    if not json_values.is_whole(image.get(side), 1, _MAX_SIDE):
       return f'has the {side} {errors.quoted(image.get(side))} in the JSON'
   return _fault_of_name(image.get('file_name'), 'the image')
 
 
 def _fault_of_name(name: Any, what: str) -> str:
   """Returns why a file cannot be named so, '' where it can; nothing outside the folder is read."""
-  if not json_files.is_text(name) or len(name) > _MAX_NAME or '\0' in name:
+  if not json_values.is_text(name) or len(name) > _MAX_NAME or '\0' in name:
     return f'has the file name {errors.quoted(name)} of {what} in the JSON, which is not one'
   if posixpath.isabs(name) or '..' in name.split('/'):
     return f'has the file name {errors.quoted(name)} of {what}, which leaves the folder'
@@ -210,7 +211,7 @@ def _read_json(path: str, kind: str) -> Any:
     raise errors.UserError(f'annotations {path} do not exist; give the {kind} JSON')
   try:
     with tf.io.gfile.GFile(path, 'rb') as file:
-      return json_files.parse(file.read())
+      return json_text.parse(file.read())
   except ValueError as e:
     raise errors.UserError(f'annotations: {path} {e}; give the {kind} JSON') from e
   except (tf.errors.OpError, OSError) as e:
@@ -238,10 +239,10 @@ def check_instance(instance: Row, known: Mapping[int, int], where: str) -> None:
     UnusableImage: a value is missing or out of range.
   """
   holds = {
-      'id': json_files.is_whole(instance['id'], -_MAX_ID, _MAX_ID),
+      'id': json_values.is_whole(instance['id'], -_MAX_ID, _MAX_ID),
       'category_id': _is_category(instance['category_id'], known),
       'iscrowd': _is_flag(instance['iscrowd']),
-      'area': json_files.is_number(instance['area'], 0, schema.MAX_AREA),
+      'area': json_values.is_number(instance['area'], 0, schema.MAX_AREA),
   }
   _require_all(holds, instance, f'{where}: an instance')
 
@@ -263,9 +264,9 @@ def check_segments(infos: Any, known: Mapping[int, int], file_name: str) -> None
     raise UnusableImage(f'{file_name} has more than {schema.MAX_SEGMENTS} segments')
   for info in infos:
     holds = {
-        'id': json_files.is_whole(info.get('id'), 1, _MAX_COLOR_ID),
+        'id': json_values.is_whole(info.get('id'), 1, _MAX_COLOR_ID),
         'iscrowd': _is_flag(info.get('iscrowd', 0)),
-        'area': json_files.is_number(info.get('area', 0), 0, schema.MAX_AREA),
+        'area': json_values.is_number(info.get('area', 0), 0, schema.MAX_AREA),
     }
     _require_all(holds, info, f'{file_name}: a segment')
   if len({info['id'] for info in infos}) != len(infos):

@@ -15,6 +15,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
 from tf_maskformer import errors
+from tf_maskformer import json_text
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets.descriptor import Class
 
@@ -141,14 +142,12 @@ def _data_set_of(path: str) -> str:
   Raises:
     UserError: it cannot be read.
   """
-  from tf_maskformer.dataloaders import json_files
-
   file = pathlib.Path(path)
   manifest = file.with_name(f'{file.name.partition("-")[0]}.manifest.json')
   if not manifest.is_file():
     return _DEFAULT
   try:
-    content = json_files.parse(manifest.read_bytes())
+    content = json_text.parse(manifest.read_bytes())
   except (ValueError, OSError) as e:
     raise errors.UserError(f'{manifest} {e}; name the data set with --data_set') from e
   parts = content if isinstance(content, dict) else {}

@@ -6,11 +6,9 @@ writes RUN/images/*.png (image, truth, prediction) and RUN/results.md. The run's
 model it holds; --experiment takes its place, and then environment variables apply as for train.py.
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -36,45 +34,23 @@ def write_table(folder: pathlib.Path) -> None:
   output.check(folder, '--model_dir')
   if not folder.is_dir():
     raise errors.UserError(f'--model_dir {folder} does not exist; name the folder of a run')
-  rows = _evaluations(folder / 'evaluations')
+  from tf_maskformer.training import results
+
+  rows = list(results.read(str(folder)).values())
   if not rows:
     raise errors.UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')
-  known = {key: title for key, title in report.columns().items() if key in rows[-1].metrics}
+  known = {key: title for key, title in report.columns().items() if key in rows[-1]['metrics']}
   lines = [
       f'| step | {" | ".join(known.values())} | images |',
       '|---|' + '---|' * len(known) + '---|']
   for row in rows:
-    numbers = [row.metrics.get(key, float('nan')) for key in known]
+    numbers = [row['metrics'].get(key, float('nan')) for key in known]
     values = ' | '.join(f'{number:.1f}' for number in numbers)
-    lines.append(f'| {row.step} | {values} | {row.images} |')
+    lines.append(f'| {row["step"]} | {values} | {row["images"]} |')
   path = folder / 'results.md'
   with files.writing(str(path), _ADVICE):
     files.write_text(path, '\n'.join(lines) + '\n')
   print('\n'.join(lines))
-
-
-class _Evaluation(NamedTuple):
-  """What an evaluation found: scores by their key, of so many images."""
-  step: int
-  images: int
-  metrics: dict[str, float]
-
-
-def _evaluations(folder: pathlib.Path) -> list[_Evaluation]:
-  """Returns the evaluations of a run in their order; a damaged one is a warning."""
-  found = []
-  for path in sorted(folder.glob('step_*.json')):
-    try:
-      row = json.loads(path.read_bytes())
-      count = row['images'] if 'images' in row else row['pictures']  # as earlier versions wrote it
-      metrics = {key: float(value) for key, value in row['metrics'].items()}
-      found.append(_Evaluation(int(row['step']), int(count), metrics))
-    # What json raises, also of numbers without an end and brackets without a bottom, and what a
-    # content of other types does.
-    except (OSError, ValueError, RecursionError, ArithmeticError, AttributeError, KeyError,
-            TypeError) as e:
-      errors.warn(f'{path} is damaged ({errors.quoted(repr(e))}); it is left out')
-  return found
 
 
 def draw(predictor, truth, example_id: int, folder: pathlib.Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 from tf_maskformer import errors
+from tf_maskformer import json_text
 
 PREFIX = '.part-'  # of the names of files that are being written
 
@@ -121,16 +122,16 @@ def write_json(path: str | os.PathLike, content: object, indent: int | None = 1)
 
 
 def read_json(path: str | os.PathLike) -> object:
-  """Returns the content of a JSON file; local or remote.
+  """Returns the content of a JSON file of this project; local or remote.
 
   Raises:
-    UserError: it cannot be read or is not JSON, e.g. cut off, not UTF-8 or nested too deep.
+    UserError: it cannot be read or is not JSON, e.g. cut off, not UTF-8 or nested too deeply.
   """
   path = os.fspath(path)
   try:
-    return json.loads(_read(path))
-  except (ValueError, RecursionError) as e:
-    raise errors.UserError(f'{path} is not JSON ({e}); is it damaged?') from e
+    return json_text.parse(_read(path), finite=False)
+  except ValueError as e:
+    raise errors.UserError(f'{path} {e}; is it damaged?') from e
   except Exception as e:  # pylint: disable=broad-except
     if not errors.is_of_file_system(e):
       raise

@@ -1,6 +1,7 @@
 """What evaluations leave in the folder of a run: a JSON file per step, and all of them in one."""
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +50,7 @@ def read(folder: str) -> dict[int, dict[str, Any]]:
   for path in tf.io.gfile.glob(os.path.join(folder, FOLDER, 'step_*.json')):
     try:
       entry = _checked(files.read_json(path), path)
-      if os.path.basename(path) != os.path.basename(_path(folder, entry['step'])):
+      if re.sub(r'\D', '', os.path.basename(path)).lstrip('0') != str(entry['step']).lstrip('0'):
         raise UserError(f'{path} holds the evaluation of another step, {entry["step"]}')
     except UserError as e:
       errors.warn(f'{e}; taken from {_HISTORY} if it is there')

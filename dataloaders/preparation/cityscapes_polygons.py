@@ -12,9 +12,10 @@ import numpy as np
 from cityscapesscripts.helpers import labels
 
 from tf_maskformer import errors
+from tf_maskformer import json_text
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import images
-from tf_maskformer.dataloaders import json_files
+from tf_maskformer.dataloaders import json_values
 from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.images import UnusableImage
@@ -72,14 +73,14 @@ class CityscapesPolygons(LabeledFolders):
 def _read(path: str) -> tuple[int, int, list[dict[str, Any]]]:
   """Returns height, width and the objects of a polygon file; raises UnusableImage."""
   try:
-    content = json_files.parse(images.load(path))
+    content = json_text.parse(images.load(path))
   except ValueError as e:
     raise UnusableImage(f'{path} {e}') from e
   form = f"{path} is not in the form of Cityscapes' polygons"
   if not isinstance(content, dict):
     raise UnusableImage(f'{form}: it is not an object')
   for side in ('imgHeight', 'imgWidth'):
-    if not json_files.is_whole(content.get(side), 1, _MAX_SIDE):
+    if not json_values.is_whole(content.get(side), 1, _MAX_SIDE):
       raise UnusableImage(f'{form}: {side} is {errors.quoted(content.get(side))}')
   objects = content.get('objects')
   if not isinstance(objects, list) or not all(isinstance(item, dict) for item in objects):
@@ -165,7 +166,7 @@ def _outline(item: dict[str, Any], name: str):
 
 def _is_corner(value: Any) -> bool:
   return isinstance(value, list) and len(value) == 2 and all(
-      json_files.is_number(c, -schema.MAX_COORDINATE, schema.MAX_COORDINATE) for c in value)
+      json_values.is_number(c, -schema.MAX_COORDINATE, schema.MAX_COORDINATE) for c in value)
 
 
 def _exteriors(shape) -> list[list[float]]:

@@ -1,7 +1,6 @@
 """Opens files that others made; what is not a file of a plausible size is refused in one line."""
 
 import io
-import json
 import math
 import os
 import stat
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO
 import tensorflow as tf
 
 from tf_maskformer import errors
+from tf_maskformer import json_text
 
 # Bytes of a JSON file, of which Python needs up to 30 times as many; an index of 10 000 tensors has
 # 1 MB.
@@ -59,25 +59,13 @@ def read_json(path: str) -> Any:
   """
   with open_file(path) as file:
     text = file.read(_LARGEST_JSON + 1)
+  if len(text) > _LARGEST_JSON:
+    raise errors.UserError(
+        f'{path} cannot be read as JSON (it has more than {_LARGEST_JSON} bytes)')
   try:
-    if len(text) > _LARGEST_JSON:
-      raise ValueError(f'it has more than {_LARGEST_JSON} bytes')
-    return json.loads(
-        text.decode('utf-8'), object_pairs_hook=_without_repetition, parse_float=_finite,
-        parse_constant=_finite)
-  except RecursionError as e:
-    raise errors.UserError(f'{path} cannot be read as JSON (it is nested too deeply)') from e
+    return json_text.parse(text, parse_float=_finite)
   except ValueError as e:
-    raise errors.UserError(f'{path} cannot be read as JSON ({e}); download it again') from e
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  values = dict(pairs)
-  if len(values) < len(pairs):
-    names = sorted(name for name, _ in pairs)
-    twice = next(name for name, following in zip(names, names[1:]) if name == following)
-    raise ValueError(f'{errors.quoted(twice)} is there twice')
-  return values
+    raise errors.UserError(f'{path} {e}; download it again') from e
 
 
 def _finite(text: str) -> float:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from tests.dataloaders import small_coco
 from tests.faults import annotations as data_sets
 from tests.fuzz import harness
+from tf_maskformer import json_text
 from tf_maskformer.dataloaders import annotations
-from tf_maskformer.dataloaders import json_files
 from tf_maskformer.dataloaders import run_lengths
 from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.preparation import cityscapes_polygons
@@ -19,7 +19,7 @@ from tf_maskformer.dataloaders.preparation import coco_panoptic
 
 _SIZE = (24, 31)  # of the masks that run lengths are read for
 _MODULES = (
-    annotations, json_files, run_lengths, coco_panoptic, coco_instances, cityscapes_polygons)
+    annotations, json_text, run_lengths, coco_panoptic, coco_instances, cityscapes_polygons)
 _FILES = {
     'panoptic': 'annotations/panoptic_val2017.json',
     'instances': 'annotations/instances_val2017.json',

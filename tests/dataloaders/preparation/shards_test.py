@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tf_maskformer import files
-from tf_maskformer.dataloaders import json_files
+from tf_maskformer import json_text
 from tf_maskformer.dataloaders import record_files
 from tf_maskformer.dataloaders.preparation import coco_panoptic
 from tf_maskformer.dataloaders.preparation import shapes
@@ -71,7 +71,7 @@ def test_what_is_unfinished_is_not_a_record(root, tmp_path):
 
 def test_a_preparation_reads_each_annotation_file_once(root, tmp_path, monkeypatch):
   read = []
-  parse = json_files.parse
+  parse = json_text.parse
 
   def counting(data):
     content = parse(data)
@@ -79,7 +79,7 @@ def test_a_preparation_reads_each_annotation_file_once(root, tmp_path, monkeypat
       read.append(len(content['images']))
     return content
 
-  monkeypatch.setattr(json_files, 'parse', counting)
+  monkeypatch.setattr(json_text, 'parse', counting)
   prepare_data.main(['coco_panoptic', f'--coco_root={root}', f'--data_set={DATA_SET}',
                      f'--output={tmp_path}/records', '--workers=1'])
   assert sorted(read) == [2, 3]

@@ -117,7 +117,7 @@ def test_what_cannot_be_computed_is_refused(tmp_path, config, words):
 
 def test_damaged_files(tmp_path):
   (tmp_path / 'config.json').write_text('{')
-  with pytest.raises(UserError, match='config.json cannot be read as JSON'):
+  with pytest.raises(UserError, match='config.json is not JSON'):
     hugging_face_config.read(str(tmp_path / 'config.json'))
   (tmp_path / 'config.json').write_text('[]')
   with pytest.raises(UserError, match='config.json is not a configuration'):
