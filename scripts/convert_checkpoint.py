@@ -24,6 +24,10 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
 from tf_maskformer import errors
+from tf_maskformer import files
+from tf_maskformer import interrupts
+from tf_maskformer import lock
+from tf_maskformer import output as output_folder
 from tf_maskformer.configs import override_syntax
 from tf_maskformer.configs.experiments import table
 
@@ -54,6 +58,7 @@ def check(args) -> None:
   Raises:
     UserError: a name is unknown, or the output exists.
   """
+  output_folder.check(args.output)
   if os.path.lexists(args.output):
     raise errors.UserError(f'--output {args.output} exists; remove it or name another')
   if args.experiment and args.experiment not in table.ROWS:
@@ -65,7 +70,12 @@ def check(args) -> None:
 def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   check(args)
+  with interrupts.ending_at_sigterm():
+    _convert(args)
 
+
+def _convert(args) -> None:
+  """Reads the checkpoint and writes the output; raises UserError where that cannot be done."""
   from tf_maskformer.modeling.conversion import exports
   from tf_maskformer.modeling.conversion import restore
   from tf_maskformer.modeling.factory import build_model
@@ -79,13 +89,15 @@ def main(argv: Sequence[str]) -> None:
       model, args.checkpoint, parts, allow_nonfinite=args.allow_nonfinite_weights)
   print(report)
   output = pathlib.Path(args.output)
-  output.parent.mkdir(parents=True, exist_ok=True)
-  if output.suffix in exports.ENDINGS:
-    # Per-pixel models have no class loss with a weight of no-object.
-    weight = getattr(found.experiment.task.losses, 'no_object_weight', None)
-    exports.write(exports.official_state(model, weight), str(output))
-  else:
-    _write_folder(output, model, None if report.missing else found)
+  with files.writing(str(output), 'nothing was written; correct that and run the command again'):
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with lock.held(output.parent, f'.{output.name}.lock'):
+      if output.suffix in exports.ENDINGS:
+        # Per-pixel models have no class loss with a weight of no-object.
+        weight = getattr(found.experiment.task.losses, 'no_object_weight', None)
+        exports.write(exports.official_state(model, weight), str(output))
+      else:
+        _write_folder(output, model, None if report.missing else found)
   print(f'wrote {output}')
 
 
@@ -101,15 +113,19 @@ def _write_folder(output: pathlib.Path, model, found) -> None:
   import tensorflow as tf
 
   from tf_maskformer.configs.experiments import settings
-  temporary = output.with_name(f'.{output.name}.part')
-  shutil.rmtree(temporary, ignore_errors=True)  # of a conversion that was interrupted
-  checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(0, dtype=tf.int64))
-  manager = tf.train.CheckpointManager(
-      checkpoint, str(temporary), max_to_keep=1, checkpoint_name='ckpt')
-  manager.save(0)
-  if found:
-    settings.write(str(temporary), found.name, found.experiment)
-  temporary.rename(output)
+  temporary = output.with_name(files.PREFIX + output.name)
+  shutil.rmtree(temporary, ignore_errors=True)  # of a conversion that was killed
+  try:
+    checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(0, dtype=tf.int64))
+    manager = tf.train.CheckpointManager(
+        checkpoint, str(temporary), max_to_keep=1, checkpoint_name='ckpt')
+    manager.save(0)
+    if found:
+      settings.write(str(temporary), found.name, found.experiment)
+    temporary.rename(output)
+  except BaseException:
+    shutil.rmtree(temporary, ignore_errors=True)
+    raise
 
 
 if __name__ == '__main__':

@@ -6,6 +6,8 @@
 from collections.abc import Sequence
 
 from tf_maskformer import cli
+from tf_maskformer import interrupts
+from tf_maskformer import output
 from tf_maskformer.dataloaders.preparation import shapes
 
 
@@ -26,7 +28,11 @@ def flags() -> cli.Parser:
 def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   options = shapes.Options(args.train, args.validation, args.size, args.seed)
-  was_drawn = shapes.write(args.output, options)
+  shapes.check(options)
+  with (
+      interrupts.ending_at_sigterm(),
+      output.opened(args.output, shapes.ADVICE, shapes.folders())):
+    was_drawn = shapes.write(args.output, options)
   print(f'{args.output}: {args.train} training and {args.validation} held-out images '
         f'{"drawn" if was_drawn else "exist already"}')
 

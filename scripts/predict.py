@@ -29,6 +29,9 @@ NAME is the image's path without suffix, relative to the folder or to the fixed 
 that found it. Images of different folders that would have the same NAME are called by their path
 relative to the folder that they have in common; images of one folder that differ only in their
 suffix keep it. Images that cannot be decoded are left out and named at the end, with exit code 2.
+
+Results are written image by image. Where the program is interrupted or the disk is full, the JSON
+files hold the images that are complete; where it is killed, those up to a moment before.
 """
 
 import os
@@ -38,7 +41,9 @@ from collections.abc import Iterator, Sequence
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
-from tf_maskformer.errors import UserError
+from tf_maskformer import errors
+from tf_maskformer import interrupts
+from tf_maskformer import output
 from tf_maskformer.serving import image_files
 
 _NAMED = 5  # images named in the message about those that cannot be decoded
@@ -56,8 +61,14 @@ def flags() -> cli.Parser:
   parser.add_argument('--recursive', action='store_true', help='search subfolders of folders, too')
   parser.add_argument(
       '--batch_size', type=int, help='images that are read at a time; default: 4 on a GPU, else 1')
+  parser.add_argument(
+      '--max_pixels', type=int, default=178_956_970,
+      help='width x height of the largest image that is predicted; larger ones are left out')
   parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
   parser.add_argument('--config_file', action='append', default=[], help='as for train.py')
+  parser.add_argument(
+      '--allow_nonfinite_weights', action='store_true',
+      help='predict with weights that are NaN or infinite, too')
   return parser
 
 
@@ -79,52 +90,104 @@ class _Decoded:
     for image in self._images:
       try:
         decoded = inputs.as_rgb(image.path)
-      except UserError as e:
+      except errors.UserError as e:
         self.refused.append(str(e))
         continue
       self.names.append(image.name)
       yield decoded
 
 
+def _folders(images: Sequence[image_files.ImageFile]) -> list[str]:
+  """Returns the folders of results, relative to the output folder."""
+  return sorted({'', *(os.path.dirname(image.name) for image in images)})
+
+
+def _predict(predictor, decoded: _Decoded, batch_size: int | None, folder: pathlib.Path,
+             total: int) -> int:
+  """Predicts images and writes their results, each as soon as it is there.
+
+  Args:
+    predictor: a `serving.predictor.Predictor`.
+    decoded: the images.
+    batch_size: see `Predictor.predict_stream`.
+    folder: for the results.
+    total: images, for the progress bar.
+
+  Returns:
+    How many results were written.
+
+  Raises:
+    UserError: one cannot be written.
+  """
+  from tqdm import tqdm
+
+  from tf_maskformer.serving.collection import Collection
+
+  collection = Collection()
+  try:
+    collection.start(folder)
+    try:
+      with tqdm(total=total, unit='image') as progress:
+        for result in predictor.predict_stream(decoded, batch_size):
+          name = decoded.names[len(collection)]
+          result.save_images(folder, name)
+          collection.add(result, name)
+          collection.update(folder)
+          progress.update(len(collection) + len(decoded.refused) - progress.n)
+        progress.update(total - progress.n)
+    finally:  # what is done is kept, however the block ends
+      collection.write(folder)
+  except OSError as e:
+    raise errors.UserError(
+        f'results in {folder} cannot be written ({errors.reason(e)}); {collection.num_written} '
+        'images are complete and in predictions.json') from e
+  return len(collection)
+
+
+def _check(args) -> list[image_files.ImageFile]:
+  """Returns the images; raises UserError for flags that are wrong."""
+  if args.batch_size is not None and args.batch_size < 1:
+    raise errors.UserError(f'--batch_size {args.batch_size} is below 1; give 1 or more')
+  if args.max_pixels < 1:
+    raise errors.UserError(f'--max_pixels {args.max_pixels} is below 1; give 1 or more')
+  folder = pathlib.Path(args.output)
+  output.check(folder)
+  for path in args.input:
+    output.check(path, '--input')
+  images = image_files.find(args.input, folder, args.recursive)
+  image_files.check_output(images, folder)
+  return images
+
+
 def main(argv: Sequence[str]) -> int:
   """Predicts images; returns the exit code.
 
   Raises:
-    UserError: a flag is wrong, the checkpoint does not fit, or images could not be decoded.
+    UserError: a flag is wrong, the checkpoint does not fit, images could not be decoded, or results
+      could not be written.
   """
   args = flags().parse(argv)
-  output = pathlib.Path(args.output)
-  images = image_files.find(args.input, output, args.recursive)
-  image_files.check_output(images, output)
-  if args.batch_size is not None and args.batch_size < 1:
-    raise UserError(f'--batch_size {args.batch_size} is below 1; give 1 or more')
+  images = _check(args)
+  folder = pathlib.Path(args.output)
 
-  from tqdm import tqdm
-
+  from tf_maskformer.dataloaders.images import allow
   from tf_maskformer.serving import loading
-  from tf_maskformer.serving.collection import Collection
   from tf_maskformer.serving.predictor import Predictor
 
-  loaded = loading.open_checkpoint(
-      args.checkpoint, args.experiment, args.params_override, args.config_file,
-      environ=os.environ if args.experiment else None)
-  print(loaded.report)
-  predictor = Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
-  output.mkdir(parents=True, exist_ok=True)
-  collection = Collection()
-  decoded = _Decoded(images)
-  with tqdm(total=len(images), unit='image') as progress:
-    for result in predictor.predict_stream(decoded, args.batch_size):
-      name = decoded.names[len(collection)]
-      result.save_images(output, name)
-      collection.add(result, name)
-      progress.update(len(collection) + len(decoded.refused) - progress.n)
-    progress.update(len(images) - progress.n)
-  collection.write(output)
-  count = len(collection)
-  print(f'{count} {"image" if count == 1 else "images"} in {output}')
+  allow(args.max_pixels)
+  with interrupts.ending_at_sigterm():
+    loaded = loading.open_checkpoint(
+        args.checkpoint, args.experiment, args.params_override, args.config_file,
+        environ=os.environ if args.experiment else None,
+        allow_nonfinite_weights=args.allow_nonfinite_weights)
+    print(loaded.report)
+    predictor = Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
+    decoded = _Decoded(images)
+    with output.opened(folder, 'name another --output', _folders(images)):
+      count = _predict(predictor, decoded, args.batch_size, folder, len(images))
+  print(f'{count} {"image" if count == 1 else "images"} in {folder}')
   if decoded.refused:
-    raise UserError(
+    raise errors.UserError(
         f'{len(decoded.refused)} of {len(images)} images could not be decoded, the others are '
         f'done; {"; ".join(decoded.refused[:_NAMED])}')
   return 0

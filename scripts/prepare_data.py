@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
+from tf_maskformer import errors
+from tf_maskformer import interrupts
+from tf_maskformer import output
 from tf_maskformer.configs.datasets import catalog
-from tf_maskformer.errors import UserError
 
 if TYPE_CHECKING:
   from tf_maskformer.dataloaders.preparation.shards import Report
@@ -61,14 +63,19 @@ def flags() -> cli.Parser:
       "or instance row of the layout's own data set")
   parser.add_argument(
       '--shards', type=int, default=0, help='files per split; default: images / 1000, at least 8')
-  parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+  parser.add_argument(
+      '--workers', type=int, default=os.cpu_count(),
+      help='processes; at most one per core and shard are started')
+  parser.add_argument(
+      '--max_pixels', type=int, default=178_956_970,
+      help='width x height of the largest image that is read; larger ones are refused by name')
   return parser
 
 
 def _semantic(args: argparse.Namespace) -> Mapping[str, 'Source']:
   from tf_maskformer.dataloaders.preparation.semantic import SemanticFolders
   if not (args.images and args.labels and args.split and args.data_set):
-    raise UserError('semantic needs --images, --labels, --split and --data_set')
+    raise errors.UserError('semantic needs --images, --labels, --split and --data_set')
   source = SemanticFolders(
       args.images, args.labels, args.data_set, args.image_suffix, args.label_suffix)
   return {args.split: source}
@@ -77,7 +84,7 @@ def _semantic(args: argparse.Namespace) -> Mapping[str, 'Source']:
 def _cityscapes(args: argparse.Namespace) -> Mapping[str, 'Source']:
   from tf_maskformer.dataloaders.preparation import cityscapes
   if not args.cityscapes_root:
-    raise UserError(
+    raise errors.UserError(
         'cityscapes needs --cityscapes_root, the folder that holds leftImg8bit and gtFine')
   return cityscapes.splits(args.cityscapes_root, args.data_set, args.targets)
 
@@ -87,7 +94,7 @@ def _coco_instances(args: argparse.Namespace) -> Mapping[str, 'Source']:
   if args.coco_root:
     return coco_instances.coco_splits(args.coco_root, args.data_set)
   if not (args.images and args.annotations and args.split):
-    raise UserError(
+    raise errors.UserError(
         'coco_instances needs --coco_root, or --images, --annotations and --split')
   source = coco_instances.CocoInstances(
       args.images, args.annotations, args.data_set, skip_empty=args.split.startswith('train'))
@@ -100,7 +107,7 @@ def _coco_panoptic(args: argparse.Namespace) -> Mapping[str, 'Source']:
   gives_one_split = all(one_split) and not args.coco_root
   gives_root = args.coco_root and not any(one_split)
   if not gives_one_split and not gives_root:
-    raise UserError(
+    raise errors.UserError(
         'give either --coco_root or all of --images, --annotations, --panoptic and --split')
   if gives_root:
     return coco_panoptic.coco_splits(args.coco_root, args.data_set)
@@ -141,26 +148,30 @@ def _check(args: argparse.Namespace) -> None:
   if args.data_set:
     catalog.get(args.data_set)
   if args.shards < 0 or args.workers < 1:
-    raise UserError('--shards must be 0 or more and --workers 1 or more')
+    raise errors.UserError('--shards must be 0 or more and --workers 1 or more')
+  if args.max_pixels < 1:
+    raise errors.UserError(f'--max_pixels {args.max_pixels} is below 1; give 1 or more')
   if args.instances and (args.layout != 'coco_panoptic' or args.coco_root):
-    raise UserError(
+    raise errors.UserError(
         '--instances goes with coco_panoptic and one split (--images, --annotations, --panoptic, '
         '--split); --coco_root finds annotations/instances_val2017.json by itself')
   if args.targets and args.layout != 'cityscapes':
-    raise UserError(f'--targets has no effect on {args.layout}; leave it out')
+    raise errors.UserError(f'--targets has no effect on {args.layout}; leave it out')
 
 
-def _summary(split: str, source: 'Source', report: 'Report', output: str) -> list[str]:
+def _summary(split: str, source: 'Source', report: 'Report', folder: str) -> list[str]:
   """Returns what became of a split, a line each."""
   kept = f', {report.shards_kept} shards were finished already' if report.shards_kept else ''
-  lines = [f'{split}: {report.written} images in {output}{kept}; '
+  lines = [f'{split}: {report.written} images in {folder}{kept}; '
            f'{len(report.refused)} refused, {len(report.remarks)} with remarks']
   if hasattr(source, 'panoptic'):
     lines.append(f'  {_instances_line(source)}')
   for title, reasons in (('refused', report.refused), ('remark', report.remarks)):
-    lines += [f'  {title}: {name}: {text}' for name, text in list(reasons.items())[:_SHOWN]]
+    lines += [
+        f'  {title}: {errors.quoted(name)}: {errors.one_line(text)}'
+        for name, text in list(reasons.items())[:_SHOWN]]
   if report.refused or report.remarks:
-    lines.append(f'  all of them: {output}/{split}.report.json')
+    lines.append(f'  all of them: {folder}/{split}.report.json')
   return lines
 
 
@@ -176,10 +187,14 @@ def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   _check(args)
   sources = sources_of(args)
+  from tf_maskformer.dataloaders import images
+  from tf_maskformer.dataloaders.preparation import manifest
   from tf_maskformer.dataloaders.preparation import shards
-  for split, source in sources.items():
-    report = shards.convert(source, args.output, split, args.shards, args.workers)
-    print('\n'.join(_summary(split, source, report, args.output)))
+  images.allow(args.max_pixels)
+  with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
+    for split, source in sources.items():
+      report = shards.convert(source, args.output, split, args.shards, args.workers)
+      print('\n'.join(_summary(split, source, report, args.output)))
 
 
 if __name__ == '__main__':

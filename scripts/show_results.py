@@ -10,13 +10,18 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
+from tf_maskformer import errors
 from tf_maskformer import files
-from tf_maskformer.errors import UserError
+from tf_maskformer import interrupts
+from tf_maskformer import output
 from tf_maskformer.evaluation import report
+
+_ADVICE = 'nothing of the run is changed'
 
 
 def write_table(folder: pathlib.Path) -> None:
@@ -26,24 +31,50 @@ def write_table(folder: pathlib.Path) -> None:
     folder: of the run.
 
   Raises:
-    UserError: the run was not evaluated.
+    UserError: the run was not evaluated, or the table cannot be written.
   """
+  output.check(folder, '--model_dir')
   if not folder.is_dir():
-    raise UserError(f'--model_dir {folder} does not exist; name the folder of a run')
-  rows = [json.loads(p.read_text()) for p in sorted((folder / 'evaluations').glob('step_*.json'))]
+    raise errors.UserError(f'--model_dir {folder} does not exist; name the folder of a run')
+  rows = _evaluations(folder / 'evaluations')
   if not rows:
-    raise UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')
-  known = {key: title for key, title in report.columns().items() if key in rows[-1]['metrics']}
+    raise errors.UserError(f'{folder}/evaluations is empty; evaluate first (train.py --mode eval)')
+  known = {key: title for key, title in report.columns().items() if key in rows[-1].metrics}
   lines = [
       f'| step | {" | ".join(known.values())} | images |',
       '|---|' + '---|' * len(known) + '---|']
   for row in rows:
-    numbers = [row['metrics'].get(key, float('nan')) for key in known]
-    count = row['images'] if 'images' in row else row['pictures']  # as earlier versions wrote it
+    numbers = [row.metrics.get(key, float('nan')) for key in known]
     values = ' | '.join(f'{number:.1f}' for number in numbers)
-    lines.append(f'| {row["step"]} | {values} | {count} |')
-  files.write_text(folder / 'results.md', '\n'.join(lines) + '\n')
+    lines.append(f'| {row.step} | {values} | {row.images} |')
+  path = folder / 'results.md'
+  with files.writing(str(path), _ADVICE):
+    files.write_text(path, '\n'.join(lines) + '\n')
   print('\n'.join(lines))
+
+
+class _Evaluation(NamedTuple):
+  """What an evaluation found: scores by their key, of so many images."""
+  step: int
+  images: int
+  metrics: dict[str, float]
+
+
+def _evaluations(folder: pathlib.Path) -> list[_Evaluation]:
+  """Returns the evaluations of a run in their order; a damaged one is a warning."""
+  found = []
+  for path in sorted(folder.glob('step_*.json')):
+    try:
+      row = json.loads(path.read_bytes())
+      count = row['images'] if 'images' in row else row['pictures']  # as earlier versions wrote it
+      metrics = {key: float(value) for key, value in row['metrics'].items()}
+      found.append(_Evaluation(int(row['step']), int(count), metrics))
+    # What json raises, also of numbers without an end and brackets without a bottom, and what a
+    # content of other types does.
+    except (OSError, ValueError, RecursionError, ArithmeticError, AttributeError, KeyError,
+            TypeError) as e:
+      errors.warn(f'{path} is damaged ({errors.quoted(repr(e))}); it is left out')
+  return found
 
 
 def draw(predictor, truth, example_id: int, folder: pathlib.Path) -> None:
@@ -55,8 +86,7 @@ def draw(predictor, truth, example_id: int, folder: pathlib.Path) -> None:
     example_id: of the image.
     folder: exists.
   """
-  from PIL import Image
-
+  from tf_maskformer.dataloaders import images
   from tf_maskformer.evaluation import drawing
 
   image = truth.image(example_id)
@@ -64,8 +94,9 @@ def draw(predictor, truth, example_id: int, folder: pathlib.Path) -> None:
   drawn = drawing.compare(
       image, truth[example_id], (result.id_map, result.shown), predictor.classes)
   name = ''.join(c if c.isalnum() else '_' for c in truth.source_id(example_id))
-  with files.write_atomically(folder / f'{name}.png') as temporary:
-    Image.fromarray(drawn).save(temporary)
+  path = folder / f'{name}.png'
+  with files.writing(str(path), _ADVICE):
+    files.write_bytes(path, images.encode(drawn, 'PNG'))
 
 
 def flags() -> cli.Parser:
@@ -85,9 +116,15 @@ def main(argv: Sequence[str]) -> None:
     UserError: a flag is wrong, or the folder does not hold an evaluated run.
   """
   args = flags().parse(argv)
-  folder = pathlib.Path(args.model_dir)
-  write_table(folder)
+  if args.images < 0:
+    raise errors.UserError(f'--images {args.images} is below 0; give 0 or more')
+  with interrupts.ending_at_sigterm():
+    write_table(pathlib.Path(args.model_dir))
+    _draw_all(args)
 
+
+def _draw_all(args) -> None:
+  """Draws the first images of the validation records."""
   from tf_maskformer.dataloaders import ground_truth
   from tf_maskformer.serving import loading
   from tf_maskformer.serving.predictor import Predictor
@@ -98,10 +135,11 @@ def main(argv: Sequence[str]) -> None:
   task = loaded.experiment.task
   predictor = Predictor(loaded.model, task, loaded.data_set)
   truth = ground_truth.GroundTruth(task.validation_data.input_path, task.data_set)
+  folder = pathlib.Path(args.model_dir)
   images = folder / 'images'
-  images.mkdir(exist_ok=True)
-  for example_id in truth.example_ids[:args.images]:
-    draw(predictor, truth, example_id, images)
+  with output.opened(images, _ADVICE):
+    for example_id in truth.example_ids[:args.images]:
+      draw(predictor, truth, example_id, images)
   print(f'images of truth and prediction: {images}')
   print(f'results table: {folder / "results.md"}')
 

@@ -11,11 +11,13 @@ import pathlib
 from collections.abc import Sequence
 
 from tf_maskformer.errors import UserError
+from tf_maskformer.files import PREFIX
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')  # of the images in a folder
 RESULTS = ('.png', '_labels.png', '_overlay.png')  # after an image's name, see Result.save_images
 
 _WILDCARDS = '*?['
+_LONGEST_NAME = 255  # bytes of a file's name, on all usual file systems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +67,16 @@ def check_output(images: Sequence[ImageFile], output: pathlib.Path) -> None:
   """Checks that the results have a folder and that none can take the place of an image.
 
   Raises:
-    UserError: there is a file in place of the folder, or a result could replace an image.
+    UserError: there is a file in place of the folder, a result could replace an image, or the name
+      of one would be too long.
   """
   if output.exists() and not output.is_dir():
     raise UserError(f'--output {output} is not a directory; name a folder')
+  for image in images:
+    longest = f'{PREFIX}{os.path.basename(image.name)}{max(RESULTS, key=len)}'
+    if len(os.fsencode(longest)) > _LONGEST_NAME:
+      raise UserError(
+          f'--input {image.path} has a name that is too long for those of its results; rename it')
   folders = {image.path.resolve().parent for image in images}
   for image in images:
     folder = (output / image.name).resolve().parent

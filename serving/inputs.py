@@ -57,15 +57,17 @@ def _of_file(path: pathlib.Path) -> np.ndarray:
   if not path.exists():
     raise UserError(f'image {path} does not exist')
   try:
-    image = images.decode(path.read_bytes(), str(path))
+    image = images.decode(images.load(str(path)), str(path))
   except images.UnusableImage as e:
     raise UserError(str(e)) from e
-  except (OSError, Image.DecompressionBombError) as e:
-    raise UserError(f'{path} cannot be read ({e})') from e
   return _of_pillow(image, str(path))
 
 
 def _of_pillow(image: Image.Image, name: str) -> np.ndarray:
-  if images.is_deep(image):
-    raise UserError(f'{name} {images.TOO_DEEP}')
-  return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+  try:
+    with images.refusing(name):  # decodes an image that is only open, and reads the EXIF
+      if images.is_deep(image):
+        raise images.UnusableImage(f'{name} {images.TOO_DEEP}')
+      return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+  except images.UnusableImage as e:
+    raise UserError(str(e)) from e

@@ -1,5 +1,6 @@
 """What is predicted of one image: segments, maps, an overlay, files."""
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -15,6 +16,7 @@ from pycocotools import mask as mask_tools
 from tf_maskformer import files
 from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.configs.datasets.descriptor import DataSet
+from tf_maskformer.dataloaders import images
 from tf_maskformer.evaluation import drawing
 from tf_maskformer.evaluation import instance_ap
 from tf_maskformer.serving import encoding
@@ -208,7 +210,7 @@ class Result:
     return row
 
   def save_images(self, folder: str | os.PathLike, name: str | None = None) -> None:
-    """Writes PNGs; each appears whole or not at all.
+    """Writes PNGs; they appear complete or, where one cannot be written, not at all.
 
     `<name>.png`: the segments' ids (id = R + 256 G + 65536 B), of a semantic task the class of each
     pixel. `<name>_labels.png`, of a panoptic task: the class of each pixel. `<name>_overlay.png`:
@@ -217,17 +219,24 @@ class Result:
     Args:
       folder: made if needed.
       name: may contain folders, which are made; None: the result's name.
+
+    Raises:
+      OSError: the file system refuses.
     """
     path = pathlib.Path(folder) / (name or self.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
     labels = encoding.label_image(self.labels, len(self.classes), self.task != 'semantic')
-    if self.task == 'semantic':
-      _write_png(labels, path.with_name(f'{path.name}.png'))
-    else:
-      _write_png(encoding.id_image(self.id_map), path.with_name(f'{path.name}.png'))
+    is_semantic = self.task == 'semantic'
+    arrays = {'.png': labels if is_semantic else encoding.id_image(self.id_map)}
     if self.task == 'panoptic':
-      _write_png(labels, path.with_name(f'{path.name}_labels.png'))
-    _write_png(np.asarray(self.draw()), path.with_name(f'{path.name}_overlay.png'))
+      arrays['_labels.png'] = labels
+    arrays['_overlay.png'] = np.asarray(self.draw())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Each file gets its name when the stack is left, that is once all of them are written.
+    with contextlib.ExitStack() as stack:
+      for ending, array in arrays.items():
+        target = path.with_name(path.name + ending)
+        temporary = stack.enter_context(files.write_atomically(target))
+        pathlib.Path(temporary).write_bytes(images.encode(array, 'PNG'))
 
   def save(self, folder: str | os.PathLike, name: str | None = None) -> None:
     """Writes the PNGs of `save_images` and `<name>.json`: {'annotations': [`to_json`]}.
@@ -238,8 +247,3 @@ class Result:
     self.save_images(folder, name)
     row = self.to_json(name, f'{name}.png')
     files.write_json(pathlib.Path(folder) / f'{name}.json', {'annotations': [row]}, indent=None)
-
-
-def _write_png(array: np.ndarray, path: pathlib.Path) -> None:
-  with files.write_atomically(path) as temporary:
-    Image.fromarray(array).save(temporary)

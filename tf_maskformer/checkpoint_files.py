@@ -8,7 +8,7 @@ name and, as `global_step`, inside. The step inside decides which is the newest,
 continues from it: a file that was renamed to a higher number would otherwise be resumed from at
 every start, whatever was saved since. Of equal steps the higher number is newer. Times never count.
 
-While TensorFlow saves ckpt-N, the folder `ckpt-N_temp` exists. An incomplete ckpt-N with that folder
+While TensorFlow saves ckpt-N, the folder `ckpt-N_temp` exists. An incomplete ckpt-N with that one
 is a save that was interrupted, not a checkpoint that was lost.
 """
 
@@ -108,8 +108,8 @@ def newest(
     path = os.path.join(folder, STATE)
     if not tf.io.gfile.isdir(path):
       raise UserError(
-          f'{path} is there, but no checkpoint ckpt-… next to it; restore them, or remove that file '
-          'to start at step 0')
+          f'{path} is there, but no checkpoint ckpt-… next to it; restore them, or remove that '
+          'file to start at step 0')
   return result.found
 
 
@@ -191,14 +191,20 @@ def _check_graph(data: bytes, keys: set[str]) -> None:
   except DecodeError as e:
     raise Damaged('its object graph is damaged') from e
   require(len(nodes) > 0, 'its object graph is empty')
-  for node in nodes:
-    named = [child.node_id for child in node.children]
+  reached = {0}
+  waiting = [0]
+  while waiting:
+    node = nodes[waiting.pop()]
+    named = {child.node_id for child in node.children}
     for slot in node.slot_variables:
-      named += [slot.original_variable_node_id, slot.slot_variable_node_id]
+      named |= {slot.original_variable_node_id, slot.slot_variable_node_id}
     is_sound = all(0 <= i < len(nodes) for i in named)
     is_sound = is_sound and all(a.checkpoint_key in keys for a in node.attributes)
     require(is_sound, 'its object graph names what is not in it')
     require(not node.registered_saver.name, 'its object graph names a saver of its own')
+    waiting += named - reached
+    reached |= named
+  require(len(reached) == len(nodes), 'its object graph is in pieces')
 
 
 def _is_weight(name: str) -> bool:

@@ -1,20 +1,24 @@
 """The checkpoint with the best value of one metric, and one JSON file that says which it is."""
 
+import contextlib
 import math
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import tensorflow as tf
 
+from tf_maskformer import checkpoint_files
 from tf_maskformer import errors
 from tf_maskformer import files
 from tf_maskformer.errors import UserError
+from tf_maskformer.sorted_tables import Damaged
 
 RECORD = 'best.json'
 FOLDER = 'best'
 _PREFIX = 'ckpt-'
+_LARGEST = 1e300  # a whole number beyond it may not fit a float
 
 
 class Record(NamedTuple):
@@ -83,7 +87,12 @@ class Best:
       if not is_better:
         return self._best.step == step
     tf.io.gfile.makedirs(self._folder)
-    self._checkpoint.write(os.path.join(self._folder, f'{_PREFIX}{step}'))
+    try:
+      self._checkpoint.write(os.path.join(self._folder, f'{_PREFIX}{step}'))
+    except tf.errors.OpError:
+      with contextlib.suppress(tf.errors.OpError):  # what is left, the next start removes
+        checkpoint_files.remove_temporary(self._folder)
+      raise
     self._note(Record(self._metric, value, step))
     self._remove_all_but(step)
     return True
@@ -103,7 +112,8 @@ class Best:
       errors.warn(f'{e}; it is made again from {self._folder} and the evaluations')
       return None
     if record.step not in self._steps():
-      errors.warn(f'{self._path} names the checkpoint of step {record.step}, which is gone')
+      errors.warn(
+          f'{self._path} names the checkpoint of step {record.step}, which is gone or damaged')
       return None
     return record
 
@@ -111,7 +121,7 @@ class Best:
     """Returns the best of the checkpoints in best/ whose evaluation is known, and notes it."""
     values = {step: evaluations[step]['metrics'].get(self._metric)
               for step in self._steps() if step in evaluations}
-    known = {step: value for step, value in values.items() if _is_finite(value)}
+    known = {step: float(value) for step, value in values.items() if _is_finite(value)}
     if not known:
       if tf.io.gfile.exists(self._path):
         tf.io.gfile.remove(self._path)  # it names nothing that is there
@@ -122,10 +132,9 @@ class Best:
     return record
 
   def _steps(self) -> list[int]:
-    """Returns the steps of the checkpoints in best/ that have an index."""
-    names = [os.path.basename(path) for path in self._files()]
-    found = [re.fullmatch(rf'{_PREFIX}(\d{{1,18}})\.index', name) for name in names]
-    return sorted(int(match[1]) for match in found if match)
+    """Returns the steps of the checkpoints in best/ that are whole."""
+    found = checkpoint_files.own(self._folder)
+    return [one.number for one in found if not one.problem and _is_whole(one.prefix)]
 
   def _files(self) -> list[str]:
     return tf.io.gfile.glob(os.path.join(self._folder, f'{_PREFIX}*'))
@@ -147,10 +156,19 @@ def _record(content: object) -> Record:
     value = content.get('value')
     step = content.get('step')
     if isinstance(metric, str) and _is_finite(value) and type(step) is int and step >= 0:
-      return Record(metric, value, step)
+      return Record(metric, float(value), step)
   raise UserError('best.json does not hold a metric, its value and a step')
 
 
-def _is_finite(value: object) -> bool:
+def _is_whole(prefix: str) -> bool:
+  try:
+    checkpoint_files.read_all(prefix)
+  except Damaged:
+    return False
+  return True
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+  """Whether a value from a JSON is a number, neither NaN nor infinite."""
   is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-  return is_number and abs(value) < math.inf
+  return is_number and -_LARGEST < value < _LARGEST

@@ -10,14 +10,18 @@ import shutil
 import tensorflow as tf
 import tf_keras
 
-from tf_maskformer.errors import UserError
 from tf_maskformer import checkpoint_files
 from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer import tensor_index
 
-# What TensorFlow raises where a checkpoint's objects are not those of the program.
+# Seconds since 1970. The manager forgets a checkpoint whose time is not after the last start of a
+# training, 0 where that is not said; with real times, all of them once a clock was set back.
+_PAST = 1.0
 _NAMED = 3  # variables in a message
-_UNFITTING = (tf.errors.OpError, AssertionError, ValueError, TypeError, KeyError)
+# What TensorFlow raises where a checkpoint's objects are not those of the program.
+_UNFITTING = (
+    tf.errors.OpError, AssertionError, AttributeError, KeyError, TypeError, ValueError)
 # Of TensorFlow's own writing of the text file, when it was killed.
 _STRAY_STATE = re.compile(r'checkpoint\.tmp[0-9a-f]{32}')
 
@@ -36,7 +40,9 @@ def readable(folder: str) -> tuple[str | None, int]:
     UserError: there are checkpoints, but training can continue from none of them.
   """
   found = checkpoint_files.newest(folder, resumes=True)
-  return (found.prefix, found.step) if found else (None, 0)
+  if found is None or found.step is None:  # with `resumes`, what is found has a step
+    return None, 0
+  return found.prefix, found.step
 
 
 def repair(folder: str, max_to_keep: int) -> None:
@@ -99,7 +105,8 @@ def _write_state(folder: str, kept: list[str]) -> None:
     tf.io.gfile.rename(path, aside)
     errors.warn(f'{path} was a directory, where TensorFlow keeps a file; it is {aside} now')
   lines = [f'model_checkpoint_path: "{kept[-1]}"']
-  lines += [f'all_model_checkpoint_paths: "{name}"' for name in kept]
+  for name in kept:
+    lines += [f'all_model_checkpoint_paths: "{name}"', f'all_model_checkpoint_timestamps: {_PAST}']
   files.write_text(path, '\n'.join(lines) + '\n')
 
 
@@ -113,8 +120,11 @@ def restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
   Raises:
     UserError: an object has another shape or type there, or is not there.
   """
+  counter = 'save_counter' + checkpoint_files.VALUE
+  counts = counter in tensor_index.Index(path).tensors  # best checkpoints do not
+  load = checkpoint.restore if counts else checkpoint.read
   try:
-    checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
+    load(path).expect_partial().assert_existing_objects_matched()
   except _UNFITTING as e:
     raise errors.UserError(
         f'checkpoint {path} does not fit this experiment ({_difference(e)}); use the settings that '

@@ -4,14 +4,16 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.task import Experiment
+from tf_maskformer.lock import held
 from tf_maskformer.training import building
 from tf_maskformer.training import checkpoints
 from tf_maskformer.training import events
@@ -19,7 +21,6 @@ from tf_maskformer.training import parameters
 from tf_maskformer.training import results
 from tf_maskformer.training.best import Best
 from tf_maskformer.training.building import MakeTask
-from tf_maskformer.lock import held
 from tf_maskformer.training.progress import Progress
 from tf_maskformer.training.progress import duration
 from tf_maskformer.training.signals import Stop
@@ -58,14 +59,6 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
     try:
       return _run(
           experiment, name, mode, model_dir, make_task, allow_random_weights, tpu_address)
-    except tf.errors.OpError as e:
-      if 'IteratorGetNext' not in e.message:
-        raise
-      saved, _ = checkpoints.readable(model_dir)
-      raise errors.UserError(
-          f'the input pipeline failed: {errors.explain(e.message)}; '
-          'tf-maskformer inspect finds the record, the last good checkpoint is '
-          f'{saved or "none"}') from e
     except (Diverged, checkpoints.SaveFailed) as e:
       print(f'error: {e}', file=sys.stderr, flush=True)
       return 1
@@ -231,11 +224,13 @@ class Run:
       if start == config.train_steps:
         print(f'finished at step {start}', flush=True)
         return 0
-      writer = tf.summary.create_file_writer(os.path.join(self._folder, events.TRAINING))
+      with self.writing('what TensorBoard shows'):
+        writer = tf.summary.create_file_writer(os.path.join(self._folder, events.TRAINING))
       progress = Progress(
           config.train_steps, self._experiment.task.train_data.global_batch_size)
       while step < config.train_steps and stop.signal is None:
-        self._trainer.run_step()
+        with self._reading(self._experiment.task.train_data):
+          self._trainer.run_step()
         step += 1
         is_last = step == config.train_steps
         if step == start + 1:
@@ -253,6 +248,18 @@ class Run:
             'from there', flush=True)
       return stop.exit_code
     return 0
+
+  @contextlib.contextmanager
+  def _reading(self, data: DataConfig) -> Iterator[None]:
+    """Turns what an input pipeline raises inside the block into one line that names the record."""
+    try:
+      yield
+    except (tf.errors.OpError, UnicodeDecodeError) as e:  # the latter: a message of TensorFlow
+      if isinstance(e, tf.errors.OpError) and 'IteratorGetNext' not in e.message:
+        raise
+      raise errors.UserError(
+          f'the input pipeline failed: {self._task.explain_failure(data, e)}; the last good '
+          f'checkpoint is {self._saved}') from e
 
   def _is_due(self, step: int) -> bool:
     """Whether the training scores at a step."""
@@ -316,7 +323,8 @@ class Run:
   def _score(self, step: int) -> '_Scores':
     """Scores the validation records and prints the results; arguments and errors as `evaluate`."""
     start = time.monotonic()
-    logs = self._trainer.evaluate(tf.constant(-1))
+    with self._reading(self._experiment.task.validation_data):
+      logs = self._trainer.evaluate(tf.constant(-1))
     scored = logs.pop('scored')
     expected = self._task.expected_examples()
     if len(scored) != expected or len(set(scored)) != expected:
@@ -367,13 +375,13 @@ class _Scores(NamedTuple):
   Attributes:
     folder: of the run.
     step: of the checkpoint that was scored.
-    count: images that were scored.
+    num_images: how many were scored.
     metrics: by name.
     images: for TensorBoard, by name.
   """
   folder: str
   step: int
-  count: int
+  num_images: int
   metrics: dict[str, float]
   images: Mapping[str, tf.Tensor]
 
@@ -384,4 +392,4 @@ class _Scores(NamedTuple):
 
   def write_json(self) -> None:
     """Writes the JSON files, which say that the evaluation is done."""
-    results.write(self.folder, self.step, self.count, self.metrics)
+    results.write(self.folder, self.step, self.num_images, self.metrics)

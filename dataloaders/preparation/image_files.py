@@ -45,13 +45,20 @@ def read(path: str) -> ImageFile:
     path: local or remote.
 
   Raises:
-    UnusableImage: the file does not exist or cannot be decoded, or it is gray of more than 8 bits,
-      whose range is unknown.
+    UnusableImage: the file does not exist or cannot be decoded, has too many pixels, or is gray of
+      more than 8 bits, whose range is unknown.
+    UserError: see `images.load`.
   """
   data = images.load(path)
   image = images.decode(data, path)
   if images.is_deep(image):
     raise images.UnusableImage(f'{path} {images.TOO_DEEP}')
+  with images.refusing(path):  # the EXIF is read only now
+    return _as_stored(image, data)
+
+
+def _as_stored(image: Image.Image, data: bytes) -> ImageFile:
+  """Returns an image with the file for the record; raises whatever Pillow does."""
   file_format = (image.format or 'JPEG').lower()
   is_turned = image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT
   has_16_bits = file_format == 'png' and data[_PNG_DEPTH] == 16

@@ -1,47 +1,48 @@
 """Images with their annotations as sharded TFRecords: restartable, every refusal reported."""
 
+import contextlib
 import dataclasses
-import json
+import errno
+import os
 import posixpath
 from typing import Any
 
 import tensorflow as tf
 from tqdm import tqdm
 
+from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer.dataloaders import images
 from tf_maskformer.dataloaders import schema
-from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.preparation import local
+from tf_maskformer.dataloaders.preparation import manifest
+from tf_maskformer.dataloaders.preparation.manifest import Manifest
+from tf_maskformer.dataloaders.preparation.manifest import ShardReport
 from tf_maskformer.dataloaders.preparation.source import Source
-from tf_maskformer.errors import UserError
 
 # Without a number of shards: about this many images in each, in at least so many shards.
 _IMAGES_PER_SHARD = 1000
 _MIN_SHARDS = 8
+# Of manifests of earlier versions, which do not state it.
+_FORMER_LIMIT = {'max_pixels': images.MAX_PIXELS}
 
 
 @dataclasses.dataclass
-class ShardReport:
-  """What became of a shard's images.
+class Report:
+  """What became of a split's images.
 
   Attributes:
     written: images in the records.
     refused: {image: reason} of those left out.
     remarks: {image: what was changed or is odd} of those that were written.
+    shards_kept: shards that were finished already and were left as they are.
+    shards_failed: {shard: how its process died} of those that are missing.
   """
   written: int = 0
   refused: dict[str, str] = dataclasses.field(default_factory=dict)
   remarks: dict[str, str] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass
-class Report(ShardReport):
-  """What became of a split's images.
-
-  Attributes:
-    shards_kept: shards that were finished already and were left as they are.
-  """
   shards_kept: int = 0
+  shards_failed: dict[str, str] = dataclasses.field(default_factory=dict)
 
   def add(self, shard: ShardReport) -> None:
     """Adds the images of a shard."""
@@ -55,43 +56,80 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
   """Converts one split.
 
   An interrupted conversion resumes: shards that the manifest names as finished are kept if the
-  source, its annotations and the number of shards are the same.
+  source, its annotations and the number of shards are the same, and none of their bytes is missing.
 
   Args:
     source: where the data set is.
-    output: folder of the shards `<split>-00000-of-00008.tfrecord`, the manifest and the report.
+    output: folder of the shards `<split>-00000-of-00008.tfrecord`, the manifest and the report;
+      used by this process alone (`tf_maskformer.output.opened`).
     split: first part of the names.
     num_shards: at most one per image; 0: images / 1000, at least 8.
-    workers: processes.
+    workers: processes; at most one per shard and core.
 
   Raises:
-    UserError: nothing usable was found.
+    UserError: nothing usable was found, something cannot be written, or processes died, in which
+      case the other shards are finished.
   """
   rows = source.rows()
   if not rows:
-    raise UserError(f'{split}: there are no images to convert')
+    raise errors.UserError(f'{split}: there are no images to convert')
   num_shards = num_shards or max(_MIN_SHARDS, len(rows) // _IMAGES_PER_SHARD)
   num_shards = min(num_shards, len(rows))
   names = [f'{split}-{i:05d}-of-{num_shards:05d}.tfrecord' for i in range(num_shards)]
-  tf.io.gfile.makedirs(output)
-  manifest = _Manifest(output, split, _identity(source, num_shards, len(rows)))
-  _remove_foreign_shards(output, split, names if manifest.finished else [])
-  report = Report(shards_kept=len(manifest.finished))
+  with files.writing(output, manifest.ADVICE):
+    tf.io.gfile.makedirs(output)
+  identity = _identity(source, num_shards, len(rows))
+  finished = Manifest(output, split, identity, names, _FORMER_LIMIT)
+  _remove_foreign_shards(output, split, names if finished.finished else [])
+  report = Report(shards_kept=len(finished.finished))
   parts = {name: rows[i::num_shards] for i, name in enumerate(names)}
-  parts = {name: part for name, part in parts.items() if name not in manifest.finished}
+  parts = {name: part for name, part in parts.items() if name not in finished.finished}
+  report.shards_failed = _make(source, output, split, parts, finished, workers)
+  for shard in finished.finished.values():
+    report.add(shard)
+  path = posixpath.join(output, f'{split}.report.json')
+  with files.writing(path, manifest.ADVICE):
+    files.write_json(path, dataclasses.asdict(report))
+  _require_success(report, split)
+  return report
+
+
+def _make(source: Source, output: str, split: str, parts: dict[str, list[dict[str, Any]]],
+          finished: Manifest, workers: int) -> dict[str, str]:
+  """Makes shards; returns how processes died, by the name of the shard, where they did.
+
+  Args:
+    source: where the data set is.
+    output: folder.
+    split: for the progress bar.
+    parts: the rows of each shard, by name.
+    finished: shards are noted there.
+    workers: processes.
+  """
   jobs = {name: (posixpath.join(output, name), part, source) for name, part in parts.items()}
   num_images = sum(map(len, parts.values()))
-  with tqdm(total=num_images, unit='images', desc=split, disable=not parts) as bar:
-    for name, shard in local.run(_write_shard, jobs, workers):
-      manifest.finish(name, shard)
-      bar.update(len(parts[name]))
-  for shard in manifest.finished.values():
-    report.add(shard)
-  files.write_json(posixpath.join(output, f'{split}.report.json'), dataclasses.asdict(report))
+  with (
+      tqdm(total=num_images, unit='images', desc=split, disable=not parts) as bar,
+      contextlib.closing(local.run(_write_shard, jobs, workers)) as done):
+    try:
+      for name, shard in done:
+        finished.finish(name, shard)
+        bar.update(len(parts[name]))
+    except local.Died as e:
+      return dict(e.how)
+  return {}
+
+
+def _require_success(report: Report, split: str) -> None:
+  """Raises UserError where shards are missing, or no image could be used."""
+  if report.shards_failed:
+    name, how = next(iter(report.shards_failed.items()))
+    raise errors.UserError(
+        f'{split}: {len(report.shards_failed)} shards are missing, the others are finished; the '
+        f'process of {name} {how}, twice; run the same command again with fewer --workers')
   if not report.written:
     reason = next(iter(report.refused.values()))
-    raise UserError(f'{split}: no image could be used; the first: {reason}')
-  return report
+    raise errors.UserError(f'{split}: no image could be used; the first: {reason}')
 
 
 def _identity(source: Source, num_shards: int, num_images: int) -> dict[str, Any]:
@@ -102,56 +140,44 @@ def _identity(source: Source, num_shards: int, num_images: int) -> dict[str, Any
       'format': schema.FORMAT,
       'num_shards': num_shards,
       'num_images': num_images,
+      'max_pixels': images.max_pixels(),
   }
-
-
-class _Manifest:
-  """The file that names the finished shards of a conversion.
-
-  Attributes:
-    finished: report by name, of the shards that are there and belong to this conversion.
-  """
-
-  def __init__(self, output: str, split: str, identity: dict[str, Any]):
-    self._path = posixpath.join(output, f'{split}.manifest.json')
-    self._identity = identity
-    self.finished: dict[str, ShardReport] = {}
-    if not tf.io.gfile.exists(self._path):
-      return
-    with tf.io.gfile.GFile(self._path) as file:
-      content = json.load(file)
-    if content.get('conversion') != identity:
-      return
-    for name, shard in content['finished'].items():
-      if tf.io.gfile.exists(posixpath.join(output, name)):
-        self.finished[name] = ShardReport(**shard)
-
-  def finish(self, name: str, shard: ShardReport) -> None:
-    """Notes that a shard is finished."""
-    self.finished[name] = shard
-    finished = {name: dataclasses.asdict(report) for name, report in self.finished.items()}
-    files.write_json(self._path, {'conversion': self._identity, 'finished': finished})
 
 
 def _remove_foreign_shards(output: str, split: str, own: list[str]) -> None:
   """Removes a split's shards of another conversion; a glob must not mix the two."""
   for path in tf.io.gfile.glob(posixpath.join(output, f'{split}-*-of-*.tfrecord')):
     if posixpath.basename(path) not in own:
-      tf.io.gfile.remove(path)
+      with files.writing(path, manifest.ADVICE):
+        tf.io.gfile.remove(path)
 
 
 def _write_shard(path: str, rows: list[dict[str, Any]], source: Source) -> ShardReport:
-  """Writes one shard, complete or not at all."""
+  """Writes one shard, complete or not at all; raises UserError where it cannot be written."""
   report = ShardReport()
-  with files.write_atomically(path) as temporary, tf.io.TFRecordWriter(temporary) as writer:
-    for row in rows:
-      try:
-        record, remark = source.convert_image(row)
-      except UnusableImage as e:
-        report.refused[row['file_name']] = str(e)
-        continue
-      writer.write(record)
-      report.written += 1
-      if remark:
-        report.remarks[row['file_name']] = remark
+  size = 0
+  with files.writing(path, manifest.ADVICE), files.write_atomically(path) as temporary:
+    with tf.io.TFRecordWriter(temporary) as writer:
+      for row in rows:
+        record = _convert(row, source, report)
+        if record:
+          writer.write(record)
+          size += len(record) + manifest.RECORD_OVERHEAD
+    if tf.io.gfile.stat(temporary).length != size:
+      raise OSError(errno.EIO, os.strerror(errno.EIO), temporary)
+  report.size = size
   return report
+
+
+def _convert(row: dict[str, Any], source: Source, report: ShardReport) -> bytes | None:
+  """Returns the record of an image, None where it cannot be used; notes in the report which."""
+  name = errors.quoted(row['file_name'])
+  try:
+    record, remark = source.convert_image(row)
+  except images.UnusableImage as e:
+    report.refused[name] = str(e)
+    return None
+  report.written += 1
+  if remark:
+    report.remarks[name] = errors.one_line(remark)
+  return record

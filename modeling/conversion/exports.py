@@ -62,14 +62,16 @@ def write(state: dict[str, np.ndarray], path: str) -> None:
 
   Raises:
     UserError: another ending.
+    OSError: the file system refuses.
   """
   if not path.endswith(ENDINGS):
     raise UserError(f'{path}: official files end in {" or ".join(ENDINGS)}; choose one')
+  if path.endswith('.safetensors'):
+    # Its own function to write a file reports a full disk as an error of a type of its own.
+    files.write_bytes(path, safetensors.numpy.save(state))
+    return
   with files.write_atomically(path) as temporary:
-    if path.endswith('.safetensors'):
-      safetensors.numpy.save_file(state, temporary)
-    else:
-      _write_pickle(state, temporary)
+    _write_pickle(state, temporary)
 
 
 def _write_pickle(state: dict[str, np.ndarray], path: str) -> None:

@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.dataloaders.preparation import drawn_shapes
 from tf_maskformer.dataloaders.preparation import shapes
 
 
 @pytest.mark.parametrize('size', [48, 128])
 def test_segments_do_not_overlap_and_are_large_enough(size):
   for seed in range(20):
-    image, segments = shapes.draw(np.random.default_rng(seed), size)
+    image, segments = drawn_shapes.draw(np.random.default_rng(seed), size)
     assert image.dtype == np.uint8 and max(image.shape[:2]) == size
     covered = np.sum([s.mask for s in segments], axis=0)
     assert covered.max() == 1
@@ -23,7 +24,7 @@ def test_segments_do_not_overlap_and_are_large_enough(size):
 def test_all_classes_crowds_and_void_occur():
   classes, crowds, void = set(), 0, 0
   for seed in range(150):
-    _, segments = shapes.draw(np.random.default_rng(seed), 64)
+    _, segments = drawn_shapes.draw(np.random.default_rng(seed), 64)
     classes |= {s.class_id for s in segments}
     crowds += sum(s.is_crowd for s in segments)
     void += not np.any([s.mask for s in segments], axis=0).all()

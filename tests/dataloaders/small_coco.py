@@ -14,7 +14,8 @@ from pycocotools import mask as mask_tools
 
 from tests import support
 from tests.dataloaders import official_polygons
-from tf_maskformer.dataloaders.preparation import shapes
+from tf_maskformer.dataloaders.preparation import drawn_shapes
+from tf_maskformer.dataloaders.preparation.drawn_shapes import Region
 
 SIZE = 160  # longest side in pixels
 IMAGE_IDS = (11, 12, 13, 14, 15)
@@ -24,8 +25,14 @@ WITHOUT_INSTANCES = 15
 COUCH, BED = 63, 65
 # COCO's category of each drawn class, and whether it is a thing.
 CATEGORIES = {
-    shapes.DISC: (1, 1), shapes.SQUARE: (62, 1), shapes.TRIANGLE: (20, 1), shapes.STAR: (44, 1),
-    shapes.SKY: (187, 0), shapes.GRASS: (193, 0), shapes.SAND: (154, 0)}
+    drawn_shapes.DISC: (1, 1),
+    drawn_shapes.SQUARE: (62, 1),
+    drawn_shapes.TRIANGLE: (20, 1),
+    drawn_shapes.STAR: (44, 1),
+    drawn_shapes.SKY: (187, 0),
+    drawn_shapes.GRASS: (193, 0),
+    drawn_shapes.SAND: (154, 0),
+}
 THINGS = (*(category for category, isthing in CATEGORIES.values() if isthing), COUCH, BED)
 
 
@@ -49,7 +56,7 @@ def write(root: pathlib.Path) -> pathlib.Path:
     folder.mkdir(parents=True)
   rows, panoptic, instances = [], [], []
   for image_id in IMAGE_IDS:
-    image, regions = shapes.draw(np.random.default_rng([6, image_id]), SIZE)
+    image, regions = drawn_shapes.draw(np.random.default_rng([6, image_id]), SIZE)
     name = f'{image_id:012d}'
     Image.fromarray(image).save(images / f'{name}.jpg', quality=92)
     id_map, segments = _panoptic(image_id, regions)
@@ -69,11 +76,11 @@ def write(root: pathlib.Path) -> pathlib.Path:
   return root
 
 
-def _is_crowd(image_id: int, region: shapes.Region) -> bool:
-  return region.is_crowd or (image_id == WITH_CROWD and region.class_id == shapes.DISC)
+def _is_crowd(image_id: int, region: Region) -> bool:
+  return region.is_crowd or (image_id == WITH_CROWD and region.class_id == drawn_shapes.DISC)
 
 
-def _panoptic(image_id: int, regions: list[shapes.Region]) -> tuple[np.ndarray, list[dict]]:
+def _panoptic(image_id: int, regions: list[Region]) -> tuple[np.ndarray, list[dict]]:
   """Returns a panoptic PNG's pixels, uint8 [height, width, 3], and its segments."""
   id_map = np.zeros([*regions[0].mask.shape, 3], np.uint8)
   segments = []
@@ -94,7 +101,7 @@ def _box(mask: np.ndarray) -> list[int]:
   return [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1]
 
 
-def _instances(image_id: int, regions: list[shapes.Region], size: tuple[int, int]) -> list[dict]:
+def _instances(image_id: int, regions: list[Region], size: tuple[int, int]) -> list[dict]:
   """Returns an image's annotations: run lengths of the drawn things, and polygons over them."""
   if image_id == WITHOUT_INSTANCES:
     return []

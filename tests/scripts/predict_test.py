@@ -172,7 +172,8 @@ def test_a_run_that_is_killed_keeps_what_is_done(run, folders, monkeypatch):
   with pytest.raises(KeyboardInterrupt):
     predict.main(flags(run, images, output))
   assert sorted(path.name for path in output.iterdir()) == [
-      'alpha.png', 'alpha_labels.png', 'alpha_overlay.png']
+      'alpha.png', 'alpha_labels.png', 'alpha_overlay.png', 'coco_results.json', 'predictions.json']
+  assert [row['image_id'] for row in rows_of(output)] == ['alpha']
 
 
 def test_an_experiment_that_is_named(run, tmp_path, folders):

@@ -69,5 +69,5 @@ def test_other_mistakes():
 def test_too_many_pixels(tmp_path, monkeypatch):
   Image.fromarray(random_image(40, 40, 3)).save(tmp_path / 'a.png')
   monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
-  with pytest.raises(UserError, match='a.png cannot be read .*exceeds limit'):
+  with pytest.raises(UserError, match='a.png has too many pixels .*exceeds limit'):
     inputs.as_rgb(tmp_path / 'a.png')

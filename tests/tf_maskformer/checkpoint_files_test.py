@@ -72,8 +72,7 @@ def test_a_moved_folder(tmp_path):
 
 
 def test_the_step_inside_decides(tmp_path):
-  """A best checkpoint that was copied into the run under a high number does not stop it for ever.
-  """
+  """A best checkpoint that was copied into the run under a high number does not stop it."""
   save(tmp_path, [3, 40], names={3: 99})
   assert found(tmp_path) == ('ckpt-40', 40)
 

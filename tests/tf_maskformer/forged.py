@@ -21,40 +21,67 @@ def entry(value: bytes) -> tensor_bundle_pb2.BundleEntryProto:
   return tensor_bundle_pb2.BundleEntryProto.FromString(value)
 
 
-def write(prefix: str, content: dict[bytes, bytes]) -> None:
-  """Replaces a checkpoint's index."""
-  pathlib.Path(prefix + '.index').write_bytes(table(sorted(content.items())))
+def write(prefix: str, content: dict[bytes, bytes], rng: random.Random | None = None) -> None:
+  """Replaces a checkpoint's index; see `table`."""
+  pathlib.Path(prefix + '.index').write_bytes(table(sorted(content.items()), rng))
 
 
-def table(content: list[tuple[bytes, bytes]]) -> bytes:
-  """Returns a sorted table with one block of these rows, in this order."""
-  data = block(content)
-  handle = _varint(0) + _varint(len(data) - 5)
+def table(content: list[tuple[bytes, bytes]], rng: random.Random | None = None) -> bytes:
+  """Returns a sorted table with one block of these rows, in this order.
+
+  Args:
+    content: keys and values.
+    rng: changes bytes in one place, under right checksums; None: nothing is changed.
+  """
+  place = rng.randrange(4) if rng else None
+  data = sealed(_maybe_mangled(raw_block(content), rng, place == 0))
+  where = handle(0, len(data) - 5)
   meta_offset = len(data)
-  data += block([])
-  meta = _varint(meta_offset) + _varint(len(data) - meta_offset - 5)
+  data += sealed(_maybe_mangled(raw_block([]), rng, place == 1))
+  meta = handle(meta_offset, len(data) - meta_offset - 5)
   index_offset = len(data)
-  data += block([(content[-1][0] if content else b'', handle)])
-  index = _varint(index_offset) + _varint(len(data) - index_offset - 5)
-  return data + footer(meta + index)
+  rows_of_index = [(content[-1][0] if content else b'', where)]
+  data += sealed(_maybe_mangled(raw_block(rows_of_index), rng, place == 2))
+  index = handle(index_offset, len(data) - index_offset - 5)
+  return data + footer(_maybe_mangled(meta + index, rng, place == 3))
 
 
 def footer(handles: bytes) -> bytes:
   """Returns the last 48 bytes of a table."""
-  return handles.ljust(40, b'\0') + struct.pack('<Q', 0xdb4775248b80fb57)
+  return handles[:40].ljust(40, b'\0') + struct.pack('<Q', 0xdb4775248b80fb57)
 
 
-def block(content: list[tuple[bytes, bytes]]) -> bytes:
-  """Returns rows as a block, with its compression (none) and checksum."""
-  data = b''
-  for key, value in content:
-    data += _varint(0) + _varint(len(key)) + _varint(len(value)) + key + value
-  return sealed(data + struct.pack('<II', 0, 1))
+def handle(offset: int, size: int) -> bytes:
+  """Returns the place of a block."""
+  return _varint(offset) + _varint(size)
 
 
 def sealed(data: bytes) -> bytes:
-  """Returns the content of a block with what follows it."""
+  """Returns the content of a block with what follows it: its compression (none), its checksum."""
   return data + b'\0' + struct.pack('<I', sorted_tables.masked_crc(data + b'\0'))
+
+
+def raw_block(content: list[tuple[bytes, bytes]]) -> bytes:
+  """Returns rows as the content of a block."""
+  data = b''
+  for key, value in content:
+    data += _varint(0) + _varint(len(key)) + _varint(len(value)) + key + value
+  return data + struct.pack('<II', 0, 1)
+
+
+def _maybe_mangled(data: bytes, rng: random.Random | None, does: bool) -> bytes:
+  """Returns bytes of which a few are changed, left out or doubled."""
+  if not does or rng is None:
+    return data
+  changed = bytearray(data)
+  for _ in range(rng.choice([1, 1, 2, 5])):
+    at = rng.randrange(len(changed))
+    changed[at] = rng.choice([0, 1, 127, 128, 255, changed[at] ^ 1 << rng.randrange(8)])
+  if rng.random() < 0.2:
+    at = rng.randrange(len(changed))
+    part = bytes(changed[at:at + rng.choice([1, 8])])
+    changed[at:at] = part * rng.choice([1, 20])
+  return bytes(changed)
 
 
 def _varint(number: int) -> bytes:

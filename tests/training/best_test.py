@@ -109,9 +109,15 @@ def test_a_damaged_record_is_made_again(folder, capsys, text):
   assert not folder.offer(best, 2.5, 4) and folder.offer(best, 3.5, 6)
 
 
-def test_a_record_without_checkpoint_is_removed(folder, capsys):
+@pytest.mark.parametrize('ending', ['index', 'data-00000-of-00001'])
+@pytest.mark.parametrize('size', [None, 0, 10])
+def test_a_record_without_checkpoint_is_removed(folder, capsys, ending, size):
   folder.offer(folder.best(), 3.0, 2)
-  (folder.path / 'best' / 'ckpt-2.index').unlink()
+  path = folder.path / 'best' / f'ckpt-2.{ending}'
+  if size is None:
+    path.unlink()
+  else:
+    path.write_bytes(path.read_bytes()[:size])
   best = folder.best()
   assert 'step 2, which is gone' in capsys.readouterr().out
   assert not (folder.path / 'best.json').exists()

@@ -1,11 +1,11 @@
 """Conversions: which shards are kept, what is read how often, and what is not a record."""
 
-import json
 import shutil
 
 import pytest
 
 from tf_maskformer import files
+from tf_maskformer.dataloaders import json_files
 from tf_maskformer.dataloaders import record_files
 from tf_maskformer.dataloaders.preparation import coco_panoptic
 from tf_maskformer.dataloaders.preparation import shapes
@@ -71,15 +71,15 @@ def test_what_is_unfinished_is_not_a_record(root, tmp_path):
 
 def test_a_preparation_reads_each_annotation_file_once(root, tmp_path, monkeypatch):
   read = []
-  load = json.load
+  parse = json_files.parse
 
-  def counting(file):
-    content = load(file)
+  def counting(data):
+    content = parse(data)
     if 'categories' in content:
       read.append(len(content['images']))
     return content
 
-  monkeypatch.setattr(json, 'load', counting)
+  monkeypatch.setattr(json_files, 'parse', counting)
   prepare_data.main(['coco_panoptic', f'--coco_root={root}', f'--data_set={DATA_SET}',
                      f'--output={tmp_path}/records', '--workers=1'])
   assert sorted(read) == [2, 3]
