@@ -1,29 +1,23 @@
-"""Reads the `.h5` files of Keras Applications, as Keras writes them and nothing more.
+"""Reads the `.h5` files of Keras Applications."""
 
-HDF5 can name other files (external storage, external links, virtual data sets), load libraries
-(filters) and unfold a few bytes into gigabytes (compression). Keras uses none of these; a file that
-does is refused before any content is read. Attributes are not read.
-"""
-
+import json
 import math
 import os
 import re
+import subprocess
+import sys
 
-import h5py
 import numpy as np
 
 from tf_maskformer.errors import UserError
-from tf_maskformer.errors import quoted
 from tf_maskformer.modeling.conversion import foreign_files
+from tf_maskformer.modeling.conversion import hdf5_arrays
 from tf_maskformer.modeling.conversion import resnet
 from tf_maskformer.modeling.conversion.budget import Damaged
 
-_GROUP = b'model_weights'  # of a file that has the optimizer, too
-_DEEPEST = 10  # groups within groups; Keras has a level for each model within a model
-_MOST_OBJECTS = 20_000  # a ResNet-152 has 1500
-_WIDTHS = (2, 4, 8)  # bytes of a floating-point number
-# What h5py raises for damaged files, in addition to Damaged.
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
+# Seconds that reading may take, and bytes per second of a slow disk that are added to them.
+_PATIENCE = 60
+_SLOW = 10**6
 
 
 def read_keras(path: str) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -39,10 +33,14 @@ def read_keras(path: str) -> tuple[dict[str, np.ndarray], list[str]]:
   with foreign_files.open_file(path) as file:
     size = file.seek(0, os.SEEK_END)
   try:
-    arrays = _arrays(path, size)
-  except _DAMAGE as e:
-    raise UserError(
-        f'checkpoint {path} cannot be read as HDF5 ({quoted(e)}); is it damaged?') from e
+    return convert(path, _read_in_process(path, size))
+  except Damaged as e:
+    raise UserError(f'checkpoint {path} cannot be read as HDF5 ({e}); is it damaged?') from e
+
+
+def convert(
+    path: str, arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+  """Returns what `read_keras` does, of arrays by 'layer/variable'; raises UserError likewise."""
   if 'conv1_conv/kernel' not in arrays:
     raise UserError(
         f'checkpoint {path} does not hold a Keras Applications ResNet (it has no conv1_conv layer)')
@@ -54,64 +52,35 @@ def read_keras(path: str) -> tuple[dict[str, np.ndarray], list[str]]:
     raise UserError(f'checkpoint {path} is not a Keras Applications ResNet: {e}') from e
 
 
-def _arrays(path: str, size: int) -> dict[str, np.ndarray]:
-  """Returns the data sets of an HDF5 file as {'layer/variable': array}.
+def _read_in_process(path: str, size: int) -> dict[str, np.ndarray]:
+  """Returns what `hdf5_arrays.read` does, in another process that may crash or hang."""
+  environment = {
+      **os.environ,
+      # A checkout is not installed. No other folder is added, thus the working directory below.
+      'PYTHONPATH': os.pathsep.join(map(os.path.abspath, sys.path)),
+      'HDF5_PLUGIN_PRELOAD': '::',  # no library is loaded
+      'OPENBLAS_NUM_THREADS': '1',  # each would take addresses
+  }
+  command = [sys.executable, '-m', hdf5_arrays.__name__, os.path.abspath(path)]
+  try:
+    done = subprocess.run(
+        command, env=environment, cwd='/', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, timeout=_PATIENCE + size / _SLOW, check=False)
+  except subprocess.TimeoutExpired as e:
+    raise Damaged('the HDF5 library does not come to an end') from e
+  if done.returncode == hdf5_arrays.REFUSED:
+    raise Damaged(done.stdout.decode('utf-8', 'replace'))
+  if done.returncode != 0:
+    raise Damaged(f'the HDF5 library failed with exit code {done.returncode}')
+  return _unpack(done.stdout)
 
-  Args:
-    path: of the file.
-    size: its bytes, which all arrays together have at most.
-  """
-  arrays: dict[str, np.ndarray] = {}
-  left = size
-  with h5py.File(path, 'r') as file:
-    for name, dataset in _datasets(file):
-      _require_plain(name, dataset, size)
-      left -= dataset.nbytes
-      if left < 0:
-        raise Damaged(f'its arrays have more bytes than its {size}')
-      layer, _, variable = name.rpartition('/')
-      key = f'{layer.rpartition("/")[2]}/{variable.split(":")[0]}'
-      if key in arrays:
-        raise Damaged(f'{quoted(key)} is there twice')
-      arrays[key] = dataset[()]
+
+def _unpack(output: bytes) -> dict[str, np.ndarray]:
+  """Returns the arrays that `hdf5_arrays.main` wrote."""
+  start = output.index(b'\n') + 1
+  arrays = {}
+  for name, dtype, shape in json.loads(output[:start]):
+    count = math.prod(shape)
+    arrays[name] = np.frombuffer(output, dtype, count, start).reshape(shape)
+    start += arrays[name].nbytes
   return arrays
-
-
-def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
-  """Returns the data sets below `model_weights` if there is such a group, else all, by path."""
-  found = []
-  groups: list[tuple[str, h5py.Group, int]] = [('', file, 0)]
-  count = 0
-  while groups:
-    path, group, depth = groups.pop()
-    only = group is file and file.id.links.exists(_GROUP)
-    names = [_GROUP] if only else list(group.id)
-    count += len(names)
-    if count > _MOST_OBJECTS or depth > _DEEPEST:
-      raise Damaged('it has too many groups')
-    for name in names:
-      place = f'{path}/{name.decode("utf-8", "replace")}'
-      # Asked of the link itself: opening the object opens the file that a link may name.
-      if group.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
-        raise Damaged(f'{quoted(place)} is a link to another place')
-      item = group[name]
-      if isinstance(item, h5py.Group):
-        groups.append((place, item, depth + 1))
-      elif isinstance(item, h5py.Dataset):
-        found.append((place, item))
-  return found
-
-
-def _require_plain(name: str, dataset: h5py.Dataset, size: int) -> None:
-  """Raises Damaged for a data set whose numbers are not in the file just as they are."""
-  place = quoted(name)
-  if dataset.external or dataset.is_virtual:
-    raise Damaged(f'the numbers of {place} are in another file')
-  if dataset.id.get_create_plist().get_nfilters():
-    raise Damaged(f'{place} is compressed; h5repack -f NONE writes the file without compression')
-  if dataset.dtype.kind != 'f' or dataset.dtype.itemsize not in _WIDTHS:
-    raise Damaged(f'{place} is not made of floating-point numbers')
-  if dataset.shape is None or dataset.nbytes > size:
-    raise Damaged(f'{place} announces more than the {size} bytes of the file')
-  if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > size:
-    raise Damaged(f'a piece of {place} is larger than the file')

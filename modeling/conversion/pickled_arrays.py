@@ -89,7 +89,9 @@ class Array(Rebuilt):
     if type(state) is not tuple or len(state) != 5:
       raise Damaged('an array has a wrong state')
     _, shape, dtype, fortran, data = state
-    self.fill(budget, shape, dtype, 'F' if fortran is True else 'C', data)
+    if type(fortran) not in (bool, int):
+      raise Damaged('an array has a wrong order')
+    self.fill(budget, shape, dtype, 'F' if fortran else 'C', data)
 
   def fill(self, budget: Budget, shape: Any, dtype: Any, order: str, data: Any) -> None:
     """Takes the content; `order` is 'C' or 'F'."""

@@ -41,3 +41,16 @@ def test_a_backbone_alone_is_of_no_experiment(tmp_path):
   path = str(tmp_path / 'backbone.safetensors')
   safetensors.numpy.save_file({'backbone.stem.conv1.weight': np.zeros([2, 3], np.float32)}, path)
   assert candidates.candidates(path) == []
+
+
+@pytest.mark.parametrize('names', [
+    ('class_embed.bias',), ('query_feat.weight',), ('query_embed.weight',), ('weight',)])
+def test_incomplete_and_odd_models_are_of_no_experiment(tmp_path, names):
+  path = str(tmp_path / 'x.safetensors')
+  for shape in ((), (0,), (3, 2)):
+    arrays = {f'sem_seg_head.predictor.{name}': np.zeros(shape, np.float32) for name in names}
+    arrays['backbone.patch_embed.norm.weight'] = np.zeros(shape, np.float32)
+    table = 'backbone.layers.0.blocks.0.attn.relative_position_bias_table'
+    arrays[table] = np.zeros(shape, np.float32)
+    safetensors.numpy.save_file(arrays, path)
+    assert candidates.candidates(path) == []

@@ -119,9 +119,55 @@ def test_damaged_files(tmp_path):
   (tmp_path / 'config.json').write_text('{')
   with pytest.raises(UserError, match='config.json is not JSON'):
     hugging_face_config.read(str(tmp_path / 'config.json'))
+  for text in (b'\xff', b'[' * 10**5, b'{"a": NaN}', b'{"a": 1, "a": 2}', b' ' * 3 * 10**6):
+    (tmp_path / 'config.json').write_bytes(text)
+    with pytest.raises(UserError, match='config.json cannot be read as JSON'):
+      hugging_face_config.read(str(tmp_path / 'config.json'))
   (tmp_path / 'config.json').write_text('[]')
   with pytest.raises(UserError, match='config.json is not a configuration'):
     hugging_face_config.read(str(tmp_path / 'config.json'))
+
+
+DEEP = json.loads('[' * 500 + ']' * 500)
+
+
+@pytest.mark.parametrize('config, words', [
+    ({'model_type': DEEP}, r'model_type is \[\[\[\[\[\['),
+    ({'model_type': 'x' * 10**6}, "model_type is 'x"),
+    (maskformer({'model_type': DEEP}), 'backbone_config.model_type is'),
+    (maskformer({**SWIN, 'embed_dim': DEEP}), 'swin.embed_dim would be'),
+    (maskformer({**SWIN, 'embed_dim': 10**400}), 'swin.embed_dim would be 1000'),
+    (maskformer({**SWIN, 'mlp_ratio': -1e30}), 'swin.mlp_ratio would be -1e'),
+    (maskformer({**SWIN, 'depths': [2, {}]}), 'swin.depths would be {}'),
+    (maskformer({**SWIN, 'patch_size': DEEP}), 'patch_size is'),
+    ({'model_type': 'maskformer', 'fpn_feature_size': {'a': DEEP}}, 'width would be'),
+    ({'model_type': 'mask2former', 'num_queries': 10**30}, 'num_queries would be'),
+    ({'model_type': 'mask2former', 'decoder_layers': DEEP}, 'decoder_layers is'),
+    ({'model_type': 'mask2former', 'id2label': {'0': DEEP}}, 'id2label has a name that is not a'),
+])
+def test_values_of_any_size_and_depth(tmp_path, config, words):
+  with pytest.raises(UserError, match=words) as error:
+    read(tmp_path, config)
+  assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize('values', [
+    {'rescale_factor': 10**400}, {'image_mean': DEEP}, {'image_std': {'a': 1}},
+    {'size': {'shortest_edge': DEEP}}, {'size': 10**30}, {'size_divisor': 'x' * 10**5}])
+def test_preprocessors_of_any_size_and_depth(tmp_path, values):
+  with pytest.raises(UserError) as error:
+    overrides.apply_values(
+        registry.get('maskformer_coco_panoptic'),
+        read(tmp_path, {'model_type': 'maskformer'}, values).settings, 'x')
+  assert len(str(error.value)) < 5000
+
+
+def test_names_are_printable(tmp_path):
+  labels = {'0': 'a\nb\x1b[2J', '1': '\ud800', '2': 'x' * 10**5}
+  found = read(tmp_path, {
+      'model_type': 'maskformer', 'id2label': labels, '_name_or_path': ['x' * 10**5]})
+  assert found.labels[:2] == (r'a\nb\x1b[2J', r'\ud800')
+  assert len(found.labels[2]) < 300 and len(found.name) < 300
 
 
 def test_find(tmp_path):

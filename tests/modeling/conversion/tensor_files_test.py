@@ -1,12 +1,15 @@
 """Folders that Hugging Face's save_pretrained writes: one file, or shards with an index."""
 
 import json
+import os
+import struct
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.conversion import hdf5
 from tf_maskformer.modeling.conversion import sources
 from tf_maskformer.modeling.conversion import tensor_files
 
@@ -58,7 +61,20 @@ def test_a_shard_of_another_download(tmp_path):
     tensor_files.read(str(index))
 
 
+DEEP = '[' * 100_000
+MANY = json.dumps({'weight_map': {str(i): 'a.safetensors' for i in range(100_000)}})
+
+
 @pytest.mark.parametrize('text, words', [
+    (DEEP, 'it is nested too deeply'), ('{"weight_map": ' + '{"a":' * 100_000, 'too deeply'),
+    (MANY, 'has more than 2097152 bytes'), ('9' * 5000, 'cannot be read as JSON'),
+    ('{"weight_map": {"a": "x.bin", "a": "y.bin"}}', 'a is there twice'),
+    ('{"weight_map": {"a": NaN}}', 'NaN is not a finite number'),
+    ('{"weight_map": {"a": 1e999}}', '1e999 is not a finite number'),
+    ('{"weight_map": {"a": ["x.bin"]}}', 'names something else, which is not a file'),
+    ('{"weight_map": {"a": "..\\u0000.bin"}}', r'names ..\\x00.bin, which is not a file'),
+    ('{"weight_map": {"a": "\\ud800.bin"}}', r'names \\ud800.bin, which is not a file'),
+    ('{"weight_map": {"a": "' + 'x' * 300 + '.bin"}}', 'which is not a file of tensors'),
     ('', 'is empty'), ('[]', 'is not an index'),
     ('{"weight_map": 3}', 'is not an index'),
     ('{"weight_map": {"a": "../secret.safetensors"}}', 'not a file of tensors next to it'),
@@ -68,3 +84,53 @@ def test_damaged_index(tmp_path, text, words):
   (tmp_path / 'model.safetensors.index.json').write_text(text)
   with pytest.raises(UserError, match=words):
     tensor_files.read(str(tmp_path / 'model.safetensors.index.json'))
+
+
+def test_an_index_that_is_not_text(tmp_path):
+  (tmp_path / 'model.safetensors.index.json').write_bytes(b'{"weight_map": {"\xff": "a.bin"}}')
+  with pytest.raises(UserError, match='cannot be read as JSON'):
+    tensor_files.read(str(tmp_path / 'model.safetensors.index.json'))
+
+
+ENDINGS = ('.pkl', '.safetensors', '.h5', '.safetensors.index.json')
+
+
+@pytest.mark.parametrize('ending', ENDINGS)
+def test_what_is_not_a_file(tmp_path, ending):
+  path = tmp_path / f'model{ending}'
+
+  def refused(words):
+    with pytest.raises(UserError, match=words) as error:
+      reader = hdf5.read_keras if ending == '.h5' else tensor_files.read
+      reader(str(path))
+    assert '\n' not in str(error.value)
+
+  refused('No such file')
+  path.mkdir()
+  refused('directory|regular file')
+  path.rmdir()
+  os.mkfifo(path)
+  refused('is not a regular file')
+  path.unlink()
+  path.symlink_to('/dev/zero')
+  refused('is not a regular file')
+  path.unlink()
+  path.write_bytes(b'')
+  refused('is empty')
+
+
+@pytest.mark.parametrize('header, words', [
+    ({'a': {'dtype': 'F8_E5M2', 'shape': [1], 'data_offsets': [0, 1]}}, 'a has type F8_E5M2'),
+    ({'a\n': {'dtype': 'F8_E4M3', 'shape': [1], 'data_offsets': [0, 1]}}, r'a\\n has type F8'),
+    ({'a': {'dtype': 'U8', 'shape': [1] * 1000, 'data_offsets': [0, 1]}}, 'cannot be read'),
+    ({'a': {'dtype': 'U8', 'shape': [2**63, 2], 'data_offsets': [0, 1]}}, 'cannot be read'),
+    ({'a': {'dtype': 'U8', 'shape': [1], 'data_offsets': [0, 1]},
+      'b': {'dtype': 'U8', 'shape': [1], 'data_offsets': [0, 1]}}, 'cannot be read'),
+    ({str(i): {'dtype': 'U8', 'shape': [0], 'data_offsets': [0, 0]} for i in range(80_000)},
+     'header has more than 4194304 bytes')])
+def test_hostile_safetensors(tmp_path, header, words):
+  text = json.dumps(header).encode()
+  path = tmp_path / 'x.safetensors'
+  path.write_bytes(struct.pack('<Q', len(text)) + text + b'1')
+  with pytest.raises(UserError, match=words):
+    tensor_files.read(str(path))
