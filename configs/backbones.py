@@ -4,9 +4,10 @@ import dataclasses
 
 from official.modeling import hyperparams
 
-from tf_maskformer.configs.fields import at_least
+from tf_maskformer.configs import limits
 from tf_maskformer.configs.fields import choice
 from tf_maskformer.configs.fields import share_below_one
+from tf_maskformer.configs.fields import within
 from tf_maskformer.errors import require
 
 _GROUPS = 32  # of a group norm
@@ -39,9 +40,11 @@ class ResNet(BackboneOptions):
   depth: int = choice(50, (14, 26, 50, 101, 152))  # layers
   # 'basic' (one 7x7 convolution) or 'deeplab' (three 3x3, `R101c`):
   stem_type: str = choice('basic', ('basic', 'deeplab'))
-  stem_channels: int = at_least(1, 64)
-  res2_channels: int = at_least(1, 256)  # output channels of res2; doubled at each later stage
-  bottleneck_channels: int = at_least(1, 64)  # inside the blocks of res2; doubled likewise
+  stem_channels: int = within(2, limits.WIDTH // 8, 64)
+  # Output channels of res2; doubled at each later stage.
+  res2_channels: int = within(1, limits.WIDTH // 4, 256)
+  # Inside the blocks of res2; doubled likewise.
+  bottleneck_channels: int = within(1, limits.WIDTH // 16, 64)
   # 'frozen' needs pretrained weights.
   norm: str = choice('frozen', ('frozen', 'batch', 'sync', 'group'))
   # A block's stride is in its first 1x1 (MSRA) or in its 3x3 (torchvision).
@@ -49,8 +52,8 @@ class ResNet(BackboneOptions):
   # 2: res5 keeps res4's size and its 3x3 convolutions are dilated (RES5_DILATION).
   res5_dilation: int = choice(1, (1, 2))
   # Dilation of the 3x3 in each block of res5, times res5_dilation (RES5_MULTI_GRID).
-  res5_multi_grid: list[int] = at_least(1, [1, 1, 1])
-  freeze_at: int = 0  # 0 trains all, 1 freezes the stem, n freezes res2 .. res<n> too
+  res5_multi_grid: list[int] = within(1, limits.LIST, [1, 1, 1])
+  freeze_at: int = within(0, 5, 0)  # 0 trains all, 1 freezes the stem, n freezes res2 .. res<n> too
 
   def validate(self, where):
     """See `BackboneOptions`."""
@@ -65,8 +68,6 @@ class ResNet(BackboneOptions):
         grid[0] == 1 or self.res5_dilation > 1 or self.stride_in_1x1,
         f'{where}.res5_multi_grid begins with {grid[0]}, and the first 3x3 of res5 has stride 2; '
         'set it to 1, or res5_dilation=2')
-    require(
-        self.freeze_at <= 5, f'{where}.freeze_at is {self.freeze_at}; the last stage is 5')
     if self.norm == 'group':
       stem = self.stem_channels
       first = stem // 2 if self.stem_type == 'deeplab' else stem
@@ -85,11 +86,12 @@ class ResNet(BackboneOptions):
 class Swin(BackboneOptions):
   """A Swin transformer (arXiv 2103.14030), the defaults are Swin-T."""
   IS_TRANSFORMER = True
-  embed_dim: int = at_least(1, 96)  # channels of the first stage; doubled at each later one
-  depths: list[int] = at_least(1, [2, 2, 6, 2])  # blocks of each stage
-  heads: list[int] = at_least(1, [3, 6, 12, 24])
-  window: int = at_least(1, 7)  # side of the attention windows, tokens
-  mlp_ratio: float = 4.0
+  # Channels of the first stage; doubled at each later one.
+  embed_dim: int = within(1, limits.WIDTH // 8, 96)
+  depths: list[int] = within(1, limits.LAYERS, [2, 2, 6, 2])  # blocks of each stage
+  heads: list[int] = within(1, limits.HEADS, [3, 6, 12, 24])
+  window: int = within(1, limits.WINDOW, 7)  # side of the attention windows, tokens
+  mlp_ratio: float = within(0, 8, 4.0)
   qkv_bias: bool = True
   # Stochastic depth of the last block; grows linearly from 0 at the first.
   drop_path: float = share_below_one(0.3)

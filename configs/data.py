@@ -5,9 +5,9 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
-from tf_maskformer.configs.fields import anything
-from tf_maskformer.configs.fields import at_least
+from tf_maskformer.configs import limits
 from tf_maskformer.configs.fields import share
+from tf_maskformer.configs.fields import within
 
 
 @dataclasses.dataclass
@@ -17,13 +17,14 @@ class Augmentation(hyperparams.Config):
   # DETR crop: with crop_probability the short side is resized to one of crop_pre_short_edges and a
   # rectangle with random sides in crop_side_range is cut out, before the last resize.
   crop_probability: float = share(0.0)
-  crop_pre_short_edges: list[int] = at_least(1, [])
-  crop_side_range: list[int] = at_least(1, [])
-  short_edges: list[int] = at_least(1, [])  # a random one of these; empty: no resize
-  long_edge_limit: int = 0  # 0: none
+  crop_pre_short_edges: list[int] = within(1, limits.SIDE, [])
+  crop_side_range: list[int] = within(1, limits.SIDE, [])
+  # A random one of these; empty: no resize.
+  short_edges: list[int] = within(1, limits.SIDE, [])
+  long_edge_limit: int = within(0, 2 * limits.SIDE, 0)  # 0: none
   # Large-scale jitter instead of short_edges: the image is fitted into a share of output_size,
   # sampled from this range.
-  scale_jitter: list[float] = dataclasses.field(default_factory=list)
+  scale_jitter: list[float] = within(0, limits.WEIGHT, [])
   color_jitter: bool = False  # SSD's brightness, contrast, saturation and hue (COLOR_AUG_SSD)
   # Id maps are resized by PyTorch's older rule, source floor(i * in / out), as the official mapper
   # does with semantic labels; else by the pixel under the half-pixel center.
@@ -34,15 +35,16 @@ class Augmentation(hyperparams.Config):
 @dataclasses.dataclass
 class ParserConfig(hyperparams.Config):
   """From a record to a padded example."""
-  output_size: list[int] = at_least(1, [])  # [height, width]; empty: largest of the batch
+  # [height, width]; empty: largest of the batch.
+  output_size: list[int] = within(1, limits.SIDE, [])
   # What fills an image up to output_size: a byte (0 .. 255, before normalization), or -1: zeros
   # after it.
-  padding_byte: int = anything(-1)
+  padding_byte: int = within(-1, 255, -1)
   # Slots for target segments; the smallest that do not fit are dropped and counted.
-  max_segments: int = at_least(1, 128)
+  max_segments: int = within(1, limits.SEGMENTS, 128)
   # Id maps per image, 1 where segments never overlap; the segments of further ones are dropped and
   # counted.
-  max_layers: int = at_least(1, 1)
+  max_layers: int = within(1, limits.PLANES, 1)
   # All segments of a class are one, crowds too: what a semantic task learns.
   merge_classes: bool = False
   # Where max_layers has room for overlaps: masks of segments whose polygons the records hold are
@@ -59,7 +61,12 @@ class DataConfig(cfg.DataConfig):
   """Records and how they are read; see the base class for the fields that are not named here."""
   input_path: str = ''  # file, glob, or several separated by commas
   # Images of all replicas; of validation 0: one per replica, so that nothing is padded.
-  global_batch_size: int = 0
+  global_batch_size: int = within(0, limits.IMAGES, 0)
+  # True where it is trained on, False where it is scored; nothing else works.
+  is_training: bool | None = None
   drop_remainder: bool = True  # training only; validation never drops an image
-  shuffle_buffer_size: int = at_least(1, 1000)  # records
+  shuffle_buffer_size: int = within(1, limits.INT32, 1000)  # records
+  block_length: int = within(1, limits.INT32, 1)  # records of a file before the next one's turn
+  # Batches that are prepared ahead; None or 0: chosen by TensorFlow.
+  prefetch_buffer_size: int | None = within(0, limits.LIST, None)
   parser: ParserConfig = dataclasses.field(default_factory=ParserConfig)

@@ -5,7 +5,6 @@ Programs that document them apply them (`experiments.settings`), below `--config
 one that is not set.
 """
 
-import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping
@@ -13,12 +12,16 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from tf_maskformer import errors
+from tf_maskformer.configs import limits
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.model import TransformerModel
+from tf_maskformer.configs.override_syntax import is_text
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import PerPixel
+from tf_maskformer.configs.values import parse_number
 
 _LARGEST_STRIDE = 32  # of the backbone's last feature map, in pixels
+_DIGITS = 40
 _TRUE_FALSE = {'true': True, '1': True, 'false': False, '0': False}
 
 
@@ -39,12 +42,24 @@ def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> li
   """
   lines = []
   for name, change in _CHANGES.items():
-    text = environ.get(name, '').strip()
+    text = value_of(name, environ)
     if text:
       lines.append(f'{name}={text}: {change(experiment, name, text, environ)}')
   for line in lines:
-    print(f'environment: {line}', flush=True)
+    print(f'environment: {errors.one_line(line)}', flush=True)
   return lines
+
+
+def value_of(name: str, environ: Mapping[str, str]) -> str:
+  """Returns the value of a variable without blanks around it, '' where it is not set.
+
+  Raises:
+    UserError: it is not UTF-8, so that it names no file that TensorFlow could open.
+  """
+  text = environ.get(name, '').strip()
+  if not is_text(text):
+    raise errors.UserError(f'{name}={errors.quoted(text)} is not UTF-8; correct or unset it')
+  return text
 
 
 def model_dir(experiment_name: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -54,7 +69,7 @@ def model_dir(experiment_name: str, environ: Mapping[str, str] = os.environ) -> 
   """
   checkout = pathlib.Path(__file__).resolve().parent.parent
   root = checkout if (checkout / 'pyproject.toml').is_file() else pathlib.Path.cwd()
-  return environ.get('MODEL_DIR', '').strip() or str(root / 'runs' / experiment_name)
+  return value_of('MODEL_DIR', environ) or str(root / 'runs' / experiment_name)
 
 
 def use_tpu(experiment: Experiment, address: str) -> None:
@@ -66,38 +81,46 @@ def use_tpu(experiment: Experiment, address: str) -> None:
 def tpu_location(environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:
   """Returns the zone and project of the TPU (TPU_ZONE, TPU_PROJECT); None: the machine's own."""
   return {
-      'zone': environ.get('TPU_ZONE', '').strip() or None,
-      'project': environ.get('TPU_PROJECT', '').strip() or None}
+      'zone': value_of('TPU_ZONE', environ) or None,
+      'project': value_of('TPU_PROJECT', environ) or None}
 
 
-def _whole(name: str, text: str) -> int:
-  if not text.isdecimal() or int(text) < 1:
-    raise errors.UserError(f'{name}={text} is not a whole number above 0; correct or unset it')
+def _whole(name: str, text: str, highest: int) -> int:
+  is_whole = text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+  if not is_whole or not 1 <= int(text) <= highest:
+    raise errors.UserError(
+        f'{name}={errors.quoted(text)} is not a whole number from 1 to {highest}; correct or unset '
+        'it')
   return int(text)
 
 
-def _number(name: str, text: str, lowest: float = 0.0) -> float:
-  try:
-    number = float(text)
-  except ValueError:
-    number = math.nan
-  if not math.isfinite(number) or number < lowest:
+def _number(name: str, text: str, highest: float) -> float:
+  number = parse_number(text)
+  if number is None or not 0 <= number <= highest or 0 < number < limits.SMALLEST:
     raise errors.UserError(
-        f'{name}={text} is not a number of at least {lowest:g}; correct or unset it')
+        f'{name}={errors.quoted(text)} is not a number from 0 to {highest:g}; correct or unset it')
   return number
 
 
 def _flag(name: str, text: str) -> bool:
   if text.lower() not in _TRUE_FALSE:
-    raise errors.UserError(f'{name}={text} is not one of True, False, 1, 0; correct or unset it')
+    raise errors.UserError(
+        f'{name}={errors.quoted(text)} is not one of True, False, 1, 0; correct or unset it')
   return _TRUE_FALSE[text.lower()]
 
 
 def _records(
     experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
-  if not tf.io.gfile.isdir(text):
-    raise errors.UserError(f'{name}={text} is not a folder; make one with tf-maskformer prepare')
+  try:
+    is_folder = tf.io.gfile.isdir(text)
+  except tf.errors.OpError as error:  # of a scheme (http://) that is not a file system
+    raise errors.UserError(
+        f'{name}={errors.quoted(text)} cannot be read ({errors.reason(error)}); correct or unset '
+        'it') from error
+  if not is_folder:
+    raise errors.UserError(
+        f'{name}={errors.quoted(text)} is not a folder; make one with tf-maskformer prepare')
   task = experiment.task
   task.train_data.input_path = os.path.join(text, 'train*')
   task.validation_data.input_path = os.path.join(text, 'val*')
@@ -107,7 +130,7 @@ def _records(
 def _backbone_weights(
     experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del name
-  if environ.get('MASKFORMER_CKPT', '').strip():
+  if value_of('MASKFORMER_CKPT', environ):
     return 'not used, MASKFORMER_CKPT has the complete model'
   experiment.task.init_checkpoint = text
   experiment.task.init_checkpoint_modules = 'backbone'
@@ -129,13 +152,15 @@ def _train_batch(
   As detectron2 does for another number of workers: steps, boundaries, warm-up and intervals divided
   by the factor, the learning rate multiplied.
   """
-  batch = _whole(name, text)
+  batch = _whole(name, text, limits.IMAGES)
   data = experiment.task.train_data
   trainer = experiment.trainer
   registered = data.global_batch_size
   data.global_batch_size = batch
   if batch == registered:
     return 'as registered'
+  if not registered:
+    return 'images per step'  # there is no batch that the schedule was made for
   def scaled(steps: int) -> int:
     return max(1, round(steps * registered / batch))
   rate = trainer.optimizer_config.learning_rate
@@ -151,7 +176,7 @@ def _train_batch(
     changed.append(f'boundaries {rate.boundaries}')
   if rate.warmup_steps:
     changed.append(f'warmup_steps {rate.warmup_steps}')
-  if not environ.get('BASE_LR', '').strip():
+  if not value_of('BASE_LR', environ):
     rate.base *= batch / registered
     changed.append(f'learning rate {rate.base:g}')
   changed.append(f'validation_interval {trainer.validation_interval}')
@@ -162,14 +187,14 @@ def _train_batch(
 def _validation_batch(
     experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
-  experiment.task.validation_data.global_batch_size = _whole(name, text)
+  experiment.task.validation_data.global_batch_size = _whole(name, text, limits.IMAGES)
   return 'images per validation step'
 
 
 def _learning_rate(
     experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   del environ
-  experiment.trainer.optimizer_config.learning_rate.base = _number(name, text)
+  experiment.trainer.optimizer_config.learning_rate.base = _number(name, text, limits.LIST)
   return 'base learning rate'
 
 
@@ -181,7 +206,7 @@ def _image_size(
   size), images are brought to that size first.
   """
   del environ
-  size = _whole(name, text)
+  size = _whole(name, text, limits.SIDE)
   task = experiment.task
   if size < _LARGEST_STRIDE:
     raise errors.UserError(
@@ -221,7 +246,7 @@ def _no_object_weight(
   del environ
   if isinstance(experiment.task, PerPixel):
     raise errors.UserError(f'{name}={text} has no effect on a per-pixel model; unset it')
-  experiment.task.losses.no_object_weight = _number(name, text)
+  experiment.task.losses.no_object_weight = _number(name, text, limits.WEIGHT)
   return 'weight of no-object in the class loss'
 
 
@@ -240,7 +265,7 @@ def _tpu(
     experiment: Experiment, name: str, text: str, environ: Mapping[str, str]) -> str:
   if not _flag(name, text):
     return 'no TPU'
-  use_tpu(experiment, environ.get('TPU_NAME', '').strip() or 'local')
+  use_tpu(experiment, value_of('TPU_NAME', environ) or 'local')
   return f'strategy tpu at {experiment.runtime.tpu}'
 
 

@@ -4,7 +4,9 @@ import dataclasses
 
 from official.modeling import hyperparams
 
+from tf_maskformer.configs import limits
 from tf_maskformer.configs.fields import share
+from tf_maskformer.configs.fields import within
 
 
 @dataclasses.dataclass
@@ -22,8 +24,10 @@ class Evaluation(hyperparams.Config):
   instance_annotations: str = ''
   # Panoptic pixels whose own mask is below 0.5 stay void (Mask2Former).
   confident_pixels_only: bool = False
-  instances_per_image: int = 100  # best pairs of query and class
+  # Best pairs of query and class.
+  instances_per_image: int = within(1, limits.SEGMENTS, 100)
   object_mask_threshold: float = share(0.8)  # queries with a lower class score are dropped
   overlap_threshold: float = share(0.8)  # a mask that keeps a smaller share of itself is dropped
   report_per_class: bool = True
-  num_images: int = 4  # predictions that each validation run draws for TensorBoard
+  # Predictions that each validation run draws for TensorBoard.
+  num_images: int = within(0, limits.LIST, 4)

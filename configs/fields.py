@@ -1,15 +1,16 @@
 """Fields of a configuration that say which values they take.
 
 A rule is metadata of its field: `dropout: float = share_below_one(0.1)`. Where a subclass changes
-only the default, the rule of its base class holds. Numbers without a rule must not be below 0.
+only the default, the rule of its base class holds. Numbers without a rule are 0 .. 2^31 - 1.
 Imports no TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from tf_maskformer import errors
+from tf_maskformer.configs import limits
 
 _RULE = 'rule'  # key of the metadata
 
@@ -30,30 +31,38 @@ class Rule(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class AtLeast:
-  """Numbers from `lowest` upwards."""
+class Within:
+  """Numbers from `lowest` to `highest`; but for 0, none that float32 cannot tell from 0."""
   lowest: float
+  highest: float
 
   def check(self, value: object, where: str) -> None:
     """See `Rule`."""
-    for number in _numbers(value):
+    for number in _numbers(value, where):
       if number < self.lowest:
         bound = 'not be below 0' if self.lowest == 0 else f'be at least {self.lowest:g}'
         raise errors.UserError(f'{where} must {bound}, not {number}')
+      if number > self.highest:
+        highest = f'{self.highest:d}' if isinstance(self.highest, int) else f'{self.highest:g}'
+        raise errors.UserError(f'{where} must be at most {highest}, not {number}')
+      if 0 < abs(number) < limits.SMALLEST:
+        raise errors.UserError(
+            f'{where} is {number}, which is 0 in float32; set it to 0 or to at least 1e-37')
 
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-  """Numbers in 0 .. 1; where what remains is divided by, 1 itself is refused."""
+  """Numbers in 0 .. 1; where what remains is divided by, up to 0.999999."""
   below_one: bool = False
 
   def check(self, value: object, where: str) -> None:
     """See `Rule`."""
-    for number in _numbers(value):
+    for number in _numbers(value, where):
       if not 0 <= number <= 1:
-        raise errors.UserError(f'{where} must lie in 0 .. 1, not {number}')
-      if self.below_one and number == 1:
-        raise errors.UserError(f'{where} must be below 1; 1 would leave nothing')
+        raise errors.UserError(f'{where} must be in 0 .. 1, not {number}')
+      if self.below_one and number > limits.NEARLY_ONE:
+        raise errors.UserError(
+            f'{where} must be below 1, at most {limits.NEARLY_ONE}; 1 would leave nothing')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,28 +83,21 @@ class OneOf:
     for other, advice in self.refused:
       if value == other:
         raise errors.UserError(f'{where} cannot be {value!r}: {advice}')
+    given = errors.quoted(repr(value))
     if all(isinstance(k, str) for k in self.known):
       close = errors.nearest(str(value), map(str, self.known))
       if close:
-        raise errors.UserError(f'{where} cannot be {value!r}; did you mean {" or ".join(close)}?')
+        raise errors.UserError(f'{where} cannot be {given}; did you mean {" or ".join(close)}?')
     listed = ', '.join(repr(k) for k in self.known)
-    raise errors.UserError(f'{where} cannot be {value!r}; known: {listed}')
+    raise errors.UserError(f'{where} cannot be {given}; known: {listed}')
 
 
-@dataclasses.dataclass(frozen=True)
-class Anything:
-  """Every value of the field's type."""
-
-  def check(self, value: object, where: str) -> None:
-    """See `Rule`."""
+DEFAULT = Within(0, limits.INT32)
 
 
-DEFAULT = AtLeast(0)
-
-
-def at_least(lowest: float, default: Any) -> Any:
-  """Returns a field of a number, or of a list of numbers, that are not below `lowest`."""
-  return _field(default, AtLeast(lowest))
+def within(lowest: float, highest: float, default: Any) -> Any:
+  """Returns a field of a number, or of a list of numbers, from `lowest` to `highest`."""
+  return _field(default, Within(lowest, highest))
 
 
 def share(default: float) -> Any:
@@ -120,11 +122,6 @@ def choice(default: Any, known: Iterable[object],
   return _field(default, OneOf(tuple(known), tuple((refused or {}).items())))
 
 
-def anything(default: Any) -> Any:
-  """Returns a field of a number that may be negative, too."""
-  return _field(default, Anything())
-
-
 def rule(config: object, name: str) -> Rule:
   """Returns the rule of a field: its own, else that of the nearest base class that has one."""
   for one in type(config).__mro__:
@@ -134,6 +131,16 @@ def rule(config: object, name: str) -> Rule:
   return DEFAULT
 
 
+def leaves(config: Any, prefix: str = '') -> Iterator[tuple[str, Any, str]]:
+  """Yields dotted name, owner and name of every field that holds a value, not a group."""
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if dataclasses.is_dataclass(value):
+      yield from leaves(value, f'{prefix}{field.name}.')
+    else:
+      yield f'{prefix}{field.name}', config, field.name
+
+
 def _field(default: Any, its_rule: Rule) -> Any:
   metadata = {_RULE: its_rule}
   if isinstance(default, list):
@@ -141,7 +148,14 @@ def _field(default: Any, its_rule: Rule) -> Any:
   return dataclasses.field(default=default, metadata=metadata)
 
 
-def _numbers(value: object) -> list[float]:
-  """Returns the numbers of a value: of a list, of a single one, or none of a text."""
+def _numbers(value: object, where: str) -> list[float]:
+  """Returns the numbers of a value: of a list, of a single one, or none of a text.
+
+  Raises:
+    UserError: a list is longer than any that is of use.
+  """
   values = value if isinstance(value, list) else [value]
+  if len(values) > limits.LIST:
+    raise errors.UserError(
+        f'{where} has {len(values)} values in its list; at most {limits.LIST} are possible')
   return [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]

@@ -4,23 +4,25 @@ import dataclasses
 
 from official.modeling import hyperparams
 
-from tf_maskformer.configs.fields import at_least
+from tf_maskformer.configs import limits
 from tf_maskformer.configs.fields import choice
 from tf_maskformer.configs.fields import share
+from tf_maskformer.configs.fields import within
 
 
 @dataclasses.dataclass
 class Losses(hyperparams.Config):
   """MaskFormer's set loss (arXiv 2107.06278, 3.2): class + focal + dice per decoder layer."""
-  class_weight: float = 1.0
-  mask_weight: float = 20.0  # of the sigmoid focal loss
-  dice_weight: float = 1.0
-  no_object_weight: float = 0.1  # of the no-object class inside the class loss
+  class_weight: float = within(0, limits.WEIGHT, 1.0)
+  mask_weight: float = within(0, limits.WEIGHT, 20.0)  # of the sigmoid focal loss
+  dice_weight: float = within(0, limits.WEIGHT, 1.0)
+  # Of the no-object class inside the class loss.
+  no_object_weight: float = within(0, limits.WEIGHT, 0.1)
   focal_alpha: float = share(0.25)
-  focal_gamma: float = 2.0
-  cost_class: float = 1.0  # the matching's own weights
-  cost_mask: float = 20.0
-  cost_dice: float = 1.0
+  focal_gamma: float = within(0, limits.LIST, 2.0)
+  cost_class: float = within(0, limits.WEIGHT, 1.0)  # the matching's own weights
+  cost_mask: float = within(0, limits.WEIGHT, 20.0)
+  cost_dice: float = within(0, limits.WEIGHT, 1.0)
   # 'auto' (in the graph on TPU and under XLA, else on the host), 'host' (SciPy) or 'graph'.
   matcher: str = choice('auto', ('auto', 'host', 'graph'))
   # The class loss is a weighted mean over groups of this many images, whatever the number of
@@ -42,9 +44,9 @@ class PointLosses(Losses):
   cost_mask: float = 5.0
   cost_dice: float = 5.0
   # Per mask, in the matching and in the losses (TRAIN_NUM_POINTS).
-  points: int = at_least(1, 12544)
+  points: int = within(1, limits.LOSS_POINTS, 12544)
   # Candidates per point of the losses, of which the most uncertain are chosen.
-  oversample_ratio: float = at_least(1, 3.0)
+  oversample_ratio: float = within(1, limits.LIST, 3.0)
   # Share of the points that are chosen so; the others are sampled uniformly.
   importance_ratio: float = share(0.75)
 
@@ -52,7 +54,7 @@ class PointLosses(Losses):
 @dataclasses.dataclass
 class PerPixelLosses(hyperparams.Config):
   """Cross entropy of every pixel that is not void, per prediction of the per-pixel baselines."""
-  weight: float = 1.0
+  weight: float = within(0, limits.WEIGHT, 1.0)
   # The loss is a mean over the pixels of this many images, and the groups are averaged; see
   # `Losses`.
   images_per_normalizer: int = 0

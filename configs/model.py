@@ -9,10 +9,11 @@ import dataclasses
 from official.modeling import hyperparams
 
 from tf_maskformer.configs import backbones
+from tf_maskformer.configs import limits
 from tf_maskformer.configs.datasets.descriptor import DataSet
-from tf_maskformer.configs.fields import at_least
 from tf_maskformer.configs.fields import choice
 from tf_maskformer.configs.fields import share_below_one
+from tf_maskformer.configs.fields import within
 from tf_maskformer.errors import require
 
 _GROUPS = 32  # of a group norm
@@ -22,16 +23,17 @@ _SINE_AND_COSINE = 4  # a position's channels are these two of y and of x
 @dataclasses.dataclass
 class PixelDecoder(hyperparams.Config):
   """Feature pyramid that turns backbone features into mask features at stride 4."""
-  width: int = at_least(1, 256)  # channels of the pyramid
-  mask_width: int = at_least(1, 256)  # channels of the mask features
+  width: int = within(1, limits.WIDTH, 256)  # channels of the pyramid
+  mask_width: int = within(1, limits.WIDTH, 256)  # channels of the mask features
   # 'group' (32 groups) or '' (none; the convolutions get a bias):
   norm: str = choice('group', ('group', ''))
   # Of the encoder, on res5 ('transformer_fpn') or on res3 to res5 ('deformable'):
-  encoder_layers: int = at_least(1, 6)
-  encoder_heads: int = at_least(1, 8)
-  encoder_feedforward: int = at_least(1, 2048)
+  encoder_layers: int = within(1, limits.LAYERS, 6)
+  encoder_heads: int = within(1, limits.HEADS, 8)
+  encoder_feedforward: int = within(1, limits.FEEDFORWARD, 2048)
   encoder_dropout: float = share_below_one(0.1)  # 'transformer_fpn' only
-  encoder_points: int = at_least(1, 4)  # that a head samples in each level; 'deformable' only
+  # That a head samples in each level; 'deformable' only.
+  encoder_points: int = within(1, limits.POINTS, 4)
   # 'deformable' only: keep only the input of an encoder layer and run it again for its gradient.
   recompute_encoder: bool = True
 
@@ -72,10 +74,10 @@ class PixelDecoder(hyperparams.Config):
 @dataclasses.dataclass
 class TransformerDecoder(hyperparams.Config):
   """DETR decoder that turns queries into one embedding per query and layer."""
-  layers: int = at_least(1, 6)
-  hidden: int = at_least(1, 256)
-  heads: int = at_least(1, 8)
-  feedforward: int = at_least(1, 2048)
+  layers: int = within(1, limits.LAYERS, 6)
+  hidden: int = within(1, limits.WIDTH, 256)
+  heads: int = within(1, limits.HEADS, 8)
+  feedforward: int = within(1, limits.FEEDFORWARD, 2048)
   dropout: float = share_below_one(0.1)
   # Each layer norms what it reads instead of what it returns (PRE_NORM); so do the layers of the
   # encoder of 'transformer_fpn'.
@@ -102,17 +104,20 @@ class TransformerDecoder(hyperparams.Config):
 class Model(hyperparams.Config):
   """What every model has; a family is a subclass.
 
+  PARTS (not a field): names of the parts, as `task.init_checkpoint_modules` knows them.
   FORMER (not a field): fields that configurations of this family had in earlier versions, with the
   only value that they may still be given.
   """
-  num_classes: int = 0  # without no-object; 0: that of the data set
+  # Without no-object; 0: that of the data set.
+  num_classes: int = within(0, limits.SEGMENTS, 0)
   backbone: backbones.Backbone = dataclasses.field(default_factory=backbones.Backbone)
   # 'deformable': Mask2Former's.
   which_pixel_decoder: str = choice('transformer_fpn', ('transformer_fpn', 'fpn', 'deformable'))
   pixel_decoder: PixelDecoder = dataclasses.field(default_factory=PixelDecoder)
   # Images are padded (right, bottom) to a multiple of this; 0: not at all.
-  size_divisibility: int = 0
+  size_divisibility: int = within(0, limits.SIDE // 4, 0)
 
+  PARTS = ('backbone', 'pixel_decoder', 'predictor')  # type: tuple[str, ...]
   FORMER = {}  # type: dict[str, object]
 
   def num_predictions(self) -> int:
@@ -149,7 +154,7 @@ class Model(hyperparams.Config):
 @dataclasses.dataclass
 class TransformerModel(Model):
   """What the models with a transformer decoder have."""
-  num_queries: int = at_least(1, 100)
+  num_queries: int = within(1, limits.QUERIES, 100)
   transformer_decoder: TransformerDecoder = dataclasses.field(default_factory=TransformerDecoder)
   deep_supervision: bool = True  # a prediction after every decoder layer, or after the last only
 
@@ -211,7 +216,7 @@ class PerPixelBaseline(Model):
 class PerPixelBaselinePlus(TransformerModel):
   """PerPixelBaseline+ (MaskFormer paper 4.2): a query per class, and no class head."""
   which_pixel_decoder: str = 'fpn'
-  num_queries: int = at_least(0, 0)  # 0: the number of classes, which it must be
+  num_queries: int = within(0, limits.QUERIES, 0)  # 0: the number of classes, which it must be
 
   FORMER = {'which_predictor': 'per_pixel_plus'}
 

@@ -16,7 +16,11 @@ from tf_maskformer import errors
 
 FILE_ENDINGS = ('.yaml', '.yml', '.json')
 _KEY = re.compile(r'[A-Za-z_]\w*(\.\w+)*')
+_LONGEST = 2**17  # characters, as many as one argument of a process may have
+_DEPTH = 8  # lists inside each other; no field has more than one
+_UNUSABLE = re.compile('[\0\ud800-\udfff]')  # NUL, and bytes that were not UTF-8
 _QUOTES = ('"', "'")
+_BEFORE_QUOTE = ('', '=', ',', '[')  # elsewhere a quotation mark is a part of a word
 
 
 class Bare(str):
@@ -34,6 +38,11 @@ class Override:
 def is_file(text: str) -> bool:
   """Whether the text of `--params_override` is the name of a file."""
   return text.strip().endswith(FILE_ENDINGS) and '=' not in text
+
+
+def is_text(text: str) -> bool:
+  """Whether a text can be in a file or be the name of one: no NUL, and all of it UTF-8."""
+  return not _UNUSABLE.search(text)
 
 
 def check(text: str, source: str = '--params_override') -> None:
@@ -57,11 +66,17 @@ def parse(text: str, source: str = '--params_override') -> list[Override]:
   """
   if not text.strip():
     raise errors.UserError(f'{source} is empty; leave it out or write key=value')
+  if len(text) > _LONGEST:
+    raise errors.UserError(
+        f'{source} has {len(text)} characters; at most {_LONGEST} are possible, more fit in a file')
+  if not is_text(text):
+    raise errors.UserError(f'{source} is not UTF-8 text: {errors.quoted(text)}')
   found: dict[str, Override] = {}
   for piece in _pieces(text, source):
     override = _assignment(piece, source)
     if override.key in found:
-      raise errors.UserError(f'{source} sets {override.key} twice; keep one of the two')
+      key = errors.quoted(override.key)
+      raise errors.UserError(f'{source} sets {key} twice; keep one of the two')
     found[override.key] = override
   return list(found.values())
 
@@ -71,13 +86,18 @@ def _pieces(text: str, source: str) -> Iterator[str]:
   depth = 0
   quote = ''
   start = 0
+  before = ''  # the last character that is not a blank
   for at, char in enumerate(text):
+    last = before
+    before = before if char.isspace() else char
     if quote:
       quote = '' if char == quote else quote
-    elif char in _QUOTES and _may_begin_quote(text[:at]):
+    elif char in _QUOTES and last in _BEFORE_QUOTE:
       quote = char
     elif char == '[':
       depth += 1
+      if depth > _DEPTH:
+        _fail(source, text[start:], f'has lists nested deeper than {_DEPTH} levels')
     elif char == ']':
       depth -= 1
       if depth < 0:
@@ -93,11 +113,6 @@ def _pieces(text: str, source: str) -> Iterator[str]:
   yield piece
 
 
-def _may_begin_quote(before: str) -> bool:
-  """Whether a quotation mark after this text opens a quote, instead of being a part of a word."""
-  return before.rstrip()[-1:] in ('', '=', ',', '[')
-
-
 def _assignment(piece: str, source: str) -> Override:
   if not piece:
     raise errors.UserError(
@@ -107,11 +122,12 @@ def _assignment(piece: str, source: str) -> Override:
     _fail(source, piece,
           'is not key=value; a list is written key=[4,5], text with commas in quotes')
   if not _KEY.fullmatch(key):
-    _fail(source, piece, f'has {key!r} before the =, which is not a dotted name')
+    _fail(source, piece, f'has {errors.quoted(repr(key))} before the =, which is not a dotted name')
   if not value:
+    name = errors.quoted(key)
     raise errors.UserError(
-        f'{source}: {key} has an empty value (is the environment variable set?); write '
-        f"{key}='' for no text")
+        f'{source}: {name} has an empty value (is the environment variable set?); write '
+        f"{name}='' for no text")
   return Override(key, _value(value, piece, source), piece)
 
 
@@ -142,4 +158,4 @@ def _list(text: str, piece: str, source: str) -> list[object]:
 
 
 def _fail(source: str, piece: str, problem: str) -> NoReturn:
-  raise errors.UserError(f'{source}: {piece!r} {problem}')
+  raise errors.UserError(f'{source}: {errors.quoted(repr(piece))} {problem}')

@@ -42,7 +42,7 @@ def apply(experiment: Experiment, text: str, source: str = '--params_override') 
     return
   changes: list[Change] = []
   for override in override_syntax.parse(text, source):
-    where = f'{source}: {override.key}'
+    where = f'{source}: {errors.quoted(override.key)}'
     changes += _resolve(experiment, override.key, override.value, where)
   _set(changes)
 
@@ -69,7 +69,8 @@ def apply_values(experiment: Experiment, values: Mapping, source: str) -> None:
   """
   changes: list[Change] = []
   for key, value in values.items():
-    changes += _resolve(experiment, str(key), value, f'{source}: {key}')
+    changes += _resolve(experiment, str(key), value, f'{source}: {errors.quoted(key)}')
+  _check_each_once(changes, source)
   _set(changes)
 
 
@@ -131,7 +132,7 @@ def _resolve_group(root: Experiment, config: hyperparams.Config, key: str, value
     raise errors.UserError(f'{where} is a group, not a value; set one of its fields: {inside}')
   changes: list[Change] = []
   for name, one in value.items():
-    changes += _resolve(root, f'{key}.{name}', one, f'{where}.{name}')
+    changes += _resolve(root, f'{key}.{name}', one, f'{where}.{errors.quoted(name)}')
   return changes
 
 
@@ -151,7 +152,7 @@ def _check_former(former: Mapping, names: Sequence[str], value: object, where: s
     _check_former(former[name], below, value, where)
   elif isinstance(value, Mapping) and isinstance(former[name], Mapping):
     for key, one in value.items():
-      _check_former(former[name], [str(key)], one, f'{where}.{key}')
+      _check_former(former[name], [str(key)], one, f'{where}.{errors.quoted(key)}')
   elif isinstance(former[name], Mapping) or isinstance(value, Mapping) or (
       convert(value, type(former[name]), where) != former[name]):
     raise errors.UserError(
@@ -183,6 +184,16 @@ def _unknown(
     return errors.UserError(f'{where} does not exist; did you mean {" or ".join(close[:3])}?')
   inside = ', '.join(sorted(siblings))
   return errors.UserError(f'{where} does not exist; {parent or "an experiment"} has {inside}')
+
+
+def _check_each_once(changes: Iterable[Change], source: str) -> None:
+  """Checks that no field is set both in its group and by its dotted name."""
+  seen = set()
+  for change in changes:
+    field = (id(change.config), change.name)
+    if field in seen:
+      raise errors.UserError(f'{source} sets {change.name} of one group twice; keep one of the two')
+    seen.add(field)
 
 
 def _set(changes: Iterable[Change]) -> None:

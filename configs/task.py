@@ -4,11 +4,12 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 
+from tf_maskformer.configs import limits
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
-from tf_maskformer.configs.fields import at_least
 from tf_maskformer.configs.fields import choice
+from tf_maskformer.configs.fields import within
 from tf_maskformer.configs.losses import Losses
 from tf_maskformer.configs.losses import PerPixelLosses
 from tf_maskformer.configs.losses import PointLosses
@@ -34,9 +35,11 @@ class Segmentation(cfg.TaskConfig):
   validation_data: DataConfig = dataclasses.field(
       default_factory=lambda: DataConfig(is_training=False))
   evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
+  # Take records that are trained on for validation too: a trial that overfits.
+  score_training_records: bool = False
   # Images per replica that pass through the model at a time; their gradients are added up. 1: no
   # image is padded to the size of another. 0: all images at once.
-  micro_batch_size: int = 0
+  micro_batch_size: int = within(0, limits.IMAGES, 0)
   # A checkpoint or folder with checkpoints of this project, or a file of another library (.pkl,
   # .pth, .bin, .safetensors, .h5, see docs/checkpoints.md); empty: from scratch.
   init_checkpoint: str = ''
@@ -81,6 +84,9 @@ class Runtime(cfg.RuntimeConfig):
               "training on several machines is not supported yet; use 'mirrored' on one machine"})
   mixed_precision_dtype: str = choice(
       'float32', ('float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'))
+  num_gpus: int = within(0, limits.DEVICES, 0)
+  # How 'mirrored' adds up gradients; None: chosen by TensorFlow.
+  all_reduce_alg: str | None = choice(None, (None, 'nccl', 'hierarchical_copy'))
   seed: int = 0  # of weights, order and augmentation
   jit_compile: bool = False  # compile the training step with XLA; the matcher is then in the graph
 
@@ -90,15 +96,19 @@ class Trainer(cfg.TrainerConfig):
   """Steps, intervals, guards. Intervals are in steps."""
   optimizer_config: Optimization = dataclasses.field(default_factory=Optimization)
   train_tf_while_loop: bool = False  # one call per step, so that a signal is handled after each
-  steps_per_loop: int = at_least(1, 20)  # steps between two lines on the console
+  steps_per_loop: int = within(1, limits.INT32, 20)  # steps between two lines on the console
   summary_interval: int = 100
-  checkpoint_interval: int = at_least(1, 1000)
-  max_to_keep: int = at_least(1, 5)  # checkpoints
-  train_steps: int = at_least(1, 0)  # must be set
-  validation_interval: int = at_least(1, 1000)
+  checkpoint_interval: int = within(1, limits.INT32, 1000)
+  max_to_keep: int = within(1, limits.INT32, 5)  # checkpoints
+  train_steps: int = within(1, limits.INT32, 0)  # must be set
+  validation_interval: int = within(1, limits.INT32, 1000)
+  continuous_eval_timeout: int = within(0, limits.INT32, 3600)  # seconds without a checkpoint
+  # Scored on the host, which a loop in the graph cannot be.
+  eval_tf_while_loop: bool = choice(False, (False,))
   best_checkpoint_eval_metric: str = 'pq_all'
   best_checkpoint_metric_comp: str = choice('higher', ('higher', 'lower'))
-  max_skipped_updates: int = 20  # non-finite updates in a row after which training stops
+  # Non-finite updates in a row after which training stops.
+  max_skipped_updates: int = within(1, limits.INT32, 20)
 
 
 @dataclasses.dataclass

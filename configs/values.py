@@ -2,6 +2,7 @@
 
 import math
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Sequence
@@ -11,13 +12,22 @@ from official.modeling import hyperparams
 
 from tf_maskformer import errors
 from tf_maskformer.configs.override_syntax import Bare
+from tf_maskformer.configs.override_syntax import is_text
 
 _BOOL = {'true': True, 'false': False, '1': True, '0': False}
 _NONE = ('None', 'none', 'null')
-_INTEGER = re.compile(r'[+-]?\d+')
+_INTEGER = re.compile(r'[+-]?[0-9]{1,40}')
+# Digits and a point as Python's float() takes them, without its 1_000, inf and other scripts.
+_FLOAT = re.compile(r'[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?')
 _WORDS: dict[Any, str] = {
     bool: 'True or False', int: 'a whole number', float: 'a number', str: 'text',
     type(None): 'None'}
+# What a message shows of a value: its beginning and its end.
+_SHORT = reprlib.Repr()
+_SHORT.maxlist = 20
+_SHORT.maxstring = 200
+_SHORT.maxother = 200
+_SHORT.maxlong = 60
 
 
 class _WrongType(Exception):
@@ -39,6 +49,17 @@ def convert(value: object, annotation: Any, where: str) -> Any:
     return _convert(value, annotation)
   except _WrongType:
     _refuse(value, annotation, where)
+
+
+def parse_number(value: str | float) -> float | None:
+  """Returns a number, or what a text says; None where that is not a finite number."""
+  if isinstance(value, str) and not _FLOAT.fullmatch(value.strip()):
+    return None
+  try:
+    number = float(value)
+  except OverflowError:  # of a whole number
+    return None
+  return number + 0.0 if math.isfinite(number) else None  # -0.0 becomes 0.0
 
 
 def is_none(value: object) -> bool:
@@ -105,20 +126,17 @@ def _to_int(value: object) -> int:
 
 
 def _to_float(value: object) -> float:
-  # Text too: YAML takes 1e-4 for text. Python would read 1_000.
-  if not isinstance(value, (str, int, float)) or isinstance(value, bool) or '_' in str(value):
+  # Text too: YAML takes 1e-4 for text.
+  if not isinstance(value, (str, int, float)) or isinstance(value, bool):
     raise _WrongType
-  try:
-    number = float(value)
-  except ValueError as error:
-    raise _WrongType from error
-  if not math.isfinite(number):
+  number = parse_number(value)
+  if number is None:
     raise _WrongType
   return number
 
 
 def _to_str(value: object) -> str:
-  if not isinstance(value, str) or is_none(value):
+  if not isinstance(value, str) or is_none(value) or not is_text(value):
     raise _WrongType
   return str(value)
 
@@ -141,10 +159,12 @@ def _describe(annotation: Any) -> str:
 
 
 def _refuse(value: object, annotation: Any, where: str) -> NoReturn:
-  given = 'None' if is_none(value) else repr(value)
+  given = 'None' if is_none(value) else _SHORT.repr(value)
   hint = ''
   if annotation is str and is_none(value):
     hint = "; write '' for no text"
+  elif annotation is str and isinstance(value, str):
+    hint = '; a NUL or half a character has no place in it'
   elif annotation is str and not isinstance(value, (list, dict)):
     hint = '; put it in quotes if it is meant as text'
   raise errors.UserError(f'{where} must be {_describe(annotation)}, not {given}{hint}')

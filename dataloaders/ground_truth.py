@@ -1,10 +1,13 @@
 """What the validation records say, at original size, for scoring on the host."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import decoder
@@ -14,9 +17,12 @@ from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.record_files import RecordOffset
 from tf_maskformer.dataloaders.semantic_labels import SemanticLabels
-from tf_maskformer.errors import UserError
 
 _CITYSCAPES_PER_CLASS = 1000  # *_instanceIds.png holds 1000 * label id + number
+_ADVICE = 'convert the data set again with tf-maskformer prepare'
+# Features that are looked at without the segments.
+_NEEDED = (
+    'image/encoded', 'image/height', 'image/width', 'image/void', 'segments/id', 'segments/class')
 
 
 class GroundTruth:
@@ -49,16 +55,18 @@ class GroundTruth:
     """
     self._data_set = catalog.get(data_set)
     self._json = instance_annotations
+    self._parse = _parser(data_set)
     self._decode = _segments_decoder(data_set)
     offsets = record_files.record_offsets(record_files.match(input_path))
-    facts = [record_facts.of(record_files.read(offset)) for offset in offsets]
+    facts = _facts(offsets)
     source_ids = [fact.source_id for fact in facts]
-    self._offsets = _by_example_id(source_ids, offsets, input_path)
+    self._offsets = _by_example_id(source_ids, offsets)
+    self._source_ids = dict(zip(self._offsets, source_ids))
     if self._data_set.instance_rule == 'cityscapes':
-      self._require_void(offsets[0], input_path)
+      self._require_void(input_path)
     self.knows_crowds = all(fact.knows_crowds for fact in facts)
     self.repeats_a_class = any(fact.repeats_a_class for fact in facts)
-    self.instance_source = _instance_source(facts, instance_annotations, input_path)
+    self.instance_source = _instance_source(facts, offsets, instance_annotations)
     self.has_labels = bool(semantic_labels)
     if self.has_labels:
       images = [(fact.source_id, fact.file_name) for fact in facts]
@@ -80,7 +88,13 @@ class GroundTruth:
 
   def source_id(self, example_id: int) -> str:
     """Returns the image's id in its data set."""
-    return record_facts.of(self._record(example_id)).source_id
+    return self._source_ids[example_id]
+
+  def _features(self, example_id: int) -> dict[str, tf.Tensor]:
+    """Returns the features of a record, nothing decoded."""
+    record = self._record(example_id)
+    with _naming(self._offsets[example_id]):
+      return self._parse(record)
 
   def __getitem__(self, example_id: int) -> tuple[np.ndarray, list[dict[str, int]]]:
     """Returns an image's truth.
@@ -88,6 +102,9 @@ class GroundTruth:
     Returns:
       id_map int32 [height, width], 0 = void, and the segments: dicts of id (the value in the map),
       category_id (contiguous class), iscrowd and area (as the annotation file states it).
+
+    Raises:
+      UserError: the record cannot be used; so do all methods that read it.
     """
     found = self._segments(example_id)
     segments = []
@@ -101,8 +118,10 @@ class GroundTruth:
     return found['id_maps'].max(axis=2).astype(np.int32), segments
 
   def _segments(self, example_id: int) -> dict[str, np.ndarray]:
-    decoded = self._decode(tf.constant(self._record(example_id)))
-    return {name: value.numpy() for name, value in decoded.items()}
+    record = self._record(example_id)
+    with _naming(self._offsets[example_id]):
+      decoded = self._decode(record)
+      return {name: value.numpy() for name, value in decoded.items()}
 
   def instances(self, example_id: int) -> list[dict[str, Any]]:
     """Returns what AP is measured against, see `instance_source`.
@@ -114,13 +133,12 @@ class GroundTruth:
       UserError: an instance of the JSON has no mask.
     """
     if self._annotated is not None:
-      return self._annotated_instances(self._annotated[self.source_id(example_id)])
+      return self._annotated_instances(example_id)
     if self.instance_source == 'instances':
-      instances = schema.read_instances(self._record(example_id)) or []
-      return [
-          {'category_id': i.class_id, 'iscrowd': i.is_crowd, 'area': i.area, 'mask': i.mask}
-          for i in instances]
+      return self._own_instances(example_id)
     found = self._segments(example_id)
+    with _naming(self._offsets[example_id]):
+      schema.require_masks_fit(len(found['class']), found['id_maps'].shape[:2])
     return [
         {
             'category_id': int(class_id),
@@ -130,28 +148,50 @@ class GroundTruth:
         }
         for i, class_id in enumerate(found['class'])]
 
-  def _annotated_instances(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-    classes = self._data_set.contiguous_ids
-    size = (row['height'], row['width'])
-    try:
-      return [
-          {
-              'category_id': classes[instance['category_id']],
-              'iscrowd': bool(instance['iscrowd']),
-              'area': instance['area'],
-              'mask': annotations.rasterize(instance, size, self._json),
-          }
-          for instance in row['instances']]
-    except UnusableImage as e:
-      raise UserError(f'task.evaluation.instance_annotations cannot be used: {e}; '
-                      'correct the JSON') from e
+  def _own_instances(self, example_id: int) -> list[dict[str, Any]]:
+    """Returns the instances that the record holds along with the panoptic segments."""
+    self._features(example_id)  # checks the image's size
+    record = self._record(example_id)
+    with _naming(self._offsets[example_id]):
+      instances = schema.read_instances(record, self._data_set.num_classes) or []
+    return [
+        {'category_id': i.class_id, 'iscrowd': i.is_crowd, 'area': i.area, 'mask': i.mask}
+        for i in instances]
 
-  def _require_void(self, offset: RecordOffset, input_path: str) -> None:
+  def _annotated_instances(self, example_id: int) -> list[dict[str, Any]]:
+    row = self._annotated[self.source_id(example_id)]
+    parsed = self._features(example_id)
+    size = (int(parsed['image/height']), int(parsed['image/width']))
+    try:
+      annotations.require_usable(row)
+      if (row['height'], row['width']) != size:
+        raise UnusableImage(f'{row["file_name"]} is {row["height"]}x{row["width"]}, its record '
+                            f'{size[0]}x{size[1]}')
+      return self._truth_of_row(row, size)
+    except UnusableImage as e:
+      raise errors.UserError(f'task.evaluation.instance_annotations cannot be used: {e}; '
+                             'correct the JSON') from e
+
+  def _truth_of_row(self, row: dict[str, Any], size: tuple[int, int]) -> list[dict[str, Any]]:
+    classes = self._data_set.contiguous_ids
+    schema.require_masks_fit(len(row['instances']), size)
+    found = []
+    for instance in row['instances']:
+      annotations.check_instance(instance, classes, row['file_name'])
+      found.append({
+          'category_id': classes[instance['category_id']],
+          'iscrowd': bool(instance['iscrowd']),
+          'area': instance['area'],
+          'mask': annotations.rasterize(instance, size, self._json),
+      })
+    return found
+
+  def _require_void(self, input_path: str) -> None:
     """Of things alone, void cannot be told from stuff unless the records say which it is."""
     if not self._data_set.has_things_alone:
       return
-    if not _parse(record_files.read(offset))['image/void'].numpy():
-      raise UserError(
+    if not self._features(self.example_ids[0])['image/void'].numpy():
+      raise errors.UserError(
           f"{input_path} does not say which pixels are void, which Cityscapes' AP needs; convert "
           f'again: tf-maskformer prepare cityscapes --data_set {self._data_set.name} '
           '--targets pixels')
@@ -161,9 +201,10 @@ class GroundTruth:
 
     They are what the record says, or else what no segment has.
     """
-    void = _parse(self._record(example_id))['image/void'].numpy()
-    if void:
-      return schema.decode_id_map(void) > 0
+    void = self._features(example_id)['image/void']
+    if void.numpy():
+      with _naming(self._offsets[example_id]):
+        return decoder.decode_id_map(void).numpy() > 0
     id_map, _ = self[example_id]
     return id_map == 0
 
@@ -186,7 +227,7 @@ class GroundTruth:
       int64 [segments]; 0 of what is not a single instance, and of all segments of records that do
       not tell instances apart.
     """
-    parsed = _parse(self._record(example_id))
+    parsed = self._features(example_id)
     values = parsed['segments/id'].numpy()
     classes = parsed['segments/class'].numpy()
     class_of = self._data_set.contiguous_ids
@@ -197,12 +238,38 @@ class GroundTruth:
 
   def image(self, example_id: int) -> np.ndarray:
     """Returns the image, uint8 [height, width, 3], RGB."""
-    encoded = _parse(self._record(example_id))['image/encoded']
-    return decoder.decode_image(encoded).numpy()
+    encoded = self._features(example_id)['image/encoded']
+    with _naming(self._offsets[example_id]):
+      return decoder.decode_image(encoded).numpy()
 
 
-def _parse(record: bytes) -> dict[str, tf.Tensor]:
-  return decoder.parse_features(tf.constant(record))
+@contextlib.contextmanager
+def _naming(place: RecordOffset) -> Iterator[None]:
+  """Turns what is wrong with a record into one line that says which it is."""
+  try:
+    yield
+  except decoder.ERRORS as e:
+    raise errors.UserError(f'{place} cannot be used: {decoder.explain(e)}; {_ADVICE}') from e
+  except UnusableImage as e:
+    raise errors.UserError(f'{place} cannot be used: {e}; {_ADVICE}') from e
+
+
+def _facts(offsets: list[RecordOffset]) -> list[record_facts.Facts]:
+  """Returns the facts of all records."""
+  facts = []
+  for offset, record in zip(offsets, record_files.read_all(offsets)):
+    with _naming(offset):
+      facts.append(record_facts.of(record))
+  return facts
+
+
+def _parser(data_set: str):
+  """Returns `decoder.parse_features` of a record as a graph."""
+  @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+  def parse(record):
+    features = decoder.parse_features(record, data_set)
+    return {name: features[name] for name in _NEEDED}
+  return parse
 
 
 def _segments_decoder(data_set: str):
@@ -212,44 +279,45 @@ def _segments_decoder(data_set: str):
   """
   @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
   def decode(record):
-    return decoder.decode_segments(decoder.parse_features(record), data_set)
+    return decoder.decode_segments(decoder.parse_features(record, data_set), data_set)
   return decode
 
 
-def _by_example_id(source_ids: list[str], offsets: list[RecordOffset], input_path: str
-                   ) -> dict[int, RecordOffset]:
+def _by_example_id(source_ids: list[str], offsets: list[RecordOffset]) -> dict[int, RecordOffset]:
   """Returns the records by example id; raises UserError where two have one source id."""
   found: dict[int, RecordOffset] = {}
   example_ids = decoder.example_id(tf.constant(source_ids)).numpy().tolist()
-  for example_id, offset in zip(example_ids, offsets):
+  for example_id, source_id, offset in zip(example_ids, source_ids, offsets):
     if example_id in found:
-      raise UserError(
-          f'{input_path}: two records have one source id ({offset.path}); every image must occur '
-          'once; does the pattern mix two conversions?')
+      raise errors.UserError(
+          f'two records have one source id, {errors.quoted(source_id)!r} ({found[example_id]}, '
+          f'{offset}); every image must occur once; does the pattern mix two conversions?')
     found[example_id] = offset
   return found
 
 
-def _instance_source(facts: list[record_facts.Facts], instance_annotations: str, input_path: str
-                     ) -> str:
+def _instance_source(facts: list[record_facts.Facts], offsets: list[RecordOffset],
+                     instance_annotations: str) -> str:
   """Returns what `GroundTruth.instance_source` says."""
   if instance_annotations:
     return 'annotations'
   known = [fact.knows_instances for fact in facts]
   if any(known) and not all(known):
-    raise UserError(
-        f'{input_path}: {known.count(False)} of {len(known)} records do not have the instances '
-        'that AP is measured against, so two conversions are mixed; name one of them')
+    raise errors.UserError(
+        f'{known.count(False)} of {len(known)} records do not have the instances that AP is '
+        f'measured against ({offsets[known.index(False)]}) and others do '
+        f'({offsets[known.index(True)]}), so two conversions are mixed; name one of them')
   return 'instances' if all(known) else 'segments'
 
 
 def _read_annotated(path: str, data_set: str, source_ids: list[str], input_path: str
                     ) -> dict[str, dict[str, Any]]:
   """Returns the rows of an instances JSON by source id; raises UserError where one is missing."""
-  rows = {str(row['id']): row for row in annotations.read_instances(path, data_set)}
+  annotated = annotations.read_instances(path, data_set)
+  rows = {str(row['id']): row for row in annotated if 'instances' in row}
   missing = set(source_ids) - set(rows)
   if missing:
-    raise UserError(
+    raise errors.UserError(
         f'task.evaluation.instance_annotations={path} does not have {len(missing)} images of '
         f'{input_path}, {min(missing)} for one; give the JSON of the same split')
   return rows

@@ -18,11 +18,14 @@ def read(path: str, size: tuple[int, int]) -> np.ndarray:
     The values, integers [height, width].
 
   Raises:
-    UnusableImage: it does not exist, cannot be decoded, has several channels or another size.
+    UnusableImage: it does not exist, cannot be decoded, has several channels, fractions or another
+      size.
   """
   label = np.asarray(images.decode(images.load(path), path))
   if label.ndim != 2:
     raise UnusableImage(f'{path} has colors; a label is one channel of classes')
+  if label.dtype.kind not in 'uib':
+    raise UnusableImage(f'{path} has fractions; a label is one channel of classes')
   if label.shape != tuple(size):
     raise UnusableImage(
         f'{path} is {label.shape[0]}x{label.shape[1]}, its image {size[0]}x{size[1]}')

@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from tf_maskformer.configs.data import ParserConfig
-from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import polygons
@@ -29,7 +28,6 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   # A panoptic or semantic task gets no operation that calls Python.
   redraws = config.redraw_polygons and config.max_layers > 1 and not config.merge_classes
   example = decoder.decode(record, data_set, polygons_replace_maps=redraws)
-  example['class'] = _checked_classes(example['class'], example['source_id'], data_set)
   if config.merge_classes:
     example.update(targets.merge_classes(example['id_maps'], example['class'], example['area']))
   sample = augment.unmoved(example['image'], example['id_maps'])
@@ -37,7 +35,8 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
       sample, config.augmentation, config.output_size, seed)
   outlined = None
   if redraws:
-    id_maps, example['plane'], outlined = polygons.redraw(example, id_maps, placement)
+    id_maps, example['plane'], outlined = polygons.redraw(
+        example, id_maps, placement, config.max_layers)
   labels = targets.build(
       id_maps, example['class'], example['is_crowd'], example['plane'], example['area'], config,
       outlined)
@@ -50,15 +49,6 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
   labels['original_size'] = tf.shape(example['image'])[:2]
   labels['is_real'] = is_real
   return features, labels
-
-
-def _checked_classes(classes: tf.Tensor, source_id: tf.Tensor, data_set: str) -> tf.Tensor:
-  """Returns the classes; InvalidArgumentError while running where one is out of range."""
-  num_classes = catalog.get(data_set).num_classes
-  message = tf.strings.join(['image ', source_id, f' has a class outside 0 to {num_classes - 1}'])
-  check = tf.debugging.Assert(tf.reduce_all((classes >= 0) & (classes < num_classes)), [message])
-  with tf.control_dependencies([check]):
-    return tf.identity(classes)
 
 
 def _pad(image: tf.Tensor, id_maps: tf.Tensor, config: ParserConfig

@@ -10,20 +10,29 @@ import tensorflow as tf
 from pycocotools import mask as mask_tools
 
 from tf_maskformer.dataloaders import packing
+from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.images import UnusableImage
 
 # A box with a shorter side than this, in pixels, is empty (detectron2, `Boxes.nonempty`).
 _EMPTY_SIDE = 1e-5
-_MIN_COORDINATES = 6  # of a polygon: three corners
 
 
-def corners_of(annotation: list) -> list[np.ndarray]:
-  """Returns the polygons of a COCO annotation that detectron2 keeps, float64 [corners, 2] of x, y.
+def require_drawable(polygons: list[np.ndarray]) -> None:
+  """Checks outlines before they are drawn in C, which computes with integers.
 
   Args:
-    annotation: lists x1, y1, x2, y2, ... in pixels; those of fewer than three corners are left out.
+    polygons: float64 [corners, 2] each.
+
+  Raises:
+    UnusableImage: a coordinate is NaN, infinite or far off, or they are too long together.
   """
-  kept = [p for p in annotation if len(p) >= _MIN_COORDINATES and len(p) % 2 == 0]
-  return [np.array(p, np.float64).reshape(-1, 2) for p in kept]
+  length = 0.0
+  for points in polygons:
+    if not (np.abs(points) <= schema.MAX_COORDINATE).all():
+      raise UnusableImage(f'a corner is not within {schema.MAX_COORDINATE} pixels')
+    length += np.abs(np.diff(points, axis=0)).max(axis=1).sum()
+  if length > schema.MAX_OUTLINE:
+    raise UnusableImage(f'its outlines are longer than {schema.MAX_OUTLINE} pixels')
 
 
 def rasterize(polygons: list[np.ndarray], size: tuple[int, int]
@@ -92,7 +101,8 @@ def reaches_into(polygons: list[np.ndarray], size: tuple[int, int]) -> bool:
 
 
 def draw(coordinates: np.ndarray, corners: np.ndarray, segment: np.ndarray, is_crowd: np.ndarray,
-         id_maps: np.ndarray, plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+         id_maps: np.ndarray, plane: np.ndarray, max_planes: int
+         ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Makes the id maps of one image: polygons are rasterized, other segments keep their pixels.
 
   Crowds, which are not targets, are left out.
@@ -104,18 +114,19 @@ def draw(coordinates: np.ndarray, corners: np.ndarray, segment: np.ndarray, is_c
     is_crowd: bool [n].
     id_maps: uint16 [height, width, planes], value k: the k-th segment, from 1.
     plane: int32 [n], the id map that holds each segment.
+    max_planes: id maps that are made; segments that find no room have this number as their plane.
 
   Returns:
     id_maps uint16 [height, width, planes]; plane int32 [n]; outlined bool [n]: segments with pixels
     or with a polygon that reaches into the image.
   """
   size = id_maps.shape[:2]
-  polygons = np.split(coordinates, np.cumsum(corners)[:-1])
-  packed = packing.IdMaps(size)
+  polygons_of = _by_segment(coordinates, corners, segment)
+  packed = packing.IdMaps(size, max_planes)
   plane_of = np.zeros(len(is_crowd), np.int32)
   outlined = np.zeros(len(is_crowd), bool)
   for k in np.flatnonzero(~is_crowd).tolist():
-    own = [polygons[i] for i in np.flatnonzero(segment == k)]
+    own = polygons_of.get(k, [])
     if own:
       mask, corner = rasterize(own, size)
     else:
@@ -124,6 +135,15 @@ def draw(coordinates: np.ndarray, corners: np.ndarray, segment: np.ndarray, is_c
     plane_of[k] = packed.add(mask, k + 1, corner)
     outlined[k] = mask.any() or (bool(own) and reaches_into(own, size))
   return np.stack(packed.planes, axis=2), plane_of, outlined
+
+
+def _by_segment(coordinates: np.ndarray, corners: np.ndarray, segment: np.ndarray
+                ) -> dict[int, list[np.ndarray]]:
+  """Returns the polygons of each segment that has any; arguments as of `draw`."""
+  found: dict[int, list[np.ndarray]] = {}
+  for k, points in zip(segment.tolist(), np.split(coordinates, np.cumsum(corners)[:-1])):
+    found.setdefault(k, []).append(points)
+  return found
 
 
 def needs_id_maps(is_crowd: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
@@ -141,7 +161,7 @@ def needs_id_maps(is_crowd: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
   return tf.reduce_any(~is_crowd & (num_polygons == 0))
 
 
-def redraw(example: dict, id_maps: tf.Tensor, placement: tf.Tensor
+def redraw(example: dict, id_maps: tf.Tensor, placement: tf.Tensor, max_planes: int
            ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Draws the segments of an augmented image that have polygons; does nothing where none has.
 
@@ -149,6 +169,7 @@ def redraw(example: dict, id_maps: tf.Tensor, placement: tf.Tensor
     example: what `decoder.decode` returned.
     id_maps: uint16 [height, width, planes], augmented.
     placement: float64 [2, 2], where the augmentation has moved things (`augment.Sample`).
+    max_planes: see `draw`.
 
   Returns:
     id_maps uint16 [height, width, planes], plane int32 [n], outlined bool [n], as of `draw`;
@@ -156,11 +177,11 @@ def redraw(example: dict, id_maps: tf.Tensor, placement: tf.Tensor
   """
   return tf.cond(
       tf.size(example['polygons']['corners']) > 0,
-      lambda: _drawn(example, id_maps, placement),
+      lambda: _drawn(example, id_maps, placement, max_planes),
       lambda: (id_maps, example['plane'], tf.zeros_like(example['is_crowd'])))
 
 
-def _drawn(example: dict, id_maps: tf.Tensor, placement: tf.Tensor
+def _drawn(example: dict, id_maps: tf.Tensor, placement: tf.Tensor, max_planes: int
            ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Returns what `draw` makes of the moved polygons."""
   plane = example['plane']
@@ -169,7 +190,8 @@ def _drawn(example: dict, id_maps: tf.Tensor, placement: tf.Tensor
   scale, shift = tf.unstack(tf.reverse(placement, [0]), axis=1)  # of x and y
   moved = polygons['coordinates'] * scale + shift
   new_id_maps, new_plane, outlined = tf.numpy_function(
-      draw, [moved, polygons['corners'], polygons['segment'], is_crowd, id_maps, plane],
+      draw,
+      [moved, polygons['corners'], polygons['segment'], is_crowd, id_maps, plane, max_planes],
       [tf.uint16, tf.int32, tf.bool], stateful=False)
   return (
       tf.ensure_shape(new_id_maps, [*id_maps.shape[:2], None]),

@@ -16,6 +16,7 @@ _CYCLE = 8  # files read in turns
 # Second half of the key of all example seeds, which keeps them apart from other uses of a seed.
 _EXAMPLE_KEY = 17
 _INT32_SEEDS = 2**31
+_FILLED_UP = 1024  # images of a batch for validation that may be more than there are records
 _SHUFFLED_FILES = -1  # position of the seed that shuffles the files
 
 
@@ -154,7 +155,7 @@ def _validation_records(paths: list[str], global_batch_size: int, share: _Share
   return records.shard(share.pipelines, share.index).map(with_flag)
 
 
-def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -> None:
+def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -> list[str]:
   """Checks that the records exist, are complete, decodable and of this data set, by the first.
 
   Args:
@@ -163,20 +164,41 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
     num_classes: the model's.
     field: name of the configuration's field, for the error.
 
+  Returns:
+    The files.
+
   Raises:
     UserError: one sentence that says what is wrong.
   """
-  path = record_files.record_offsets(record_files.match(params.input_path, field))[0].path
   try:
-    # Through the dataset, which verifies the checksum.
-    record = next(iter(tf.data.TFRecordDataset(path)))
-    example = decoder.decode(record, data_set)
-  except tf.errors.OpError as e:
-    raise UserError(f'{field}: the first record of {path} cannot be read '
-                    f'({errors.explain(e.message)}); convert the data set again with '
-                    'tf-maskformer prepare') from e
+    paths = record_files.match(params.input_path, field)
+    records = record_files.record_offsets(paths)
+  except (tf.errors.OpError, OSError) as e:
+    raise UserError(f'{field}={params.input_path} cannot be read ({errors.reason(e)}); correct the '
+                    'path or its permissions') from e
+  _check_fillers(params, len(records), field)
+  first = records[0]
+  try:
+    example = decoder.function(data_set)(record_files.read(first))
+  except decoder.ERRORS as e:
+    raise UserError(f'{field}: the first record of {first.path} cannot be used '
+                    f'({decoder.explain(e)}); convert the data set again with tf-maskformer '
+                    'prepare, or choose the data set that it was converted for '
+                    '(task.data_set)') from e
   wrong = [int(c) for c in example['class'] if not 0 <= c < num_classes]
   if wrong:
     raise UserError(
-        f'{field}: {path} has class {wrong[0]}, the model has classes 0 to {num_classes - 1}; '
-        'choose the data set that it was converted for (task.data_set, task.model.num_classes)')
+        f'{field}: {first.path} has class {wrong[0]}, the model has classes 0 to '
+        f'{num_classes - 1}; choose the data set that it was converted for (task.data_set, '
+        'task.model.num_classes)')
+  return paths
+
+
+def _check_fillers(params: DataConfig, count: int, field: str) -> None:
+  """Checks that a batch of validation is not mostly fillers, which cost as much as images."""
+  batch = params.global_batch_size
+  if not params.is_training and batch > max(count, _FILLED_UP):
+    group = field.removesuffix('.input_path')
+    raise UserError(
+        f'{group}.global_batch_size={batch}, but {field} holds {count} images only; set it to at '
+        f'most {max(count, _FILLED_UP)}')

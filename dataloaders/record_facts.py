@@ -3,9 +3,10 @@
 import dataclasses
 
 import tensorflow as tf
+from google.protobuf import message
 
 from tf_maskformer.dataloaders import schema
-from tf_maskformer.errors import UserError
+from tf_maskformer.dataloaders.images import UnusableImage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +32,16 @@ def of(record: bytes) -> Facts:
   """Returns the facts of a serialized record.
 
   Raises:
-    UserError: it has neither a source id nor a file name.
+    UnusableImage: it is not an Example, or has neither a source id nor a file name.
   """
-  features = tf.train.Example.FromString(record).features.feature
+  try:
+    features = tf.train.Example.FromString(record).features.feature
+  except message.DecodeError as e:
+    raise UnusableImage('it is not a tf.train.Example') from e
   source_id = _text(features, 'image/source_id')
   file_name = _text(features, 'image/filename')
   if not source_id and not file_name:
-    raise UserError(
-        'a record has neither image/source_id nor image/filename; convert the data set again')
+    raise UnusableImage('it has neither image/source_id nor image/filename')
   is_own = 'image/id_maps' in features
   classes = list(features['segments/class'].int64_list.value) if is_own else []
   return Facts(
@@ -52,4 +55,7 @@ def of(record: bytes) -> Facts:
 def _text(features, key: str) -> str:
   """Returns a feature as text, '' without it."""
   values = features[key].bytes_list.value if key in features else []
-  return values[0].decode() if values else ''
+  try:
+    return values[0].decode() if values else ''
+  except UnicodeDecodeError as e:
+    raise UnusableImage(f'its {key} is not UTF-8') from e

@@ -2,16 +2,29 @@
 
 import dataclasses
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as mask_tools
 
+from tf_maskformer.dataloaders import run_lengths
+from tf_maskformer.dataloaders.images import UnusableImage
+
 # Raised when preparation writes other records than before; what was converted earlier is converted
 # again.
 FORMAT = 3
 MAX_SEGMENTS = 65535  # id maps are 16-bit PNGs
+# What a record may ask the memory for, far above what data sets hold: pixels of an image, pixels of
+# all id maps of an image, and of the masks of all its instances (a byte each).
+MAX_PIXELS = 2**28
+MAX_MAP_PIXELS = 2**30
+MAX_MASK_PIXELS = 2**33
+MAX_AREA = 2**31 - 1  # pixels of a segment; the input pipeline computes in 32 bits
+# Pixels; drawing an outline costs time and memory by its length. A corner may be outside the image.
+MAX_COORDINATE = 2**17
+MAX_OUTLINE = 2**22
 # In every record that knows the instances, even where there are none.
 INSTANCE_CLASS = 'instances/class'
 
@@ -60,11 +73,6 @@ def encode_id_map(id_map: np.ndarray) -> bytes:
   buffer = io.BytesIO()
   Image.fromarray(id_map.astype(np.uint16)).save(buffer, 'PNG')
   return buffer.getvalue()
-
-
-def decode_id_map(png: bytes) -> np.ndarray:
-  """Returns the id map of a 16-bit grayscale PNG, int32 [height, width]."""
-  return np.asarray(Image.open(io.BytesIO(png))).astype(np.int32)
 
 
 def write(image: bytes, image_format: str, size: tuple[int, int], source_id: str, filename: str,
@@ -139,24 +147,59 @@ def _instance_features(instances: list[Instance]) -> dict[str, tf.train.Feature]
   }
 
 
-def read_instances(record: bytes) -> list[Instance] | None:
+def read_instances(record: bytes, num_classes: int) -> list[Instance] | None:
   """Returns the instances of a serialized record, None where it does not know them.
 
   They are for scoring on the host alone; the input pipeline does not read them.
+
+  Args:
+    record: of which `record_checks.checked` has seen the features.
+    num_classes: of the data set.
+
+  Raises:
+    UnusableImage: they contradict each other or the image.
   """
   features = tf.train.Example.FromString(record).features.feature
   if INSTANCE_CLASS not in features:
     return None
-  size = [features[f'image/{side}'].int64_list.value[0] for side in ('height', 'width')]
+  size = tuple(features[f'image/{side}'].int64_list.value[0] for side in ('height', 'width'))
+  runs = features['instances/runs'].bytes_list.value
+  columns = {name: features[f'instances/{name}'].int64_list.value
+             for name in ('class', 'is_crowd', 'area', 'id')}
+  for name, values in columns.items():
+    if len(values) != len(runs):
+      raise UnusableImage(f'it does not have one instances/{name} per instance')
+  _require_instances_fit(columns, size, num_classes)
   instances = []
-  for i, counts in enumerate(features['instances/runs'].bytes_list.value):
+  for i, counts in enumerate(runs):
+    try:
+      mask = run_lengths.decode(counts, size)
+    except ValueError as e:
+      raise UnusableImage(f'instance {i} of it has no mask: {e}') from e
     instances.append(Instance(
-        class_id=features[INSTANCE_CLASS].int64_list.value[i],
-        is_crowd=bool(features['instances/is_crowd'].int64_list.value[i]),
-        area=features['instances/area'].int64_list.value[i],
-        id=features['instances/id'].int64_list.value[i],
-        mask=mask_tools.decode({'size': size, 'counts': counts}).astype(bool)))
+        class_id=columns['class'][i],
+        is_crowd=bool(columns['is_crowd'][i]),
+        area=columns['area'][i],
+        id=columns['id'][i],
+        mask=mask))
   return instances
+
+
+def _require_instances_fit(columns: dict[str, Sequence[int]], size: tuple[int, int],
+                           num_classes: int) -> None:
+  """Raises UnusableImage where a value of the instances is out of range."""
+  require_masks_fit(len(columns['class']), size)
+  bounds = {'class': num_classes - 1, 'is_crowd': 1, 'area': MAX_AREA}
+  for name, largest in bounds.items():
+    if not all(0 <= value <= largest for value in columns[name]):
+      raise UnusableImage(f'it has an instances/{name} outside 0 to {largest}')
+
+
+def require_masks_fit(count: int, size: tuple[int, int]) -> None:
+  """Raises UnusableImage where full masks of an image's segments would need too much memory."""
+  if count * size[0] * size[1] > MAX_MASK_PIXELS:
+    raise UnusableImage(f'{count} masks of {size[0]}x{size[1]} pixels are more than '
+                        f'{MAX_MASK_PIXELS} pixels in all')
 
 
 def features() -> dict:
@@ -166,6 +209,7 @@ def features() -> dict:
       'image/height': tf.io.FixedLenFeature([], tf.int64),
       'image/width': tf.io.FixedLenFeature([], tf.int64),
       'image/source_id': tf.io.FixedLenFeature([], tf.string, ''),
+      'image/filename': tf.io.FixedLenFeature([], tf.string, ''),
       'image/id_maps': tf.io.RaggedFeature(tf.string),
       'image/void': tf.io.FixedLenFeature([], tf.string, ''),
       'segments/class': tf.io.RaggedFeature(tf.int64),

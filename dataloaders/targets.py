@@ -22,12 +22,13 @@ def merge_classes(id_maps: tf.Tensor, classes: tf.Tensor, area: tf.Tensor
   index = tf.searchsorted(present, classes)
   table = tf.cast(tf.concat([[0], index + 1], 0), id_maps.dtype)
   one_map = tf.reduce_max(tf.cast(id_maps, tf.int32), axis=2, keepdims=True)
+  total_area = tf.math.unsorted_segment_sum(tf.cast(area, tf.int64), index, tf.size(present))
   return {
       'id_maps': tf.gather(table, one_map),
       'class': present,
       'is_crowd': tf.zeros_like(present, tf.bool),
       'plane': tf.zeros_like(present),
-      'area': tf.math.unsorted_segment_sum(area, index, tf.size(present)),
+      'area': tf.cast(tf.minimum(total_area, tf.int32.max), tf.int32),
   }
 
 

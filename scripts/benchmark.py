@@ -20,9 +20,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+
+from tf_maskformer import cli
+from tf_maskformer import errors
+from tf_maskformer.configs.datasets import catalog
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORKER = ROOT / 'scripts' / 'benchmark_worker.py'
+_CELLS = 16  # along a side of the synthetic segments, which divide it
+# Flags of whole numbers: lowest and highest.
+_BOUNDS = {
+    'size': (32, 8192), 'batch': (1, 4096), 'micro_batch': (0, 4096), 'segments': (1, 255),
+    'repeats': (1, 10000), 'rounds': (1, 1000), 'threads': (0, 1024)}
 
 
 def measure(side: str, work: str, args: argparse.Namespace, precision: str) -> dict | None:
@@ -38,7 +48,8 @@ def measure(side: str, work: str, args: argparse.Namespace, precision: str) -> d
   if done.returncode == 3:  # the worker's code for a missing package
     return None
   if done.returncode:
-    raise SystemExit(f'error: {" ".join(command)} failed:\n{done.stderr[-2000:]}')
+    print(done.stderr[-2000:], file=sys.stderr)
+    raise errors.UserError(f'{" ".join(command)} failed with {done.returncode}; see above')
   return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -76,9 +87,9 @@ def make_records(folder: str) -> str:
   return f'{records}/train*'
 
 
-def main() -> None:
-  parser = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def flags() -> cli.Parser:
+  """Returns the flags of this program."""
+  parser = cli.Parser(__doc__)
   parser.add_argument('--model', default='maskformer', choices=['maskformer', 'mask2former'])
   parser.add_argument('--backbone', default='r50', choices=['r50', 'swin_tiny'])
   parser.add_argument('--size', type=int, default=512, help='side of the square images')
@@ -101,7 +112,31 @@ def main() -> None:
   parser.add_argument(
       '--data_set', default='coco_panoptic',
       help='data set of --records, by its name in configs/datasets/catalog.py')
-  args = parser.parse_args()
+  return parser
+
+
+def check(args: argparse.Namespace) -> None:
+  """Checks the flags' values.
+
+  Raises:
+    UserError: one is out of its range, or does not fit another.
+  """
+  for name, (lowest, highest) in _BOUNDS.items():
+    value = getattr(args, name)
+    errors.require(
+        lowest <= value <= highest, f'--{name} must be in {lowest} .. {highest}, not {value}')
+  errors.require(
+      args.size % _CELLS == 0, f'--size {args.size} is not a multiple of {_CELLS}; give one')
+  errors.require(
+      not args.micro_batch or args.batch % args.micro_batch == 0,
+      f'--micro_batch {args.micro_batch} does not divide --batch {args.batch}')
+  if args.data_set not in catalog.names():
+    raise errors.unknown('data set', args.data_set, catalog.names())
+
+
+def main(argv: Sequence[str]) -> None:
+  args = flags().parse(argv)
+  check(args)
   with tempfile.TemporaryDirectory() as folder:
     if 'input' in args.work and not args.records:
       args.records = make_records(folder)
@@ -137,4 +172,4 @@ def report(args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-  main()
+  cli.run(main)

@@ -46,6 +46,9 @@ def flags() -> cli.Parser:
   parser.add_argument(
       '--config_file', action='append', default=[], help='YAML or JSON; may be repeated')
   parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
+  parser.add_argument(
+      '--allow_nonfinite_weights', action='store_true',
+      help='convert weights that are NaN or infinite, too')
   return parser
 
 
@@ -82,7 +85,8 @@ def _convert(args) -> None:
       args.checkpoint, args.experiment, args.params_override, args.config_file)
   model = build_model(found.experiment.task.model, seed=0)
   parts = restore.wanted_parts(args.modules, model)
-  report = restore.restore(model, args.checkpoint, parts)
+  report = restore.restore(
+      model, args.checkpoint, parts, allow_nonfinite=args.allow_nonfinite_weights)
   print(report)
   output = pathlib.Path(args.output)
   with files.writing(str(output), 'nothing was written; correct that and run the command again'):

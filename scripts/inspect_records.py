@@ -5,7 +5,6 @@
 """
 
 import collections
-import json
 import os
 import pathlib
 import statistics
@@ -37,8 +36,7 @@ class Tally:
     problems: what cannot be used, a line each.
   """
 
-  def __init__(self, num_classes: int):
-    self._num_classes = num_classes
+  def __init__(self):
     self.images = 0
     self.crowds = 0
     self.outlined = 0
@@ -47,26 +45,15 @@ class Tally:
     self.problems: list[str] = []
     self.classes: collections.Counter[int] = collections.Counter()
 
-  def add(self, where: str, example: dict[str, Any]) -> bool:
-    """Counts a decoded record; False where a class is out of range or polygons have no segment."""
+  def add(self, example: dict[str, Any]) -> None:
+    """Counts a decoded record."""
     classes = [int(c) for c in example['class']]
-    wrong = [c for c in classes if not 0 <= c < self._num_classes]
-    if wrong:
-      self.problems.append(f'{where}: class {wrong[0]} is outside 0 to {self._num_classes - 1}')
-      return False
-    polygons = example['polygons']
-    outlined = set(polygons['segment'].numpy().tolist())
-    num_corners = int(polygons['corners'].numpy().sum())
-    if not outlined <= set(range(len(classes))) or num_corners != len(polygons['coordinates']):
-      self.problems.append(f'{where}: its polygons do not belong to its segments')
-      return False
-    self.outlined += len(outlined)
+    self.outlined += len(set(example['polygons']['segment'].numpy().tolist()))
     self.images += 1
     self.sizes.append(max(example['image'].shape[:2]))
     self.segments.append(len(classes))
     self.classes.update(classes)
     self.crowds += int(example['is_crowd'].numpy().sum())
-    return True
 
   def text(self, classes: Sequence[Class]) -> str:
     """Returns the summary."""
@@ -98,53 +85,81 @@ class Tally:
 
 
 def _examples(path: str, data_set: str, problems: list[str]
-              ) -> Iterator[tuple[int, str, dict[str, Any]]]:
+              ) -> Iterator[tuple[int, dict[str, Any]]]:
   """Decodes the records of a file.
 
   Args:
     path: of the file.
     data_set: name in configs/datasets/catalog.py.
-    problems: records that cannot be decoded are added here, a line each.
+    problems: records that cannot be used are added here, a line each.
 
   Yields:
-    (number in the file, path and number for messages, what `decoder.decode` returns).
+    (number in the file, what `decoder.decode` returns).
   """
-  import tensorflow as tf
-
   from tf_maskformer.dataloaders import decoder
+  from tf_maskformer.dataloaders import record_files
+  from tf_maskformer.dataloaders.images import UnusableImage
 
-  records = iter(tf.data.TFRecordDataset(path))
-  number = -1
-  while True:
-    number += 1
-    where = f'{path}, record {number}'
+  try:
+    offsets = record_files.offsets_in(path)
+  except errors.UserError as e:  # nothing behind the damage can be found
+    problems.append(str(e))
+    return
+  for offset in offsets:
     try:
-      record = next(records, None)
-    except tf.errors.OpError as e:  # nothing behind it can be found
-      problems.append(f'{where}: {errors.explain(e.message)}; the rest of the file is lost')
-      return
-    if record is None:
-      return
-    try:
-      example = decoder.decode(record, data_set)
-    except tf.errors.OpError as e:
-      problems.append(f'{where}: {errors.explain(e.message)}')
-      continue
-    yield number, where, example
+      record = record_files.read(offset)
+      example = decoder.function(data_set)(record)
+      _check_truth(record, example, data_set)
+    except errors.UserError as e:
+      problems.append(str(e))
+    except decoder.ERRORS as e:
+      problems.append(f'{offset}: {decoder.explain(e)}')
+    except UnusableImage as e:
+      problems.append(f'{offset}: {e}')
+    else:
+      yield offset.number, example
+
+
+def _check_truth(record: bytes, example: dict[str, Any], data_set: str) -> None:
+  """Raises as `decoder` and `record_facts` do where what only scoring reads cannot be used."""
+  from tf_maskformer.dataloaders import decoder
+  from tf_maskformer.dataloaders import record_facts
+  from tf_maskformer.dataloaders import schema
+
+  record_facts.of(record)
+  schema.read_instances(record, catalog.get(data_set).num_classes)
+  void = example['void']
+  if void.numpy():
+    decoder.decode_id_map(void)
 
 
 def _data_set_of(path: str) -> str:
   """Returns the data set that the manifest next to a file of records names, else COCO's panoptic.
 
   The manifest is what `tf-maskformer prepare` writes next to its shards.
+
+  Raises:
+    UserError: it cannot be read.
   """
+  from tf_maskformer.dataloaders import json_files
+
   file = pathlib.Path(path)
   manifest = file.with_name(f'{file.name.partition("-")[0]}.manifest.json')
   if not manifest.is_file():
     return _DEFAULT
-  content = json.loads(manifest.read_text())
-  conversion = content.get('conversion', content)  # as earlier versions wrote it
-  return conversion.get('source', {}).get('data_set', _DEFAULT)
+  try:
+    content = json_files.parse(manifest.read_bytes())
+  except (ValueError, OSError) as e:
+    raise errors.UserError(f'{manifest} {e}; name the data set with --data_set') from e
+  parts = content if isinstance(content, dict) else {}
+  for key in ('conversion', 'source'):  # earlier versions had no 'conversion'
+    if isinstance(parts.get(key), dict):
+      parts = parts[key]
+  name = parts.get('data_set', _DEFAULT)
+  if not isinstance(name, str):
+    raise errors.UserError(f'{manifest} names the data set {errors.quoted(name)}, which is not a '
+                           'name; give --data_set')
+  return name
 
 
 def _draw(example: dict[str, Any], classes: Sequence[Class], path: pathlib.Path) -> None:
@@ -189,11 +204,11 @@ def main(argv: Sequence[str]) -> None:
   data_set = args.data_set or _data_set_of(paths[0])
   classes = catalog.get(data_set).classes
   print(f'classes of {data_set}' + ('' if args.data_set else ' (--data_set changes it)'))
-  tally = Tally(len(classes))
+  tally = Tally()
   for path in tqdm(paths, unit='files'):
-    for number, where, example in _examples(path, data_set, tally.problems):
-      is_good = tally.add(where, example)
-      if is_good and args.output and tally.images <= args.num_images:
+    for number, example in _examples(path, data_set, tally.problems):
+      tally.add(example)
+      if args.output and tally.images <= args.num_images:
         name = f'{pathlib.Path(path).stem}_{number:05d}.png'
         _draw(example, classes, pathlib.Path(args.output) / name)
   print(tally.text(classes))

@@ -66,6 +66,9 @@ def flags() -> cli.Parser:
       help='width x height of the largest image that is predicted; larger ones are left out')
   parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
   parser.add_argument('--config_file', action='append', default=[], help='as for train.py')
+  parser.add_argument(
+      '--allow_nonfinite_weights', action='store_true',
+      help='predict with weights that are NaN or infinite, too')
   return parser
 
 
@@ -175,7 +178,8 @@ def main(argv: Sequence[str]) -> int:
   with interrupts.ending_at_sigterm():
     loaded = loading.open_checkpoint(
         args.checkpoint, args.experiment, args.params_override, args.config_file,
-        environ=os.environ if args.experiment else None)
+        environ=os.environ if args.experiment else None,
+        allow_nonfinite_weights=args.allow_nonfinite_weights)
     print(loaded.report)
     predictor = Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
     decoded = _Decoded(images)

@@ -6,11 +6,10 @@ writes RUN/images/*.png (image, truth, prediction) and RUN/results.md. The run's
 model it holds; --experiment takes its place, and then environment variables apply as for train.py.
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -65,15 +64,14 @@ def _evaluations(folder: pathlib.Path) -> list[_Evaluation]:
   found = []
   for path in sorted(folder.glob('step_*.json')):
     try:
-      row = json.loads(path.read_bytes())
+      row: Any = files.read_json(path)
       count = row['images'] if 'images' in row else row['pictures']  # as earlier versions wrote it
       metrics = {key: float(value) for key, value in row['metrics'].items()}
       found.append(_Evaluation(int(row['step']), int(count), metrics))
-    # What json raises, also of numbers without an end and brackets without a bottom, and what a
-    # content of other types does.
-    except (OSError, ValueError, RecursionError, ArithmeticError, AttributeError, KeyError,
+    except (errors.UserError, ValueError, ArithmeticError, AttributeError, KeyError,
             TypeError) as e:
-      errors.warn(f'{path} is damaged ({errors.quoted(repr(e))}); it is left out')
+      reason = e if isinstance(e, errors.UserError) else f'{path}: {e!r}'
+      errors.warn(f'{reason}; it is left out')
   return found
 
 

@@ -66,6 +66,10 @@ def check(arguments: argparse.Namespace) -> None:
   """
   if arguments.model_dir == '':
     raise errors.UserError('--model_dir is empty; give a folder (is MODEL_DIR set?)')
+  for flag in ('model_dir', 'tpu'):
+    value = getattr(arguments, flag) or ''
+    if not override_syntax.is_text(value):
+      raise errors.UserError(f'--{flag} {errors.quoted(value)} is not UTF-8; give another name')
   if not arguments.experiment:
     _check_run(arguments.model_dir)
   elif arguments.experiment not in table.ROWS:
@@ -98,11 +102,19 @@ def main(argv: Sequence[str]) -> int | None:
   from tf_maskformer.dataloaders import reader
   from tf_maskformer.training import preflight
   tpu_address = preflight.check(experiment, arguments.mode, model_dir, reader.preflight)
+  import tensorflow as tf
+
   from tf_maskformer.tasks.factory import build_task
   from tf_maskformer.training import runner
-  return runner.run(
-      experiment, name, arguments.mode, model_dir, make_task=build_task,
-      allow_random_weights=arguments.allow_random_weights, tpu_address=tpu_address)
+  try:
+    return runner.run(
+        experiment, name, arguments.mode, model_dir, make_task=build_task,
+        allow_random_weights=arguments.allow_random_weights, tpu_address=tpu_address)
+  except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+    raise errors.UserError(
+        f'memory ran out ({errors.reason(error)}); lower task.train_data.global_batch_size, '
+        'task.validation_data.global_batch_size, task.micro_batch_size or parser.output_size (the '
+        'environment variable IMG_SIZE)') from error
 
 
 if __name__ == '__main__':

@@ -46,15 +46,21 @@ def _family(arrays: dict[str, np.ndarray]) -> str | None:
 def _fits(name: str, row: table.Row, arrays: dict[str, np.ndarray]) -> bool:
   classes = catalog.get(row.data_set).num_classes
   if row.model == 'per_pixel':
-    fits = len(arrays[_PREDICTOR + 'weight']) == classes
+    fits = _rows(arrays, 'weight') == classes
   elif row.model == 'per_pixel_plus':
-    fits = len(arrays[_PREDICTOR + 'query_embed.weight']) == classes
+    fits = _rows(arrays, 'query_embed.weight') == classes
   else:
     queries = table.recipe(name).queries
-    fits = (len(arrays[_PREDICTOR + 'class_embed.bias']) == classes + 1
-            and len(arrays[_PREDICTOR + 'query_embed.weight']) == queries)
+    fits = (_rows(arrays, 'class_embed.bias') == classes + 1
+            and _rows(arrays, 'query_embed.weight') == queries)
   kind, options = table.BACKBONES[row.backbone]
   return fits and _backbone(arrays) == (kind, _identity(kind, options))
+
+
+def _rows(arrays: dict[str, np.ndarray], name: str, prefix: str = _PREDICTOR) -> int:
+  """Returns the length of an array's first axis; 0 where the array is missing or a scalar."""
+  array = arrays.get(prefix + name)
+  return len(array) if array is not None and array.ndim else 0
 
 
 def _identity(kind: str, options: dict) -> tuple:
@@ -66,12 +72,13 @@ def _identity(kind: str, options: dict) -> tuple:
 
 def _backbone(arrays: dict[str, np.ndarray]) -> tuple[str, tuple]:
   """Returns kind and identity of the backbone in a file."""
-  if 'backbone.patch_embed.norm.weight' in arrays:
+  norm = 'backbone.patch_embed.norm.weight'
+  if norm in arrays:
     table_name = 'backbone.layers.0.blocks.0.attn.relative_position_bias_table'
     # The table has a row for each offset within a window: (2 window - 1)^2.
-    window = (round(len(arrays.get(table_name, ())) ** 0.5) + 1) // 2
+    window = (round(_rows(arrays, table_name, prefix='') ** 0.5) + 1) // 2
     depths = _counts(arrays, r'backbone\.layers\.(\d)\.blocks\.(\d+)\.norm1\.weight')
-    return 'swin', (len(arrays['backbone.patch_embed.norm.weight']), depths, window)
+    return 'swin', (_rows(arrays, norm, prefix=''), depths, window)
   blocks = _counts(arrays, r'backbone\.res(\d)\.(\d+)\.conv1\.weight')
   return 'resnet', (blocks, 'backbone.stem.conv3.weight' in arrays)
 

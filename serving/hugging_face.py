@@ -11,6 +11,7 @@ from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.configs.task import Experiment
+from tf_maskformer.errors import one_line
 from tf_maskformer.modeling.conversion import hugging_face_config
 from tf_maskformer.modeling.conversion.hugging_face_config import HuggingFaceConfig
 
@@ -52,7 +53,7 @@ def configure(path: str) -> tuple[str, Experiment]:
   experiment.task.data_set = data_set.name
   overrides.apply_values(experiment, config.settings, path)
   for line in remarks:
-    print(line, flush=True)
+    print(one_line(line), flush=True)
   return name, experiment
 
 

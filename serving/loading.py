@@ -83,26 +83,37 @@ def configure(
 
 def open_checkpoint(
     source: str | os.PathLike, experiment: str | None = None, overrides: Sequence[str] = (),
-    config_files: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Loaded:
+    config_files: Sequence[str] = (), environ: Mapping[str, str] | None = None,
+    allow_nonfinite_weights: bool = False) -> Loaded:
   """Returns a checkpoint's model with every weight restored; arguments and errors as `configure`.
+
+  Args:
+    source: see `configure`; of a folder, the newest whole checkpoint is taken.
+    experiment: see `configure`.
+    overrides: see `configure`.
+    config_files: see `configure`.
+    environ: see `configure`.
+    allow_nonfinite_weights: weights may be NaN or infinite.
 
   Raises:
     UserError: the checkpoint cannot be read or does not fit the model, too.
   """
   found = configure(source, experiment, overrides, config_files, environ)
   model = build_model(found.experiment.task.model)
-  report = restore.restore(model, os.fspath(source))
+  report = restore.restore(
+      model, os.fspath(source), allow_nonfinite=allow_nonfinite_weights)
   return Loaded(found.name, found.experiment, model, found.data_set, report)
 
 
 def load(
     source: str | os.PathLike, experiment: str | None = None,
-    overrides: Sequence[str] = ()) -> Predictor:
+    overrides: Sequence[str] = (), allow_nonfinite_weights: bool = False) -> Predictor:
   """Returns a predictor of a checkpoint's model; arguments and errors as `open_checkpoint`.
 
   Environment variables are never looked at.
   """
-  loaded = open_checkpoint(source, experiment, overrides)
+  loaded = open_checkpoint(
+      source, experiment, overrides, allow_nonfinite_weights=allow_nonfinite_weights)
   return Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
 
 

@@ -2,6 +2,7 @@
 
 import tf_keras
 
+from tf_maskformer import errors
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.conversion import sources
@@ -21,7 +22,8 @@ def initialize(model: tf_keras.Model, config: Segmentation) -> restore.Report | 
     return None
   parts = restore.wanted_parts(config.init_checkpoint_modules, model)
   report = restore.restore(model, config.init_checkpoint, parts, new_classes=True)
-  print(report, flush=True)
+  for line in str(report).splitlines():
+    print(errors.one_line(line), flush=True)
   _warn_of_other_strides(config, report)
   return report
 
@@ -29,15 +31,16 @@ def initialize(model: tf_keras.Model, config: Segmentation) -> restore.Report | 
 def _warn_of_frozen_norms(config: Segmentation) -> None:
   backbone = config.model.backbone
   if backbone.type == 'resnet' and backbone.resnet.norm == 'frozen':
-    print('warning: a frozen batch norm without pretrained weights does not train well; give '
-          'task.init_checkpoint (RESNET_CKPT) or set task.model.backbone.resnet.norm=group',
-          flush=True)
+    errors.warn(
+        'a frozen batch norm without pretrained weights does not train well; give '
+        'task.init_checkpoint (RESNET_CKPT) or set task.model.backbone.resnet.norm=group')
 
 
 def _warn_of_other_strides(config: Segmentation, report: restore.Report) -> None:
   backbone = config.model.backbone
   is_resnet = backbone.type == 'resnet'
   if report.kind == sources.KERAS and is_resnet and not backbone.resnet.stride_in_1x1:
-    print('warning: in ResNets of Keras Applications the stride is in the first 1x1 convolution; '
-          'set task.model.backbone.resnet.stride_in_1x1=True, else the weights meet strides that '
-          'they were not trained with', flush=True)
+    errors.warn(
+        'in ResNets of Keras Applications the stride is in the first 1x1 convolution; set '
+        'task.model.backbone.resnet.stride_in_1x1=True, else the weights meet strides that they '
+        'were not trained with')

@@ -12,8 +12,10 @@ from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.optimization import AdamW
 from tf_maskformer.configs.task import Runtime
 from tf_maskformer.configs.task import Segmentation
+from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import reader
+from tf_maskformer.dataloaders import record_faults
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling import factory
 from tf_maskformer.modeling.conversion import restore
@@ -127,6 +129,21 @@ class SegmentationTask(base_task.Task):
             '(task.validation_data.global_batch_size=0)', flush=True)
     return reader.build(
         params, self.task_config.data_set, self._runtime.seed, start_step, input_context)
+
+  def explain_failure(self, params: DataConfig, error: Exception) -> str:
+    """Returns why an input pipeline failed and which record it was, in one line.
+
+    Looks for the record for up to half a minute.
+
+    Args:
+      params: the records.
+      error: what the pipeline raised, one of `decoder.ERRORS`.
+    """
+    try:
+      place = record_faults.locate(params.input_path, self.task_config.data_set)
+    except UserError as e:
+      place = str(e)
+    return f'{decoder.explain(error)}; {place}'
 
   # Steps.
 

@@ -17,6 +17,8 @@ from tf_maskformer import errors
 EXIT_USER = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+# Flags that documents and scripts fill from an environment variable.
+_FROM_VARIABLES = ('--experiment', '--model_dir', '--params_override', '--checkpoint', '--tpu')
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,14 +53,17 @@ class Parser(argparse.ArgumentParser):
     message = message.removeprefix('argument ')
     no_value = re.match(r'(?P<flag>[^:]+): expected (one|at least one) argument', message)
     if no_value:
-      message = f'{no_value["flag"]} has no value; give one (is an environment variable empty?)'
+      flag = no_value['flag']
+      hint = ' (is an environment variable empty?)' if flag in _FROM_VARIABLES else ''
+      message = f'{flag} has no value; give one{hint}'
     raise errors.UserError(message)
 
   def _refuse(self, word: str) -> NoReturn:
     if not word.startswith('-'):
       raise errors.UserError(
-          f'{word!r} belongs to no flag; a value with blanks or an * in it must be in quotes')
-    raise errors.unknown('flag', word.partition('=')[0], self._flags())
+          f'{errors.quoted(repr(word))} belongs to no flag; a value with blanks or an * in it must '
+          'be in quotes')
+    raise errors.unknown('flag', errors.quoted(word.partition('=')[0]), self._flags())
 
   def _flags(self) -> list[str]:
     """Returns the names of all flags."""

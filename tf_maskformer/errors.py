@@ -60,7 +60,8 @@ def require(holds: bool, message: str) -> None:
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
   """Returns up to three of the `known` names that look most like `name`, best first."""
-  return difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+  # Of a very long name the comparison would take minutes.
+  return difflib.get_close_matches(str(name)[:_LONGEST_NAME], list(known), n=3, cutoff=0.5)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -118,3 +118,28 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def write_json(path: str | os.PathLike, content: object, indent: int | None = 1) -> None:
   """Writes a JSON file, complete or not at all; local or remote."""
   write_text(path, json.dumps(content, indent=indent))
+
+
+def read_json(path: str | os.PathLike) -> object:
+  """Returns the content of a JSON file; local or remote.
+
+  Raises:
+    UserError: it cannot be read or is not JSON, e.g. cut off, not UTF-8 or nested too deep.
+  """
+  path = os.fspath(path)
+  try:
+    return json.loads(_read(path))
+  except (ValueError, RecursionError) as e:
+    raise errors.UserError(f'{path} is not JSON ({e}); is it damaged?') from e
+  except Exception as e:  # pylint: disable=broad-except
+    if not errors.is_of_file_system(e):
+      raise
+    raise errors.UserError(f'{path} cannot be read ({errors.reason(e)})') from e
+
+
+def _read(path: str) -> bytes:
+  if _is_remote(path):
+    from tensorflow.io import gfile
+    with gfile.GFile(path, 'rb') as file:
+      return file.read()
+  return pathlib.Path(path).read_bytes()

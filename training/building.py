@@ -57,6 +57,9 @@ class Task(Protocol):
   def expected_examples(self) -> int:
     """Returns the number of validation images; reads the ground truth that is scored against."""
 
+  def explain_failure(self, params: DataConfig, error: Exception) -> str:
+    """Returns why an input pipeline failed and which record it was, in one line."""
+
   def metric_names(self) -> list[str]:
     """Returns the names of the scores of an evaluation."""
 

@@ -7,28 +7,44 @@ import tensorflow as tf
 import yaml
 
 from tf_maskformer import files
+from tf_maskformer.configs import override_files
 from tf_maskformer.configs.experiments.settings import PARAMS
 from tf_maskformer.configs.experiments.settings import as_yaml
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.errors import UserError
+from tf_maskformer.errors import quoted
+from tf_maskformer.errors import warn
+
+_LAST = 'trainer.validation_interval'  # as_yaml sorts: a file without it was cut off
 
 
-def compare(experiment: Experiment, name: str, folder: str) -> list[str]:
+def compare(experiment: Experiment, name: str, folder: str, has_weights: bool) -> list[str]:
   """Returns the differences to the folder's params.yaml, one line each.
 
   Args:
     experiment: settled and valid.
     name: its registered name.
     folder: of the run.
+    has_weights: whether the folder has a checkpoint. If not, a damaged params.yaml protects
+      nothing, and is replaced.
 
   Raises:
-    UserError: the folder belongs to another experiment or model.
+    UserError: the folder belongs to another experiment or model, or its params.yaml, which says to
+      which, is damaged.
   """
   path = os.path.join(folder, PARAMS)
   if not tf.io.gfile.exists(path):
+    if has_weights:
+      warn(f'{folder} has checkpoints but no {PARAMS}; that they are of this experiment is not '
+           'checked beyond the shapes of the weights')
     return []
-  with tf.io.gfile.GFile(path) as file:
-    before = _flat(yaml.safe_load(file.read()))
+  try:
+    before = _read(path)
+  except UserError as e:
+    if has_weights:
+      raise
+    warn(f'{e}; the folder has no checkpoint, so it is written anew')
+    return []
   now = _flat(yaml.safe_load(as_yaml(experiment, name)))
   # A field that only one of them knows was added or removed since; its default keeps what was.
   common = sorted(set(before) & set(now))
@@ -37,9 +53,24 @@ def compare(experiment: Experiment, name: str, folder: str) -> list[str]:
   if fatal:
     key = fatal[0]
     raise UserError(
-        f'{folder} was made with {key}={before[key]}, now it is {now[key]} ({len(fatal)} such '
-        'differences); choose another --model_dir or the same model')
-  return [f'{key}: {before[key]} -> {now[key]}' for key in changed]
+        f'{folder} was made with {key}={quoted(before[key])}, now it is {now[key]} ({len(fatal)} '
+        'such differences); choose another --model_dir or the same model')
+  return [f'{key}: {quoted(before[key])} -> {now[key]}' for key in changed]
+
+
+def _read(path: str) -> dict[str, Any]:
+  """Returns the fields of a params.yaml by their dotted names.
+
+  Raises:
+    UserError: it is damaged or cut off.
+  """
+  fields = _flat(dict(override_files.read(path)))
+  missing = [key for key in ('experiment', _LAST) if key not in fields]
+  if missing:
+    raise UserError(
+        f'{path} is damaged, since {missing[0]} is missing; restore it, or remove it to continue '
+        'with the settings of the command')
+  return fields
 
 
 def exist(folder: str) -> bool:
@@ -52,11 +83,11 @@ def write(experiment: Experiment, name: str, folder: str, step: int) -> None:
   path = os.path.join(folder, PARAMS)
   text = as_yaml(experiment, name)
   if tf.io.gfile.exists(path):
-    with tf.io.gfile.GFile(path) as file:
-      if file.read() == text:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+      if file.read() == text.encode('utf-8'):
         return
     kept = os.path.join(folder, f'params.before_step_{step}.yaml')
-    tf.io.gfile.rename(path, kept, overwrite=True)
+    tf.io.gfile.copy(path, kept, overwrite=True)  # not renamed: a kill would leave none
   files.write_text(path, text)
 
 

@@ -1,17 +1,25 @@
-"""What evaluations leave in the folder of a run: JSON files and TensorBoard's events."""
+"""What evaluations leave in the folder of a run: a JSON file per step, and all of them in one."""
 
-import json
 import os
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
+from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer.errors import UserError
+
+FOLDER = 'evaluations'
+_HISTORY = 'history.json'
 
 
 def write(folder: str, step: int, images: int, metrics: Mapping[str, float]) -> None:
-  """Writes evaluations/step_<step>.json and adds the same to evaluations/history.json.
+  """Writes evaluations/step_<step>.json, and evaluations/history.json with all of them.
+
+  The first says that the evaluation of the step is done; an earlier one of the same step is
+  replaced in both.
 
   Args:
     folder: of the run.
@@ -19,37 +27,102 @@ def write(folder: str, step: int, images: int, metrics: Mapping[str, float]) -> 
     images: how many were scored.
     metrics: scores and losses by name.
   """
-  evaluations = os.path.join(folder, 'evaluations')
-  tf.io.gfile.makedirs(evaluations)
-  entry = {'step': step, 'images': images, 'metrics': dict(metrics)}
-  files.write_json(os.path.join(evaluations, f'step_{step:08d}.json'), entry)
-  timed = {'time': time.strftime('%FT%T%z'), **entry}
-  append_json(os.path.join(evaluations, 'history.json'), timed)
+  tf.io.gfile.makedirs(os.path.join(folder, FOLDER))
+  entry = {
+      'step': step, 'images': images, 'metrics': dict(metrics), 'time': time.strftime('%FT%T%z')}
+  files.write_json(_path(folder, step), entry)
+  _write_history(folder, read(folder))
 
 
-def append_json(path: str, entry: object) -> None:
-  """Adds an entry to the list in a JSON file, which is replaced as a whole or not at all."""
-  entries = []
-  if tf.io.gfile.exists(path):
-    with tf.io.gfile.GFile(path) as file:
-      entries = json.load(file)
-  files.write_json(path, [*entries, entry])
+def read(folder: str) -> dict[int, dict[str, Any]]:
+  """Returns the evaluations of a run by step, ascending.
 
-
-def write_summaries(folder: str, step: int, metrics: Mapping[str, float],
-                    images: Mapping[str, tf.Tensor]) -> None:
-  """Writes numbers and images of an evaluation for TensorBoard, below validation/.
+  Each is in two files; one that is damaged is taken from the other.
 
   Args:
     folder: of the run.
-    step: of the checkpoint that was scored.
-    metrics: by name.
-    images: by name, batches as `tf.summary.image` takes them.
+
+  Returns:
+    {step: {'step', 'images', 'metrics': {name: value}, 'time'}}.
   """
-  writer = tf.summary.create_file_writer(os.path.join(folder, 'validation'))
-  with writer.as_default(step):
-    for key, value in metrics.items():
-      tf.summary.scalar(key, value)
-    for key, image in images.items():
-      tf.summary.image(key, image)
-  writer.flush()
+  found = {entry['step']: entry for entry in _history(folder)}
+  for path in tf.io.gfile.glob(os.path.join(folder, FOLDER, 'step_*.json')):
+    try:
+      entry = _checked(files.read_json(path), path)
+      if os.path.basename(path) != os.path.basename(_path(folder, entry['step'])):
+        raise UserError(f'{path} holds the evaluation of another step, {entry["step"]}')
+    except UserError as e:
+      errors.warn(f'{e}; taken from {_HISTORY} if it is there')
+      continue
+    found[entry['step']] = entry
+  return dict(sorted(found.items()))
+
+
+def settle(folder: str, step: int) -> dict[int, dict[str, Any]]:
+  """Puts the evaluations of a run in order that resumes; returns those that it has, by step.
+
+  Evaluations after the step are removed: they are made again when the run comes there. Damaged
+  files are written anew.
+
+  Args:
+    folder: of the run.
+    step: where the run resumes.
+  """
+  if not tf.io.gfile.isdir(os.path.join(folder, FOLDER)):
+    return {}
+  files.remove_unfinished(os.path.join(folder, FOLDER))
+  kept = {one: entry for one, entry in read(folder).items() if one <= step}
+  wanted = {_path(folder, one): entry for one, entry in kept.items()}
+  for path in tf.io.gfile.glob(os.path.join(folder, FOLDER, 'step_*.json')):
+    if path not in wanted:
+      tf.io.gfile.remove(path)
+  for path, entry in wanted.items():
+    if not _holds(path, entry):
+      files.write_json(path, entry)
+  if kept or tf.io.gfile.exists(os.path.join(folder, FOLDER, _HISTORY)):
+    _write_history(folder, kept)
+  return kept
+
+
+def _path(folder: str, step: int) -> str:
+  return os.path.join(folder, FOLDER, f'step_{step:08d}.json')
+
+
+def _write_history(folder: str, entries: Mapping[int, dict[str, Any]]) -> None:
+  files.write_json(os.path.join(folder, FOLDER, _HISTORY), list(entries.values()))
+
+
+def _history(folder: str) -> list[dict[str, Any]]:
+  """Returns the entries of history.json; none where it is damaged."""
+  path = os.path.join(folder, FOLDER, _HISTORY)
+  if not tf.io.gfile.exists(path):
+    return []
+  try:
+    content = files.read_json(path)
+    if not isinstance(content, list):
+      raise UserError(f'{path} is not a list of evaluations')
+    return [_checked(entry, path) for entry in content]
+  except UserError as e:
+    errors.warn(f'{e}; it is made again of the files of each step')
+    return []
+
+
+def _holds(path: str, entry: dict[str, Any]) -> bool:
+  try:
+    return files.read_json(path) == entry
+  except UserError:
+    return False
+
+
+def _checked(entry: object, path: str) -> dict[str, Any]:
+  """Returns an entry with the fields that are read elsewhere, or raises UserError."""
+  if isinstance(entry, dict):
+    if 'pictures' in entry:  # as earlier versions wrote it
+      entry = {**entry, 'images': entry['pictures']}
+      del entry['pictures']
+    metrics = entry.get('metrics')
+    numbers = metrics.values() if isinstance(metrics, dict) else ['']
+    are_numbers = all(type(value) in (int, float) for value in numbers)
+    if are_numbers and all(type(entry.get(key)) is int for key in ('step', 'images')):
+      return entry
+  raise UserError(f'{path} does not hold an evaluation: step, images and metrics')

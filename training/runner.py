@@ -1,19 +1,26 @@
 """Runs an experiment in a folder: train, evaluate, save, resume."""
 
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_maskformer import errors
+from tf_maskformer import files
+from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.task import Experiment
+from tf_maskformer.lock import held
 from tf_maskformer.training import building
 from tf_maskformer.training import checkpoints
+from tf_maskformer.training import events
 from tf_maskformer.training import parameters
 from tf_maskformer.training import results
+from tf_maskformer.training.best import Best
 from tf_maskformer.training.building import MakeTask
-from tf_maskformer.lock import held
 from tf_maskformer.training.progress import Progress
 from tf_maskformer.training.progress import duration
 from tf_maskformer.training.signals import Stop
@@ -23,6 +30,7 @@ from tf_maskformer.training.trainer import number
 # What the console shows; TensorBoard gets everything.
 _SHORT = (
     'training_loss', 'class_loss', 'mask_loss', 'dice_loss', 'learning_rate', 'gradient_norm')
+_EVALUATION_LOCK = '.eval.lock'
 _LONGEST_WAIT = 5  # seconds between two looks for a new checkpoint
 
 
@@ -47,18 +55,10 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
   Raises:
     UserError: what was asked for does not fit the folder or the machine.
   """
-  with held(model_dir, '.lock' if 'train' in mode else '.eval.lock'):
+  with held(model_dir, '.lock' if 'train' in mode else _EVALUATION_LOCK):
     try:
       return _run(
           experiment, name, mode, model_dir, make_task, allow_random_weights, tpu_address)
-    except tf.errors.OpError as e:
-      if 'IteratorGetNext' not in e.message:
-        raise
-      saved = tf.train.latest_checkpoint(model_dir) or 'none'
-      raise errors.UserError(
-          f'the input pipeline failed: {errors.explain(e.message)}; '
-          'tf-maskformer inspect finds the record, the last good checkpoint is '
-          f'{saved}') from e
     except (Diverged, checkpoints.SaveFailed) as e:
       print(f'error: {e}', file=sys.stderr, flush=True)
       return 1
@@ -66,9 +66,9 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
 
 def _run(experiment: Experiment, name: str, mode: str, folder: str, make_task: MakeTask,
          allow_random_weights: bool, tpu_address: str | None) -> int:
-  for line in parameters.compare(experiment, name, folder):
-    print(f'changed since the last run: {line}', flush=True)
   path, step = checkpoints.readable(folder)
+  for line in parameters.compare(experiment, name, folder, has_weights=bool(path)):
+    print(f'changed since the last run: {line}', flush=True)
   trains = 'train' in mode
   if trains:
     _check_step(experiment, folder, step)
@@ -80,8 +80,11 @@ def _run(experiment: Experiment, name: str, mode: str, folder: str, make_task: M
   if mode != 'train':
     this.check_ground_truth()
   this.restore(path, step, allow_random_weights)
-  if trains or not parameters.exist(folder):  # an evaluation's overrides are not the run's
-    parameters.write(experiment, name, folder, step)
+  with this.writing('the run'):
+    if trains or not parameters.exist(folder):  # an evaluation's overrides are not the run's
+      parameters.write(experiment, name, folder, step)
+    if trains:
+      this.settle(step)
   if mode == 'eval':
     this.evaluate()
     return 0
@@ -125,12 +128,17 @@ class Run:
       self._task = make_task(
           experiment.task, experiment.runtime, train_steps=experiment.trainer.train_steps)
       self._trainer = building.trainer(experiment, self._task, trains, start_step)
+    config = experiment.trainer
     checkpoint = self._trainer.checkpoint
-    self._manager = tf.train.CheckpointManager(
-        checkpoint, folder, max_to_keep=experiment.trainer.max_to_keep)
-    self._best = checkpoints.Best(
-        folder, checkpoint, experiment.trainer.best_checkpoint_eval_metric,
-        higher=experiment.trainer.best_checkpoint_metric_comp == 'higher')
+    self._saved = 'none'  # the last good checkpoint
+    self._done: set[int] = set()  # steps whose evaluations are complete
+    if trains:
+      checkpoints.repair(folder, config.max_to_keep)
+      self._manager = tf.train.CheckpointManager(
+          checkpoint, folder, max_to_keep=config.max_to_keep)
+      self._best = Best(
+          folder, checkpoint, config.best_checkpoint_eval_metric,
+          higher=config.best_checkpoint_metric_comp == 'higher')
 
   def check_ground_truth(self) -> None:
     """Reads what is scored against: a mistake in it must not wait for the first evaluation.
@@ -148,8 +156,8 @@ class Run:
     """
     start = self._experiment.task.init_checkpoint
     if path:
-      status = self._trainer.checkpoint.restore(path)
-      status.expect_partial().assert_existing_objects_matched()
+      self._trainer.restore(path)
+      self._saved = path
       print(f'weights: {path} (step {step})', flush=True)
       if start:
         print(f'  task.init_checkpoint={start} is not used: the folder has a checkpoint of its own',
@@ -165,11 +173,39 @@ class Run:
           '--allow_random_weights')
     print(f'weights: {start or "random"} (step 0)', flush=True)
 
+  def writing(self, what: str) -> contextlib.AbstractContextManager[None]:
+    """Turns a full disk, and the like, inside the block into one line that says what is safe."""
+    advice = f'the last good checkpoint is {self._saved}; run the same command to resume'
+    return files.writing(f'{what} in {self._folder}', advice)
+
+  def settle(self, step: int) -> None:
+    """Puts evaluations, best checkpoint and TensorBoard's files into their state at a step.
+
+    What a killed process did after its last checkpoint is done again, so that each step's numbers
+    are there once; an evaluation counts as done when its JSON file is written, last of all.
+
+    Args:
+      step: where the run resumes.
+    """
+    events.keep(os.path.join(self._folder, events.TRAINING), lambda one: one <= step)
+    try:
+      with held(self._folder, _EVALUATION_LOCK):
+        evaluations = results.settle(self._folder, step)
+        self._done = set(evaluations)
+        events.keep(
+            os.path.join(self._folder, events.VALIDATION),
+            lambda one: one < step or one in self._done)
+    except errors.UserError as e:
+      errors.warn(f'{e}; evaluations are left as they are')
+      evaluations = results.read(self._folder)
+    self._best.settle(evaluations)
+
   def train(self, start: int, evaluates: bool) -> int:
     """Trains until the last step or a signal; saves, reports and, with `evaluates`, scores.
 
     Args:
-      start: step of the restored checkpoint.
+      start: step of the restored checkpoint. An evaluation that was due there and is not complete
+        is made up.
       evaluates: whether to score every `trainer.validation_interval` steps.
 
     Returns:
@@ -178,20 +214,23 @@ class Run:
     Raises:
       Diverged: too many updates in a row were not finite.
       SaveFailed: a checkpoint could not be written.
+      UserError: something else could not be written.
     """
     config = self._experiment.trainer
-    if start == config.train_steps:
-      print(f'finished at step {start}', flush=True)
-      if evaluates:
-        self.evaluate()
-      return 0
-    writer = tf.summary.create_file_writer(os.path.join(self._folder, 'train'))
-    progress = Progress(config.train_steps, self._experiment.task.train_data.global_batch_size)
     step = start
-    saved = start
     with Stop() as stop:
+      if evaluates and start and self._is_due(start) and start not in self._done:
+        self._evaluate_and_keep_best(start)
+      if start == config.train_steps:
+        print(f'finished at step {start}', flush=True)
+        return 0
+      with self.writing('what TensorBoard shows'):
+        writer = tf.summary.create_file_writer(os.path.join(self._folder, events.TRAINING))
+      progress = Progress(
+          config.train_steps, self._experiment.task.train_data.global_batch_size)
       while step < config.train_steps and stop.signal is None:
-        self._trainer.run_step()
+        with self._reading(self._experiment.task.train_data):
+          self._trainer.run_step()
         step += 1
         is_last = step == config.train_steps
         if step == start + 1:
@@ -199,19 +238,48 @@ class Run:
         if is_last or step % config.steps_per_loop == 0:
           self._report(step, progress, writer)
         if is_last or stop.signal or step % config.checkpoint_interval == 0:
-          path = checkpoints.save(self._manager, self._trainer.model, step)
-          print(f'saved {path}', flush=True)
-          saved = step
-        if evaluates and not stop.signal and (
-            is_last or step % config.validation_interval == 0):
+          self._save(step, writer)
+        if evaluates and not stop.signal and self._is_due(step):
           self._evaluate_and_keep_best(step)
           progress.mark(step)
-    writer.flush()
     if stop.signal and step < config.train_steps:
-      print(f'stopped at step {step}, saved at step {saved}; the same command resumes from there',
-            flush=True)
+      saved = os.path.basename(self._saved)
+      print(f'stopped at step {step}, the last checkpoint is {saved}; the same command resumes '
+            'from there', flush=True)
       return stop.exit_code
     return 0
+
+  @contextlib.contextmanager
+  def _reading(self, data: DataConfig) -> Iterator[None]:
+    """Turns what an input pipeline raises inside the block into one line that names the record."""
+    try:
+      yield
+    except (tf.errors.OpError, UnicodeDecodeError) as e:  # the latter: a message of TensorFlow
+      if isinstance(e, tf.errors.OpError) and 'IteratorGetNext' not in e.message:
+        raise
+      raise errors.UserError(
+          f'the input pipeline failed: {self._task.explain_failure(data, e)}; the last good '
+          f'checkpoint is {self._saved}') from e
+
+  def _is_due(self, step: int) -> bool:
+    """Whether the training scores at a step."""
+    config = self._experiment.trainer
+    return step == config.train_steps or step % config.validation_interval == 0
+
+  def _save(self, step: int, writer: tf.summary.SummaryWriter) -> None:
+    """Saves a checkpoint, once what was logged before it is written.
+
+    Raises:
+      SaveFailed: nothing was saved.
+    """
+    if not tf.io.gfile.isdir(self._folder):
+      raise checkpoints.SaveFailed(
+          f'{self._folder} was removed or moved while the run wrote to it; stopped at step {step}, '
+          'and nothing was saved there again')
+    with self.writing('what TensorBoard shows'):
+      writer.flush()
+    self._saved = checkpoints.save(self._manager, self._trainer.model, step)
+    print(f'saved {self._saved}', flush=True)
 
   def _report(self, step: int, progress: Progress, writer: tf.summary.SummaryWriter) -> None:
     """Prints a line, and writes what was logged since the last one for TensorBoard."""
@@ -222,25 +290,41 @@ class Run:
     if dropped:
       print(f'warning: {dropped:.1f} segments per step found no slot or id map; raise '
             'task.train_data.parser.max_segments or max_layers', flush=True)
-    with writer.as_default(step):
+    with self.writing('what TensorBoard shows'), writer.as_default(step):
       for key, value in logs.items():
         tf.summary.scalar(key, value)
 
   def _evaluate_and_keep_best(self, step: int) -> None:
+    """Scores the model; what says that this is done is written last."""
+    scores = self._score(step)
     metric = self._experiment.trainer.best_checkpoint_eval_metric
-    value = self.evaluate()[metric]
-    if self._best.offer(value, step):
-      print(f'best so far: {metric} {value:.2f}', flush=True)
+    value = scores.metrics[metric]
+    with self.writing(f'the evaluation of step {step}'):
+      scores.write_events()
+      if self._best.offer(value, step):
+        print(f'best so far: {metric} {value:.2f}', flush=True)
+      scores.write_json()
+    self._done.add(step)
 
-  def evaluate(self) -> dict[str, float]:
-    """Scores the validation records, prints and writes the results, and returns the numbers.
+  def evaluate(self) -> None:
+    """Scores the model's weights, prints and writes the results, in place of earlier ones.
 
     Raises:
-      UserError: not every validation image was scored, or one was scored twice.
+      UserError: not every validation image was scored, or one was scored twice, or the results
+        could not be written.
     """
-    start = time.monotonic()
     step = int(number(self._trainer.global_step))
-    logs = self._trainer.evaluate(tf.constant(-1))
+    scores = self._score(step)
+    with self.writing(f'the evaluation of step {step}, which is printed above,'):
+      events.keep(os.path.join(self._folder, events.VALIDATION), lambda one: one != step)
+      scores.write_events()
+      scores.write_json()
+
+  def _score(self, step: int) -> '_Scores':
+    """Scores the validation records and prints the results; arguments and errors as `evaluate`."""
+    start = time.monotonic()
+    with self._reading(self._experiment.task.validation_data):
+      logs = self._trainer.evaluate(tf.constant(-1))
     scored = logs.pop('scored')
     expected = self._task.expected_examples()
     if len(scored) != expected or len(set(scored)) != expected:
@@ -251,9 +335,7 @@ class Run:
     metrics = {key: float(value) for key, value in logs.items()}
     taken = duration(time.monotonic() - start)
     print(f'evaluation at step {step}: {expected} images in {taken}\n{table}', flush=True)
-    results.write(self._folder, step, expected, metrics)
-    results.write_summaries(self._folder, step, metrics, images)
-    return metrics
+    return _Scores(self._folder, step, expected, metrics, images)
 
   def follow(self) -> int:
     """Scores every new checkpoint until the last step, or until none came for a while.
@@ -285,3 +367,29 @@ class Run:
     print(f'no new checkpoint in {self._folder} for {timeout} s; last scored: step {seen}',
           flush=True)
     return 0
+
+
+class _Scores(NamedTuple):
+  """What an evaluation found.
+
+  Attributes:
+    folder: of the run.
+    step: of the checkpoint that was scored.
+    num_images: how many were scored.
+    metrics: by name.
+    images: for TensorBoard, by name.
+  """
+  folder: str
+  step: int
+  num_images: int
+  metrics: dict[str, float]
+  images: Mapping[str, tf.Tensor]
+
+  def write_events(self) -> None:
+    """Writes TensorBoard's events."""
+    events.write(
+        os.path.join(self.folder, events.VALIDATION), self.step, self.metrics, self.images)
+
+  def write_json(self) -> None:
+    """Writes the JSON files, which say that the evaluation is done."""
+    results.write(self.folder, self.step, self.num_images, self.metrics)

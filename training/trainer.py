@@ -9,6 +9,8 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_trainer
 
+from tf_maskformer.training import checkpoints
+
 _EXAMPLE_ID = 'example_id'  # key of the logs
 
 
@@ -27,6 +29,10 @@ class Trainer(base_trainer.Trainer):
   def __init__(self, *args: Any, **kwargs: Any):
     """Takes the arguments of the Model Garden's trainer."""
     super().__init__(*args, **kwargs)
+    if kwargs.get('train', True):
+      # What was summed since the last report: a run that resumes reports the same means.
+      means = [self.train_loss, *self.train_metrics]
+      self.checkpoint.means = {metric.name: metric for metric in means}
     self._run = tf.function(self._step, autograph=False)
     self._batches: Iterator | None = None  # of the training data, from the first step on
 
@@ -40,6 +46,22 @@ class Trainer(base_trainer.Trainer):
       self.global_step.assign_add(1)
       return logs
     return self.strategy.run(step_fn, args=(next(iterator),), options=self._runtime_options)
+
+  def restore(self, path: str) -> None:
+    """Restores a checkpoint of a run; one of an earlier version has no means, which start at 0.
+
+    Args:
+      path: prefix of the checkpoint.
+
+    Raises:
+      UserError: it is of another model.
+    """
+    names = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+    checkpoint = self.checkpoint
+    if not any(name.startswith('means/') for name in names):
+      checkpoint = tf.train.Checkpoint(
+          global_step=self.global_step, model=self.model, optimizer=self.optimizer)
+    checkpoints.restore(checkpoint, path)
 
   @property
   def guarded(self) -> tf_keras.optimizers.Optimizer:

@@ -4,8 +4,10 @@ import dataclasses
 import functools
 import json
 import pathlib
+from typing import Any
 
-from tf_maskformer.errors import UserError
+from tf_maskformer import errors
+from tf_maskformer.configs import limits
 
 # How a pixel of a semantic label names a class.
 LABEL_RULES = ('index', 'index + 1', 'id')
@@ -55,7 +57,7 @@ class DataSet:
 
   def __post_init__(self):
     if self.label_rule not in LABEL_RULES:
-      raise UserError(f'data set {self.name}: label_rule={self.label_rule!r} is unknown; '
+      raise errors.UserError(f'data set {self.name}: label_rule={self.label_rule!r} is unknown; '
                       f'choose one of {", ".join(map(repr, LABEL_RULES))}')
 
   @property
@@ -94,10 +96,47 @@ def read_label_map(path: pathlib.Path) -> tuple[Class, ...]:
   Args:
     path: JSON, a list of {"id", "name", "isthing" (0 or 1), "color" ([red, green, blue])}.
   """
-  return classes_of(json.loads(path.read_text(encoding='utf-8')))
+  return classes_of(json.loads(path.read_text(encoding='utf-8')), str(path))
 
 
-def classes_of(rows: list[dict]) -> tuple[Class, ...]:
-  """Returns the classes of the rows of a label map, in their order; see `read_label_map`."""
-  return tuple(
-      Class(row['id'], row['name'], bool(row['isthing']), tuple(row['color'])) for row in rows)
+def classes_of(rows: object, source: str) -> tuple[Class, ...]:
+  """Returns the classes of the rows of a label map, in their order.
+
+  Args:
+    rows: see `read_label_map`; not checked yet.
+    source: the file, for messages.
+
+  Raises:
+    UserError: they are not such rows, or two have the same id.
+  """
+  if not isinstance(rows, list) or not 0 < len(rows) <= limits.SEGMENTS:
+    raise errors.UserError(
+        f'{source} is not a label map: a list of 1 to {limits.SEGMENTS} classes')
+  classes = []
+  seen: set[int] = set()
+  for place, row in enumerate(rows):
+    one = _class_of(row, f'{source}, class {place}')
+    if one.id in seen:
+      raise errors.UserError(f'{source}, class {place}: id {one.id} is given twice')
+    seen.add(one.id)
+    classes.append(one)
+  return tuple(classes)
+
+
+def _class_of(row: Any, where: str) -> Class:
+  """Returns the class of a row; `where` is for the message."""
+  if not isinstance(row, dict):
+    raise errors.UserError(f'{where} is not a group with id, name, isthing and color')
+  values: list[Any] = [row.get(key) for key in ('id', 'name', 'isthing', 'color')]
+  number, name, isthing, color = values
+  errors.require(
+      _is_whole(number, limits.INT32), f'{where}: id is not a whole number in 0 .. {limits.INT32}')
+  errors.require(isinstance(name, str) and name != '', f'{where}: name is not text')
+  errors.require(isthing in (0, 1), f'{where}: isthing is neither 0 nor 1')
+  is_color = isinstance(color, list) and len(color) == 3 and all(_is_whole(c, 255) for c in color)
+  errors.require(is_color, f'{where}: color is not [red, green, blue], each in 0 .. 255')
+  return Class(number, name, bool(isthing), tuple(color))
+
+
+def _is_whole(value: object, highest: int) -> bool:
+  return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= highest

@@ -5,13 +5,13 @@ document them), and the registered experiment or, of a run, its params.yaml.
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import yaml
 
+from tf_maskformer import errors
 from tf_maskformer import files
 from tf_maskformer.configs import environment
 from tf_maskformer.configs import override_files
@@ -22,10 +22,11 @@ from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.task import Experiment
-from tf_maskformer.errors import UserError
 
 PARAMS = 'params.yaml'
 CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is not built in
+_LARGEST_CLASSES = 2**22  # bytes; a class has about 80
+_LONGEST_NAME = 200  # characters of a data set's
 
 
 def settle(
@@ -72,14 +73,15 @@ def of_run(folder: str) -> tuple[str, Experiment]:
   values = dict(override_files.read(path))
   name = values.pop('experiment', None)
   if not isinstance(name, str):
-    raise UserError(f'{path} does not name its experiment; give --experiment')
+    raise errors.UserError(f'{path} does not name its experiment; give --experiment')
   experiment = registry.get(name)
   _take_own_classes(experiment, values, folder)
   removed: list[str] = []
   known = _known(values, experiment, '', removed)
   if removed:
     fields = ', '.join(removed)
-    print(f'{path}: not used, since this version has no such fields: {fields}', flush=True)
+    line = f'{path}: not used, since this version has no such fields: {fields}'
+    print(errors.one_line(line), flush=True)
   overrides.apply_values(experiment, known, path)
   return name, experiment
 
@@ -100,15 +102,24 @@ def write(folder: str, name: str, experiment: Experiment) -> None:
 
 def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None:
   """Sets a data set that is not built in from the folder's classes; takes it out of `values`."""
-  task = dict(values.get('task') or {})
+  task = values.get('task')
+  task = task if isinstance(task, Mapping) else {}
+  name = task.get('data_set')
   path = os.path.join(folder, CLASSES)
-  if task.get('data_set') in (None, *catalog.names()) or not tf.io.gfile.exists(path):
+  if not isinstance(name, str) or name in catalog.names() or not tf.io.gfile.exists(path):
     return
-  with tf.io.gfile.GFile(path) as file:
-    rows = json.load(file)
-  data_set = DataSet(str(task.pop('data_set')), descriptor.classes_of(rows))
+  if not 0 < len(name) <= _LONGEST_NAME:
+    raise errors.UserError(
+        f'{os.path.join(folder, PARAMS)}: task.data_set has {len(name)} characters; a name has 1 '
+        f'to {_LONGEST_NAME}')
+  text = override_files.read_text(path, _LARGEST_CLASSES, 'label map')
+  try:
+    rows = override_files.parse_json(text)
+  except ValueError as error:
+    raise errors.UserError(f'{path} is not a label map in JSON: {error}') from error
+  data_set = DataSet(name, descriptor.classes_of(rows, path))
   experiment.task.data_set = catalog.add(data_set).name
-  values['task'] = task
+  values['task'] = {key: value for key, value in task.items() if key != 'data_set'}
 
 
 def _known(values: Mapping, config, prefix: str, removed: list[str]) -> dict:

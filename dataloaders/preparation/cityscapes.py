@@ -57,10 +57,10 @@ class CityscapesPixels(LabeledFolders):
     createPanopticImgs.py).
     """
     data_set = catalog.get(self.data_set)
-    id_map = np.zeros(label.shape, np.int32)
     segments: list[schema.Segment] = []
-    values, areas = np.unique(label, return_counts=True)
-    for value, area in zip(values.tolist(), areas.tolist()):
+    values, inverse, areas = np.unique(label, return_inverse=True, return_counts=True)
+    position_of = np.zeros(len(values), np.int32)
+    for k, (value, area) in enumerate(zip(values.tolist(), areas.tolist())):
       has_number = value >= _PER_CLASS
       class_id = data_set.contiguous_ids.get(value // _PER_CLASS if has_number else value)
       if class_id is None:
@@ -68,8 +68,8 @@ class CityscapesPixels(LabeledFolders):
       is_crowd = not has_number and class_id in data_set.thing_classes
       segments.append(
           schema.Segment(class_id=class_id, is_crowd=is_crowd, plane=0, area=area, id=value))
-      id_map[label == value] = len(segments)
-    return id_map, segments
+      position_of[k] = len(segments)
+    return position_of[inverse].reshape(label.shape), segments
 
 
 def _void(label: np.ndarray) -> np.ndarray:

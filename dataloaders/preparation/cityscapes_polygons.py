@@ -6,34 +6,43 @@ data/datasets/cityscapes.py, `_cityscapes_files_to_dict` with polygons from the 
 """
 
 import dataclasses
-import json
 from typing import Any
 
 import numpy as np
 from cityscapesscripts.helpers import labels
 
+from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import images
+from tf_maskformer.dataloaders import json_files
+from tf_maskformer.dataloaders import polygons
+from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.preparation import coco_instances
 from tf_maskformer.dataloaders.preparation import image_files
 from tf_maskformer.dataloaders.preparation import source
 from tf_maskformer.dataloaders.preparation.labeled_folders import LabeledFolders
-from tf_maskformer.errors import UserError
 
 _GROUP = 'group'  # end of the label of instances that were not told apart
 # Pixels. Cityscapes' own tools draw every pixel that an outline touches, which is this much more
 # than the outline encloses; the corners are the centers of pixels.
 _GROWTH = 0.5
 _SEGMENTS_PER_QUARTER = 4  # of the rounded corners of a grown outline
+# Far above what the data set holds; growing an outline that crosses itself costs time by the square
+# of its corners.
+_MIN_CORNERS = 3
+_MAX_CORNERS = 4096
+_MAX_OBJECTS = 10000
+_MAX_SIDE = 2**31 - 1
 
 
 def _require_shapely() -> None:
   try:
     import shapely.geometry  # noqa: F401
   except ModuleNotFoundError as e:
-    raise UserError('the polygons of Cityscapes need the package shapely, which is not installed; '
-                    'pip install shapely, or give --targets pixels') from e
+    raise errors.UserError(
+        'the polygons of Cityscapes need the package shapely, which is not installed; '
+        'pip install shapely, or give --targets pixels') from e
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +72,21 @@ class CityscapesPolygons(LabeledFolders):
 def _read(path: str) -> tuple[int, int, list[dict[str, Any]]]:
   """Returns height, width and the objects of a polygon file; raises UnusableImage."""
   try:
-    content = json.loads(images.load(path))
-    return content['imgHeight'], content['imgWidth'], content['objects']
-  except (UnicodeDecodeError, json.JSONDecodeError) as e:
-    raise UnusableImage(f'{path} is not JSON ({e})') from e
-  except (KeyError, TypeError) as e:
-    raise UnusableImage(f"{path} is not in the form of Cityscapes' polygons: {e!r}") from e
+    content = json_files.parse(images.load(path))
+  except ValueError as e:
+    raise UnusableImage(f'{path} {e}') from e
+  form = f"{path} is not in the form of Cityscapes' polygons"
+  if not isinstance(content, dict):
+    raise UnusableImage(f'{form}: it is not an object')
+  for side in ('imgHeight', 'imgWidth'):
+    if not json_files.is_whole(content.get(side), 1, _MAX_SIDE):
+      raise UnusableImage(f'{form}: {side} is {errors.quoted(content.get(side))}')
+  objects = content.get('objects')
+  if not isinstance(objects, list) or not all(isinstance(item, dict) for item in objects):
+    raise UnusableImage(f"{form}: 'objects' is not a list of objects")
+  if len(objects) > _MAX_OBJECTS:
+    raise UnusableImage(f'{path} has more than {_MAX_OBJECTS} objects')
+  return content['imgHeight'], content['imgWidth'], objects
 
 
 def visible_instances(objects: list[dict[str, Any]], data_set: str, path: str
@@ -116,12 +134,15 @@ def visible_instances(objects: list[dict[str, Any]], data_set: str, path: str
 
 def _label(item: dict[str, Any], path: str) -> tuple[Any, bool]:
   """Returns Cityscapes' label of an object, and whether it is a group of instances."""
-  name = item.get('label', '')
+  name = item.get('label')
+  if not isinstance(name, str):
+    raise UnusableImage(f'{path} has the label {errors.quoted(name)}, which is not a name')
   if name in labels.name2label:
     return labels.name2label[name], False
   single = name.removesuffix(_GROUP)
   if single == name or single not in labels.name2label:
-    raise UnusableImage(f'{path} has the label {name!r}, which Cityscapes does not have')
+    raise UnusableImage(
+        f'{path} has the label {errors.quoted(name)!r}, which Cityscapes does not have')
   return labels.name2label[single], True
 
 
@@ -129,11 +150,22 @@ def _outline(item: dict[str, Any], name: str):
   """Returns the grown outline of an object as a shapely geometry; raises UnusableImage."""
   from shapely import geometry
 
+  polygon = item.get('polygon')
+  if not isinstance(polygon, list) or not all(map(_is_corner, polygon)):
+    raise UnusableImage(f'{name} has no outline (a list of pairs of numbers)')
+  if not _MIN_CORNERS <= len(polygon) <= _MAX_CORNERS:
+    raise UnusableImage(f'{name} has no outline of {_MIN_CORNERS} to {_MAX_CORNERS} corners')
+  corners = np.array(polygon, np.float64) + 0.5
   try:
-    corners = np.asarray(item['polygon'], np.float64) + 0.5
-    return geometry.Polygon(corners).buffer(_GROWTH, quad_segs=_SEGMENTS_PER_QUARTER)
-  except (KeyError, TypeError, ValueError) as e:
-    raise UnusableImage(f'{name} has no outline ({e})') from e
+    polygons.require_drawable([corners])
+  except UnusableImage as e:
+    raise UnusableImage(f'{name} has no outline that can be drawn: {e}') from e
+  return geometry.Polygon(corners).buffer(_GROWTH, quad_segs=_SEGMENTS_PER_QUARTER)
+
+
+def _is_corner(value: Any) -> bool:
+  return isinstance(value, list) and len(value) == 2 and all(
+      json_files.is_number(c, -schema.MAX_COORDINATE, schema.MAX_COORDINATE) for c in value)
 
 
 def _exteriors(shape) -> list[list[float]]:

@@ -39,6 +39,7 @@ class CocoInstances(source.Source):
 
   def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
     """See `Source.convert_image`."""
+    annotations.require_usable(row)
     path = source.path_in(self.images, row['file_name'])
     file = image_files.read(path)
     image_files.require_size(file, (row['height'], row['width']), path)
@@ -61,20 +62,25 @@ def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> tuple[byte
     data_set: name in configs/datasets/catalog.py.
 
   Raises:
-    UnusableImage: an instance has no mask, or there are too many.
+    UnusableImage: an instance is damaged or has no mask, or there are too many.
   """
   instances = row['instances']
   file_name = row['file_name']
   if len(instances) > schema.MAX_SEGMENTS:
     raise UnusableImage(f'{file_name} has more than {schema.MAX_SEGMENTS} instances')
-  masks = [annotations.rasterize(instance, file.size, file_name) for instance in instances]
-  id_maps, planes = packing.pack(masks, file.size)
   classes = catalog.get(data_set).contiguous_ids
+  for instance in instances:
+    annotations.check_instance(instance, classes, file_name)
+  masks = (annotations.rasterize(instance, file.size, file_name) for instance in instances)
+  id_maps, planes = packing.pack(masks, file.size)
+  values = [set(np.unique(id_map).tolist()) for id_map in id_maps]
   segments = [_segment(instance, classes, plane) for instance, plane in zip(instances, planes)]
+  polygons.require_drawable([outline for segment in segments for outline in segment.polygons])
   record = schema.write(
       file.data, file.format, file.size, str(row['id']), file_name, id_maps, segments)
   remarks = list(file.remarks)
-  num_empty = sum(not mask.any() for mask in masks)
+  # A mask that has pixels has them all in its own id map.
+  num_empty = sum(k + 1 not in values[plane] for k, plane in enumerate(planes))
   if num_empty:
     remarks.append(f'{num_empty} instances without pixels')
   return record, remarks
@@ -86,7 +92,7 @@ def _segment(instance: dict[str, Any], classes: dict[int, int], plane: int) -> s
   segmentation = instance['segmentation']
   outlines: tuple[np.ndarray, ...] = ()
   if isinstance(segmentation, list) and not is_crowd:
-    outlines = tuple(polygons.corners_of(segmentation))
+    outlines = tuple(annotations.outlines(segmentation))
   return schema.Segment(
       class_id=classes[instance['category_id']],
       is_crowd=is_crowd,

@@ -40,21 +40,23 @@ class CocoPanoptic(source.Source):
 
   def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
     """See `Source.convert_image`."""
+    annotations.require_usable(row)
     path = source.path_in(self.images, row['file_name'])
     file = image_files.read(path)
     image_files.require_size(file, (row['height'], row['width']), path)
     infos = row['segments_info']
-    classes = _classes(infos, self.data_set, row['file_name'])
+    class_of = catalog.get(self.data_set).contiguous_ids
+    annotations.check_segments(infos, class_of, row['file_name'])
     id_map = _read_id_map(source.path_in(self.panoptic, row['png']), infos, file.size)
     pixels = np.bincount(id_map.ravel(), minlength=len(infos) + 1)[1:]
     segments = [
         schema.Segment(
-            class_id=class_id,
+            class_id=class_of[info['category_id']],
             is_crowd=bool(info.get('iscrowd', 0)),
             plane=0,
             area=int(info.get('area', count)),
             id=info['id'])
-        for info, class_id, count in zip(infos, classes, pixels)]
+        for info, count in zip(infos, pixels)]
     record = schema.write(
         file.data, file.format, file.size, str(row['id']), row['file_name'], [id_map], segments,
         instances=self.instances_of(row))
@@ -89,22 +91,26 @@ class CocoPanopticWithInstances(CocoPanoptic):
     """
     rows = super().rows()
     annotated = annotations.read_instances(self.instances, self.data_set)
-    instances_of = {str(row['id']): row['instances'] for row in annotated}
-    missing = {str(row['id']) for row in rows} - set(instances_of)
+    # What is annotated without being among the images has no 'instances'.
+    instances_of = {str(row['id']): row for row in annotated if 'instances' in row}
+    missing = {str(row['id']) for row in rows if not row['fault']} - set(instances_of)
     if missing:
       raise UserError(
           f'instances {self.instances} do not have {len(missing)} images of {self.annotations}, '
           f'{min(missing)} for one; give the instances JSON of the same split')
-    return [{**row, 'instances': instances_of[str(row['id'])]} for row in rows]
+    return [_with_instances(row, instances_of.get(str(row['id']), {})) for row in rows]
 
   def instances_of(self, row: dict[str, Any]) -> list[schema.Instance]:
     """Returns the instances for the record of a row.
 
     Raises:
-      UnusableImage: an instance has no mask.
+      UnusableImage: an instance is damaged or has no mask.
     """
     classes = catalog.get(self.data_set).contiguous_ids
     size = (row['height'], row['width'])
+    schema.require_masks_fit(len(row['instances']), size)
+    for instance in row['instances']:
+      annotations.check_instance(instance, classes, row['file_name'])
     return [
         schema.Instance(
             class_id=classes[instance['category_id']],
@@ -119,18 +125,10 @@ class CocoPanopticWithInstances(CocoPanoptic):
     return super().annotations_state() + source.file_state(self.instances)
 
 
-def _classes(infos: list[dict[str, Any]], data_set: str, file_name: str) -> list[int]:
-  """Returns the class of each segment; raises UnusableImage where the JSON contradicts itself."""
-  if len({info['id'] for info in infos}) != len(infos):
-    raise UnusableImage(f'{file_name} has two segments with one id in the JSON')
-  if len(infos) > schema.MAX_SEGMENTS:
-    raise UnusableImage(f'{file_name} has more than {schema.MAX_SEGMENTS} segments')
-  class_of = catalog.get(data_set).contiguous_ids
-  category_ids = [info['category_id'] for info in infos]
-  unknown = [category_id for category_id in category_ids if category_id not in class_of]
-  if unknown:
-    raise UnusableImage(f'{file_name} has unknown category ids {unknown[:5]}')
-  return [class_of[category_id] for category_id in category_ids]
+def _with_instances(row: dict[str, Any], annotated: dict[str, Any]) -> dict[str, Any]:
+  """Returns the row of an image with what the instances JSON says of it."""
+  fault = row['fault'] or annotated.get('fault', '')
+  return {**row, 'instances': annotated.get('instances', []), 'fault': fault}
 
 
 def _read_id_map(path: str, infos: list[dict[str, Any]], size: tuple[int, int]) -> np.ndarray:

@@ -4,7 +4,6 @@ It is read back after anything: a power cut, another program, another version.
 """
 
 import dataclasses
-import json
 import posixpath
 import struct
 from collections.abc import Collection
@@ -82,16 +81,14 @@ class Manifest:
     if tf.io.gfile.isdir(self._path):
       raise errors.UserError(f'{self._path} is a directory, not a file; remove it')
     try:
-      with tf.io.gfile.GFile(self._path, 'rb') as file:
-        content = json.loads(file.read())
+      content: Any = files.read_json(self._path)
       conversion = content.get('conversion')
       if conversion is None or {**defaults, **conversion} != self._identity:
         return {}
       return {name: _shard_report(shard) for name, shard in content['finished'].items()}
-    # What json raises, also of numbers without an end and brackets without a bottom, and what a
-    # content of other types does.
-    except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as e:
-      errors.warn(f'{self._path} is damaged ({errors.quoted(repr(e))}); the shards are made again')
+    except (errors.UserError, ValueError, AttributeError, KeyError, TypeError) as e:
+      reason = e if isinstance(e, errors.UserError) else f'{self._path}: {e!r}'
+      errors.warn(f'{reason}; the shards are made again')
       return {}
 
 

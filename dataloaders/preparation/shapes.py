@@ -1,7 +1,6 @@
 """The embedded data set: drawn images with their segments, in COCO's panoptic layout."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from typing import Any
@@ -164,16 +163,15 @@ def _is_complete(root: pathlib.Path, split: str, options: Options) -> bool:
   if not path.is_file():
     return False
   try:
-    content = json.loads(path.read_bytes())
+    content: Any = files.read_json(path)
     if content['info'].get('options') != dataclasses.asdict(options):
       return False
     paths = [
         *(root / split / row['file_name'] for row in content['images']),
         *(path.with_suffix('') / row['file_name'] for row in content['annotations'])]
-  # What json raises, also of numbers without an end and brackets without a bottom, and what a
-  # content of other types does.
-  except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as e:
-    errors.warn(f'{path} is damaged ({errors.quoted(repr(e))}); {split} is drawn again')
+  except (errors.UserError, AttributeError, KeyError, TypeError) as e:
+    reason = e if isinstance(e, errors.UserError) else f'{path}: {e!r}'
+    errors.warn(f'{reason}; {split} is drawn again')
     return False
   cut = [path for path in paths if not _has_its_end(path)]
   if cut:

@@ -6,8 +6,8 @@ listed here. What this library cannot compute exactly is refused, with the key.
 """
 
 import dataclasses
-import json
 import os
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_maskformer.errors import UserError
+from tf_maskformer.errors import quoted
 from tf_maskformer.modeling.backbones.resnet import BLOCKS
+from tf_maskformer.modeling.conversion import foreign_files
 from tf_maskformer.ops.image import PIXEL_MEAN
 from tf_maskformer.ops.image import PIXEL_STD
 
@@ -61,6 +63,10 @@ _MASK2FORMER = {
         'model_type': 'swin', 'depths': [2, 2, 18, 2], 'drop_path_rate': 0.3,
         'out_features': _STAGES}}
 _NUM_LABELS = 2  # of a configuration without id2label
+_LARGEST = 2**20  # of a number in a setting; the largest in use, points of a loss, is 12544
+_printer = reprlib.Repr()
+_printer.maxstring = 200
+_shown = _printer.repr  # for messages: repr of a value of any size and depth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +120,7 @@ class _Options:
 
   def refused(self, key: str, reason: str) -> UserError:
     """Returns the error for an option that this library cannot follow."""
-    return UserError(f'{self._path}: {self._prefix}{key} is {self[key]!r}; {reason}')
+    return UserError(f'{self._path}: {self._prefix}{key} is {_shown(self[key])}; {reason}')
 
 
 def find(source: str) -> str | None:
@@ -142,7 +148,8 @@ def read(path: str) -> HuggingFaceConfig:
     settings = _mask2former(_Options(path, values, _MASK2FORMER), path)
   else:
     raise UserError(
-        f'{path}: model_type is {family!r}; this library loads maskformer and mask2former')
+        f'{path}: model_type is {_shown(family)}; '
+        'this library loads maskformer and mask2former')
   labels = _labels(path, values)
   settings['task.model.num_classes'] = len(labels)
   remarks: list[str] = []
@@ -150,19 +157,29 @@ def read(path: str) -> HuggingFaceConfig:
   preprocessor = os.path.join(folder, PREPROCESSOR)
   if tf.io.gfile.exists(preprocessor):
     settings.update(_preprocessing(preprocessor, remarks))
-  name = f'{os.path.basename(os.path.abspath(folder))} {values.get("_name_or_path") or ""}'
+  _require_plain(path, settings)
+  loaded_from = values.get('_name_or_path')
+  name = os.path.basename(os.path.abspath(folder))
+  if isinstance(loaded_from, str):
+    name = f'{name} {quoted(loaded_from)}'
   return HuggingFaceConfig(path, family, labels, settings, tuple(remarks), name)
 
 
 def _read_json(path: str) -> Mapping[str, Any]:
-  try:
-    with tf.io.gfile.GFile(path) as file:
-      values = json.load(file)
-  except (ValueError, tf.errors.OpError) as e:
-    raise UserError(f'{path} cannot be read as JSON ({e}); download it again') from e
+  values = foreign_files.read_json(path)
   if not isinstance(values, Mapping):
     raise UserError(f'{path} is not a configuration; download it again')
   return values
+
+
+def _require_plain(path: str, settings: Mapping[str, Any]) -> None:
+  """Refuses what no setting can be, and numbers for which building the model ends the process."""
+  for name, value in settings.items():
+    for one in value if isinstance(value, list) else [value]:
+      if not isinstance(one, (bool, int, float, str)):
+        raise UserError(f'{path}: {name} would be {_shown(one)}, which is not a number or a text')
+      if not isinstance(one, str) and abs(one) > _LARGEST:
+        raise UserError(f'{path}: {name} would be {_shown(one)}; at most {_LARGEST} is possible')
 
 
 def _labels(path: str, values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -172,7 +189,9 @@ def _labels(path: str, values: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f'LABEL_{i}' for i in range(_NUM_LABELS))
   if not isinstance(id2label, Mapping) or not id2label:
     raise UserError(f'{path}: id2label is not a table from a number to a name')
-  by_id = {str(key): str(name) for key, name in id2label.items()}
+  if not all(isinstance(name, str) for name in id2label.values()):
+    raise UserError(f'{path}: id2label has a name that is not a text')
+  by_id = {key: quoted(name) for key, name in id2label.items()}
   ids = [str(i) for i in range(len(by_id))]
   if set(by_id) != set(ids):
     raise UserError(f'{path}: id2label does not number its {len(by_id)} classes from 0 on')
@@ -255,7 +274,8 @@ def _backbone(options: _Options, path: str) -> dict[str, Any]:
     return _swin(_Options(path, values, _SWIN, group))
   if kind == 'resnet':
     return _resnet(_Options(path, values, _RESNET, group))
-  raise UserError(f'{path}: {group}.model_type is {kind!r}; this library has swin and resnet')
+  raise UserError(
+      f'{path}: {group}.model_type is {_shown(kind)}; this library has swin and resnet')
 
 
 def _require_all_stages(options: _Options) -> None:
@@ -329,15 +349,16 @@ def _preprocessing(path: str, remarks: list[str]) -> dict[str, Any]:
   if not options['do_resize']:
     return {f'{_RESIZE}.short_edges': [], f'{_RESIZE}.long_edge_limit': 0}
   if options['resample'] != 2:
-    remarks.append(f'{path}: resample is {options["resample"]}; images are resized bilinearly here')
+    remarks.append(
+        f'{path}: resample is {_shown(options["resample"])}; images are resized bilinearly here')
   settings = {'task.model.size_divisibility': options['size_divisor'] or 0}
   size = options['size']
   if isinstance(size, int):  # as transformers wrote it before 4.27
     size = {'shortest_edge': size, 'longest_edge': values.get('max_size')}
   if not isinstance(size, Mapping) or not size.get('shortest_edge'):
     remarks.append(
-        f'{path}: size is {size!r}, which is not a shortest edge; set {_RESIZE}.short_edges and '
-        'long_edge_limit')
+        f'{path}: size is {_shown(size)}, which is not a shortest edge; set '
+        f'{_RESIZE}.short_edges and long_edge_limit')
     return settings
   settings[f'{_RESIZE}.short_edges'] = [size['shortest_edge']]
   settings[f'{_RESIZE}.long_edge_limit'] = size.get('longest_edge') or 0
@@ -347,7 +368,7 @@ def _preprocessing(path: str, remarks: list[str]) -> dict[str, Any]:
 def _require_numbers(options: _Options, key: str, wanted: float | Sequence[float]) -> None:
   try:
     is_same = np.allclose(np.asarray(options[key], float), wanted, rtol=1e-4)
-  except (TypeError, ValueError):
+  except (TypeError, ValueError, OverflowError):
     is_same = False
   if not is_same:
     raise options.refused(key, f'this library computes only {np.round(wanted, 6).tolist()}')

@@ -32,29 +32,56 @@ def from_keras_applications(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarr
 
   Args:
     arrays: keys like 'conv2_block1_1_conv/kernel'.
+
+  Returns:
+    float32 arrays.
+
+  Raises:
+    ValueError: a layer is incomplete or has arrays of other shapes than a ResNet's.
   """
   names = {'conv1_conv': 'stem.conv1'}
   for name in {key.split('/')[0] for key in arrays}:
-    match = re.fullmatch(r'conv([2-5])_block(\d+)_([0-3])_conv', name)
+    match = re.fullmatch(r'conv([2-5])_block([1-9]\d?)_([0-3])_conv', name, re.ASCII)
     if match:
       stage, block, index = match.groups()
       part = 'shortcut' if index == '0' else f'conv{index}'
       names[name] = f'res{stage}.{int(block) - 1}.{part}'
   result = {}
   for source, target in names.items():
-    kernel = arrays[f'{source}/kernel'].astype(np.float64)
-    bias = arrays[f'{source}/bias'].astype(np.float64)
-    norm = 'conv1_bn' if source == 'conv1_conv' else source.replace('_conv', '_bn')
+    kernel, bias, values = _keras_layer(arrays, source)
     if source == 'conv1_conv':
+      if kernel.shape[2] != 3:
+        raise ValueError(f'{source} reads {kernel.shape[2]} channels')
       kernel = kernel[:, :, ::-1]  # the file reads BGR
       bias = bias + np.tensordot(np.asarray(PIXEL_MEAN) - _KERAS_MEAN_RGB, kernel.sum((0, 1)), 1)
       kernel = kernel * np.asarray(PIXEL_STD)[:, None]
-    values = {_NORM[k]: arrays[f'{norm}/{k}'].astype(np.float64) for k in _NORM}
     values['running_mean'] = values['running_mean'] - bias
     values['running_var'] = values['running_var'] + (_KERAS_EPSILON - EPSILON)
-    result[f'backbone.{target}.weight'] = _conv(kernel)
-    result.update({f'backbone.{target}.norm.{k}': v for k, v in values.items()})
-  return {name: value.astype(np.float32) for name, value in result.items()}
+    result[f'backbone.{target}.weight'] = _conv(kernel).astype(np.float32)
+    for k, v in values.items():
+      result[f'backbone.{target}.norm.{k}'] = v.astype(np.float32)
+  return result
+
+
+def _keras_layer(
+    arrays: dict[str, np.ndarray],
+    layer: str) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+  """Returns float64 kernel, bias and the parameters of the norm after a convolution."""
+  norm = 'conv1_bn' if layer == 'conv1_conv' else layer.replace('_conv', '_bn')
+  kernel = _of_rank(arrays, f'{layer}/kernel', 4)
+  bias = _of_rank(arrays, f'{layer}/bias', 1)
+  values = {ours: _of_rank(arrays, f'{norm}/{theirs}', 1) for theirs, ours in _NORM.items()}
+  if {len(v) for v in (bias, *values.values())} != {kernel.shape[3]}:
+    raise ValueError(f'{layer} and {norm} disagree about the number of channels')
+  return kernel, bias, values
+
+
+def _of_rank(arrays: dict[str, np.ndarray], name: str, rank: int) -> np.ndarray:
+  if name not in arrays:
+    raise ValueError(f'{name} is missing')
+  if arrays[name].ndim != rank:
+    raise ValueError(f'{name} has shape {list(arrays[name].shape)}')
+  return arrays[name].astype(np.float64)
 
 
 def from_model_garden(
@@ -64,6 +91,9 @@ def from_model_garden(
   Args:
     arrays: of the backbone; keys like 'layer_with_weights-2/_conv1/kernel'.
     blocks: of each stage, to tell where a stage begins.
+
+  Raises:
+    ValueError: a name is not that of a ResNet's variable.
   """
   places = [f'res{level}.{block}'
             for level, count in zip((2, 3, 4, 5), blocks) for block in range(count)]
@@ -81,8 +111,10 @@ def from_model_garden(
   result = {}
   for name, value in arrays.items():
     layer, _, part = name.partition('/')
-    index = int(layer.removeprefix('layer_with_weights-'))
-    target = 'backbone.' + rename(index, part)
+    try:
+      target = 'backbone.' + rename(int(layer.removeprefix('layer_with_weights-')), part)
+    except LookupError as e:
+      raise ValueError(f'{name} is not a variable of a ResNet') from e
     if target.endswith('running_var'):
       value = value + (_MODEL_GARDEN_EPSILON - EPSILON)
     result[target] = (_conv(value) if value.ndim == 4 else value).astype(np.float32)

@@ -71,7 +71,7 @@ def wanted_parts(text: str, model: tf_keras.Model) -> tuple[str, ...]:
 
 def restore(
     model: tf_keras.Model, path: str, parts: tuple[str, ...] | None = None,
-    new_classes: bool = False) -> Report:
+    new_classes: bool = False, allow_nonfinite: bool = False) -> Report:
   """Assigns the arrays of a checkpoint to the model's variables; all of them or, on an error, none.
 
   Args:
@@ -80,12 +80,13 @@ def restore(
     parts: names of the model's parts to restore; None: all of them.
     new_classes: where the file has another number of classes, the tensors with a row for each class
       keep their initial values; otherwise that is an error like any other shape.
+    allow_nonfinite: weights may be NaN or infinite.
 
   Raises:
-    UserError: the file cannot be read, shapes differ, or a wanted part is not or only partly in the
-      file.
+    UserError: the file cannot be read or has weights that are not finite, shapes differ, or a
+      wanted part is not or only partly in the file.
   """
-  source = sources.read(path)
+  source = sources.read(path, allow_nonfinite)
   parts = model.parts if parts is None else parts
   every_entry = names.entries(model)
   entries = {name: e for name, e in every_entry.items() if _part(name) in parts}

@@ -4,13 +4,16 @@ import dataclasses
 import pathlib
 import re
 
-import h5py
 import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
+from tf_maskformer import checkpoint_files
+from tf_maskformer import errors
+from tf_maskformer import tensor_index
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.backbones.resnet import BLOCKS
+from tf_maskformer.modeling.conversion import hdf5
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import resnet
 from tf_maskformer.modeling.conversion import tensor_files
@@ -18,7 +21,8 @@ from tf_maskformer.modeling.conversion.name_tables import catalog
 
 KERAS = 'Keras Applications ResNet'
 TENSORFLOW = 'TensorFlow checkpoint'
-_VALUE = '/.ATTRIBUTES/VARIABLE_VALUE'
+_VALUE = checkpoint_files.VALUE
+_NAMED = 3  # tensors in a message
 
 
 @dataclasses.dataclass
@@ -39,17 +43,22 @@ class Source:
   reshaped: list[str] = dataclasses.field(default_factory=list)
 
 
-def find(path: str) -> str:
+def find(path: str, allow_nonfinite: bool = False) -> str:
   """Returns the checkpoint that `path` means: a file, a TensorFlow prefix, or what a folder holds.
 
-  Of a folder with TensorFlow checkpoints that is the newest, else a file that Hugging Face's
-  save_pretrained wrote.
+  Of a folder with TensorFlow checkpoints that is the newest whole one, with a warning where there
+  are newer ones that are not; else a file that Hugging Face's save_pretrained wrote.
+
+  Args:
+    path: local or remote.
+    allow_nonfinite: of a folder, also a checkpoint with weights that are NaN or infinite.
 
   Raises:
-    UserError: there is none.
+    UserError: there is none, or none is whole.
   """
   if tf.io.gfile.isdir(path):
-    found = tf.train.latest_checkpoint(path) or tensor_files.of_folder(path)
+    newest = checkpoint_files.newest(path, allow_nonfinite=allow_nonfinite)
+    found = newest.prefix if newest else tensor_files.of_folder(path)
     if found is None:
       raise UserError(f'no checkpoint is in the folder {path}; name a file or another folder')
     return found
@@ -63,23 +72,41 @@ def find(path: str) -> str:
   return path
 
 
-def read(path: str) -> Source:
+def read(path: str, allow_nonfinite: bool = False) -> Source:
   """Reads a checkpoint.
 
   Args:
     path: TensorFlow checkpoint prefix or folder (of this project, or of Model Garden's ResNet), a
       Keras Applications ResNet `.h5`, or a `.pkl`, `.pth`, `.pt`, `.bin` or `.safetensors` file of
       detectron2, PyTorch or Hugging Face, or a folder of the latter; see `name_tables`.
+    allow_nonfinite: weights may be NaN or infinite.
 
   Raises:
-    UserError: the file is missing, damaged, refused or not of a known kind.
+    UserError: the file is missing, damaged, refused or not of a known kind, or a weight is not
+      finite.
   """
-  path = find(path)
+  path = find(path, allow_nonfinite)
   if pathlib.PurePath(path).suffix.lower() in ('.h5', '.hdf5'):
-    return _read_keras(path)
-  if tensor_files.is_tensor_file(path):
-    return renamed(path, tensor_files.read(path))
-  return _read_tensorflow(path)
+    arrays, ignored = hdf5.read_keras(path)
+    source = Source(KERAS, arrays, ignored)
+  elif tensor_files.is_tensor_file(path):
+    source = renamed(path, tensor_files.read(path))
+  else:
+    source = _read_tensorflow(path)
+  if not allow_nonfinite:
+    _check_finite(path, source.arrays)
+  return source
+
+
+def _check_finite(path: str, arrays: dict[str, np.ndarray]) -> None:
+  """Raises UserError where a weight is NaN or infinite; float64 may be, as float32."""
+  wrong = sorted(name for name, array in arrays.items() if not np.isfinite(array).all())
+  if wrong:
+    raise UserError(
+        f'checkpoint {path} has NaN or infinite weights in {len(wrong)} tensors '
+        f'({", ".join(map(errors.quoted, wrong[:_NAMED]))}); is it of a run that diverged? Take an '
+        'earlier one; convert, predict and tf_maskformer.load accept it with '
+        'allow_nonfinite_weights')
 
 
 def renamed(path: str, tensors: dict[str, np.ndarray]) -> Source:
@@ -141,50 +168,21 @@ def _joined(path: str, thirds: dict[str, dict[int, np.ndarray]]) -> dict[str, np
 
 
 def _as_float32(path: str, name: str, value: np.ndarray) -> np.ndarray:
+  value = np.asarray(value)  # TensorFlow returns a single text as bytes
   if value.dtype.kind != 'f' and value.dtype != ml_dtypes.bfloat16:
-    raise UserError(f'checkpoint {path}: {name} has type {value.dtype}; weights must be '
-                    'floating-point numbers')
-  return np.asarray(value, np.float32)
-
-
-def _read_keras(path: str) -> Source:
-  try:
-    arrays = _arrays_of_hdf5(path)
-  except OSError as e:
-    raise UserError(f'checkpoint {path} cannot be read as HDF5 ({e}); is it damaged?') from e
-  if 'conv1_conv/kernel' not in arrays:
-    raise UserError(
-        f'checkpoint {path} does not hold a Keras Applications ResNet (it has no conv1_conv layer)')
-  used = re.compile(r'conv(1_|[2-5]_block)')
-  ignored = [name for name in arrays if not used.match(name)]
-  return Source(KERAS, resnet.from_keras_applications(arrays), ignored)
-
-
-def _arrays_of_hdf5(path: str) -> dict[str, np.ndarray]:
-  """Returns the data sets of an HDF5 file as {'layer/variable': array}."""
-  arrays = {}
-  size = tf.io.gfile.stat(path).length
-
-  def visit(name: str, item) -> None:
-    if not isinstance(item, h5py.Dataset):
-      return
-    if item.nbytes > size:
-      raise OSError(f'{name} announces {item.nbytes} bytes, the file has {size}')
-    layer, variable = name.split('/')[-2:]
-    arrays[f'{layer}/{variable.split(":")[0]}'] = np.asarray(item)
-
-  with h5py.File(path, 'r') as file:
-    root = file['model_weights'] if 'model_weights' in file else file
-    root.visititems(visit)
-  return arrays
+    raise UserError(f'checkpoint {path}: {errors.quoted(name)} has type {value.dtype}; weights '
+                    'must be floating-point numbers')
+  with np.errstate(over='ignore'):  # infinity, which `read` refuses by name
+    return np.asarray(value, np.float32)
 
 
 def _read_tensorflow(path: str) -> Source:
   try:
+    tensor_index.Index(path)  # before TensorFlow, which can end the process at a hostile one
     return _of_reader(path, tf.train.load_checkpoint(path))
-  except (tf.errors.OpError, ValueError) as e:
+  except (tf.errors.OpError, ValueError, IndexError) as e:
     raise UserError(f'checkpoint {path} cannot be read as a TensorFlow checkpoint '
-                    f'({str(e).splitlines()[0]}); is it damaged?') from e
+                    f'({errors.reason(e)}); is it damaged?') from e
 
 
 def _of_reader(path: str, reader) -> Source:
@@ -192,24 +190,32 @@ def _of_reader(path: str, reader) -> Source:
   is_value = [k.endswith(_VALUE) and '.OPTIMIZER_SLOT' not in k for k in keys]
   key_of_name = {k[:-len(_VALUE)]: k for k, yes in zip(keys, is_value) if yes}
   for prefix in ('backbone/', 'model/layer_with_weights-0/'):
-    pattern = re.compile(prefix + r'(layer_with_weights-\d+/.*)')
+    pattern = re.compile(prefix + r'(layer_with_weights-[0-9]+/.*)')
     found = {name: pattern.match(name) for name in key_of_name}
-    garden = {m[1]: reader.get_tensor(key_of_name[name]) for name, m in found.items() if m}
+    garden = {m[1]: _as_float32(path, name, reader.get_tensor(key_of_name[name]))
+              for name, m in found.items() if m}
     if garden:
       others = [name for name in key_of_name if not name.startswith(prefix)]
       return _from_model_garden(path, garden, others)
 
   arrays = {}
+  reshaped = []
   for name, key in key_of_name.items():
-    if name.startswith('model/'):
-      official = names.official_name(name.split('/')[1:])
-      arrays[official] = names.to_official_layout(official, reader.get_tensor(key))
+    if not name.startswith('model/'):
+      continue
+    official = names.official_name(name.split('/')[1:])
+    value = np.asarray(reader.get_tensor(key))
+    if official in arrays:
+      raise UserError(f'checkpoint {path} has {errors.quoted(official)} twice')
+    arrays[official] = names.to_official_layout(official, _as_float32(path, name, value))
+    if value.dtype != np.float32:
+      reshaped.append(official)
   if not arrays:
     raise UserError(
         f'checkpoint {path} does not hold a model of this project nor a Model Garden ResNet; its '
-        f'first names: {", ".join(list(key_of_name)[:3])}')
+        f'first names: {", ".join(map(errors.quoted, list(key_of_name)[:3]))}')
   ignored = [name for name in key_of_name if not name.startswith('model/')]
-  return Source(TENSORFLOW, arrays, ignored)
+  return Source(TENSORFLOW, arrays, ignored, reshaped=reshaped)
 
 
 def _from_model_garden(path: str, arrays: dict[str, np.ndarray], ignored: list[str]) -> Source:
@@ -220,5 +226,10 @@ def _from_model_garden(path: str, arrays: dict[str, np.ndarray], ignored: list[s
     raise UserError(
         f'checkpoint {path} is a Model Garden backbone of {layers} layers, which is not a ResNet '
         f'of depth {", ".join(map(str, BLOCKS))}')
-  converted = resnet.from_model_garden(arrays, blocks_of_layers[layers])
+  try:
+    converted = resnet.from_model_garden(arrays, blocks_of_layers[layers])
+  except (KeyError, IndexError, ValueError) as e:
+    raise UserError(
+        f'checkpoint {path} has names that a Model Garden ResNet does not have '
+        f'({errors.quoted(e)}); name another checkpoint') from e
   return Source('Model Garden ResNet', converted, ignored)

@@ -1,7 +1,5 @@
 """Reads files that hold tensors by name: pickles, safetensors, and shards with an index."""
 
-import io
-import json
 import pathlib
 
 import ml_dtypes
@@ -10,11 +8,17 @@ import safetensors
 import tensorflow as tf
 
 from tf_maskformer.errors import UserError
+from tf_maskformer.errors import quoted
+from tf_maskformer.modeling.conversion import foreign_files
 from tf_maskformer.modeling.conversion import pickles
 
 PICKLES = ('.pkl', '.pth', '.pt', '.bin')
 SAFETENSORS = '.safetensors'
 INDEX = '.index.json'
+# Bytes of the names, types and places in a safetensors file, of which Python needs up to 20 times
+# as many; 1000 tensors have 0.1 MB.
+_LARGEST_HEADER = 4 * 2**20
+_LONGEST_FILE_NAME = 255
 # What Hugging Face's save_pretrained writes into a folder; the first that is there is read.
 FOLDER_FILES = (
     'model.safetensors', 'model.safetensors' + INDEX, 'pytorch_model.bin',
@@ -47,7 +51,7 @@ def read(path: str) -> dict[str, np.ndarray]:
     path: ends in .pkl, .pth, .pt, .bin, .safetensors, or .index.json (of shards next to it).
 
   Raises:
-    UserError: a file is missing, damaged or refused, or holds something else than tensors.
+    UserError: a file is missing, damaged or refused, or does not hold tensors.
   """
   if path.endswith(INDEX):
     return _read_shards(path)
@@ -58,12 +62,8 @@ def read(path: str) -> dict[str, np.ndarray]:
 
 def _read_pickle(path: str) -> dict[str, np.ndarray]:
   """Returns the state dictionary of a pickled file, which may be under 'model' or 'state_dict'."""
-  if '://' in path:
-    with tf.io.gfile.GFile(path, 'rb') as file:
-      found = pickles.load(path, io.BytesIO(file.read()))
-  else:
-    with open(path, 'rb') as file:
-      found = pickles.load(path, file)
+  with foreign_files.open_file(path) as file:
+    found = pickles.load(path, file)
   for key in ('model', 'state_dict'):
     if isinstance(found, dict) and isinstance(found.get(key), dict):
       found = found[key]
@@ -71,20 +71,24 @@ def _read_pickle(path: str) -> dict[str, np.ndarray]:
   if not isinstance(found, dict) or not any(isinstance(v, np.ndarray) for v in found.values()):
     raise UserError(f'checkpoint {path} is not a dictionary of tensors; name another file')
   kinds = (np.ndarray, np.generic)
-  return {str(name): value for name, value in found.items() if isinstance(value, kinds)}
+  return {name: value for name, value in found.items() if isinstance(value, kinds)}
 
 
 def _read_safetensors(path: str) -> dict[str, np.ndarray]:
+  with foreign_files.open_file(path) as file:
+    data = file.read()
   try:
-    with tf.io.gfile.GFile(path, 'rb') as file:
-      found = safetensors.deserialize(file.read())
-    return {name: _array(tensor) for name, tensor in found}
-  except (safetensors.SafetensorError, ValueError, KeyError) as e:
+    if int.from_bytes(data[:8], 'little') > _LARGEST_HEADER:
+      raise ValueError(f'its header has more than {_LARGEST_HEADER} bytes')
+    return {name: _array(name, tensor) for name, tensor in safetensors.deserialize(data)}
+  except (safetensors.SafetensorError, ValueError, MemoryError) as e:
     raise UserError(
         f'checkpoint {path} cannot be read as safetensors ({e}); is it damaged or cut off?') from e
 
 
-def _array(tensor: dict) -> np.ndarray:
+def _array(name: str, tensor: dict) -> np.ndarray:
+  if tensor['dtype'] not in _SAFETENSORS_TYPES:
+    raise ValueError(f'{quoted(name)} has type {tensor["dtype"]}, which no checkpoint needs')
   flat = np.frombuffer(tensor['data'], _SAFETENSORS_TYPES[tensor['dtype']])
   return flat.reshape(tensor['shape'])
 
@@ -92,33 +96,43 @@ def _array(tensor: dict) -> np.ndarray:
 def _read_shards(path: str) -> dict[str, np.ndarray]:
   """Returns the tensors of the shards that an index names, each from the shard that it says."""
   shard_of_name = _read_index(path)
+  wanted: dict[str, set[str]] = {}
+  for name, shard in shard_of_name.items():
+    wanted.setdefault(shard, set()).add(name)
   folder = path.rpartition('/')[0]
   tensors = {}
-  for shard in sorted(set(shard_of_name.values())):
+  for shard in sorted(wanted):
     shard_path = f'{folder}/{shard}' if folder else shard
     if not tf.io.gfile.exists(shard_path):
-      raise UserError(f'checkpoint {path}: its shard {shard} is missing; download the folder again')
-    wanted = {name for name, file in shard_of_name.items() if file == shard}
+      raise UserError(
+          f'checkpoint {path}: its shard {quoted(shard)} is missing; download the folder again')
     found = read(shard_path)
-    different = sorted(wanted ^ set(found))
+    different = sorted(wanted[shard] ^ set(found))
     if different:
       raise UserError(
-          f'checkpoint {path} and its shard {shard} disagree about {len(different)} tensors, '
-          f'{different[0]} and others; download the folder again')
+          f'checkpoint {path} and its shard {quoted(shard)} disagree about {len(different)} '
+          f'tensors, {quoted(different[0])} and others; download the folder again')
     tensors.update(found)
   return tensors
 
 
 def _read_index(path: str) -> dict[str, str]:
   """Returns from a tensor's name to the file name of its shard."""
-  try:
-    with tf.io.gfile.GFile(path) as file:
-      shard_of_name = json.load(file)['weight_map']
-    names = {str(name): str(shard) for name, shard in shard_of_name.items()}
-  except (ValueError, KeyError, TypeError, AttributeError) as e:
-    raise UserError(f'checkpoint {path} is not an index of shards ({e}); is it damaged?') from e
-  for shard in names.values():
-    if '/' in shard or '\\' in shard or shard.endswith(INDEX) or not is_tensor_file(shard):
+  content = foreign_files.read_json(path)
+  shard_of_name = content.get('weight_map') if isinstance(content, dict) else None
+  if not isinstance(shard_of_name, dict):
+    raise UserError(
+        f'checkpoint {path} is not an index of shards (it has no weight_map); is it damaged?')
+  for shard in shard_of_name.values():
+    if not isinstance(shard, str) or not _is_shard(shard):
+      named = quoted(shard) if isinstance(shard, str) else 'something else'
       raise UserError(
-          f'checkpoint {path} names {shard!r}, which is not a file of tensors next to it')
-  return names
+          f'checkpoint {path} names {named}, which is not a file of tensors next to it')
+  return shard_of_name
+
+
+def _is_shard(name: str) -> bool:
+  """Whether a name is that of a file of tensors in the same folder."""
+  if '/' in name or '\\' in name or not name.isprintable() or len(name) > _LONGEST_FILE_NAME:
+    return False
+  return is_tensor_file(name) and not name.endswith(INDEX)

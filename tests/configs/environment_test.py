@@ -2,6 +2,7 @@
 
 import pytest
 
+from tf_maskformer import errors
 from tf_maskformer.configs import environment
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.experiments import published
@@ -130,14 +131,26 @@ def test_the_rest():
 
 @pytest.mark.parametrize('name, value', [
     ('TRAIN_BATCH_SIZE', 'many'), ('TRAIN_BATCH_SIZE', '0'), ('TRAIN_BATCH_SIZE', '2.5'),
-    ('EVAL_BATCH_SIZE', '-1'), ('BASE_LR', 'fast'), ('BASE_LR', 'nan'), ('BASE_LR', '-1'),
+    ('TRAIN_BATCH_SIZE', '1_0'), ('TRAIN_BATCH_SIZE', '\u0663'), ('TRAIN_BATCH_SIZE', '9' * 5000),
+    ('BASE_LR', '1_0'), ('BASE_LR', '1e308'), ('BASE_LR', '1e-50'), ('NO_OBJ_CLS_WEIGHT', '1e39'),
+    ('IMG_SIZE', '9' * 30), ('RESNET_CKPT', 'a\udcff'), ('EVAL_BATCH_SIZE', '-1'),
+    ('BASE_LR', 'fast'), ('BASE_LR', 'nan'), ('BASE_LR', '-1'),
     ('IMG_SIZE', 'big'), ('IMG_SIZE', '8'), ('NO_OBJ_CLS_WEIGHT', 'x'),
     ('DEEP_SUPERVISION', 'maybe'),
     ('ON_TPU', 'perhaps'), ('TFRECORDS_DIR', '/nowhere/at/all'),
 ])
 def test_bad_values_name_the_variable(name, value):
-  with pytest.raises(UserError, match=f'^{name}={value} is '):
+  with pytest.raises(UserError) as error:
     _coco(**{name: value})
+  assert str(error.value).startswith(f'{name}={errors.quoted(value)} is ')
+
+
+def test_a_batch_of_an_experiment_without_one():
+  experiment = published.build('maskformer_coco_panoptic')
+  experiment.task.train_data.global_batch_size = 0
+  environment.apply(experiment, {'TRAIN_BATCH_SIZE': '4'})
+  assert experiment.task.train_data.global_batch_size == 4
+  assert experiment.trainer.train_steps == 554400
 
 
 def test_model_dir():

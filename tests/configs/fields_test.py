@@ -18,29 +18,54 @@ PIXEL = 'task.model.pixel_decoder'
 TRANSFORMER = 'task.model.transformer_decoder'
 RATE = 'trainer.optimizer_config.learning_rate'
 ADAMW = 'trainer.optimizer_config.optimizer'
+INT32 = 2**31 - 1
 DATA = ('task.train_data', 'task.validation_data')
 
 
-def _of_both(*names):
-  return {f'{data}.{name}' for data in DATA for name in names}
+def _of_both(*names, bounds=None):
+  return {f'{data}.{name}': bounds for data in DATA for name in names}
 
 
-AT_LEAST_ONE = {
-    'task.model.num_queries',
-    f'{RESNET}.stem_channels', f'{RESNET}.res2_channels', f'{RESNET}.bottleneck_channels',
-    f'{RESNET}.res5_multi_grid',
-    f'{SWIN}.embed_dim', f'{SWIN}.depths', f'{SWIN}.heads', f'{SWIN}.window',
-    f'{PIXEL}.width', f'{PIXEL}.mask_width', f'{PIXEL}.encoder_layers', f'{PIXEL}.encoder_heads',
-    f'{PIXEL}.encoder_feedforward', f'{PIXEL}.encoder_points',
-    f'{TRANSFORMER}.layers', f'{TRANSFORMER}.hidden', f'{TRANSFORMER}.heads',
-    f'{TRANSFORMER}.feedforward',
-    'task.losses.points', 'task.losses.oversample_ratio', f'{RATE}.boundaries',
-    'trainer.steps_per_loop', 'trainer.checkpoint_interval', 'trainer.max_to_keep',
-    'trainer.train_steps', 'trainer.validation_interval',
-    *_of_both(
-        'shuffle_buffer_size', 'parser.output_size', 'parser.max_segments', 'parser.max_layers',
-        'parser.augmentation.crop_pre_short_edges', 'parser.augmentation.crop_side_range',
-        'parser.augmentation.short_edges')}
+# (lowest, highest) of the numbers that are not shares; every other number is 0 .. 2^31 - 1.
+BOUNDS = {
+    'task.micro_batch_size': (0, 65536),
+    'task.model.num_queries': (1, 65536), 'task.model.num_classes': (0, 65535),
+    'task.model.size_divisibility': (0, 8192),
+    f'{RESNET}.stem_channels': (2, 2048), f'{RESNET}.res2_channels': (1, 4096),
+    f'{RESNET}.bottleneck_channels': (1, 1024), f'{RESNET}.res5_multi_grid': (1, 1000),
+    f'{RESNET}.freeze_at': (0, 5),
+    f'{SWIN}.embed_dim': (1, 2048), f'{SWIN}.depths': (1, 256), f'{SWIN}.heads': (1, 1024),
+    f'{SWIN}.window': (1, 64), f'{SWIN}.mlp_ratio': (0, 8),
+    f'{PIXEL}.width': (1, 16384), f'{PIXEL}.mask_width': (1, 16384),
+    f'{PIXEL}.encoder_layers': (1, 256), f'{PIXEL}.encoder_heads': (1, 1024),
+    f'{PIXEL}.encoder_feedforward': (1, 65536), f'{PIXEL}.encoder_points': (1, 256),
+    f'{TRANSFORMER}.layers': (1, 256), f'{TRANSFORMER}.hidden': (1, 16384),
+    f'{TRANSFORMER}.heads': (1, 1024), f'{TRANSFORMER}.feedforward': (1, 65536),
+    **dict.fromkeys((f'task.losses.{name}' for name in (
+        'class_weight', 'mask_weight', 'dice_weight', 'no_object_weight', 'cost_class', 'cost_mask',
+        'cost_dice', 'weight')), (0, 1e6)),
+    'task.losses.focal_gamma': (0, 1000), 'task.losses.points': (1, 2**20),
+    'task.losses.oversample_ratio': (1, 1000),
+    'task.evaluation.instances_per_image': (1, 65535), 'task.evaluation.num_images': (0, 1000),
+    f'{RATE}.base': (0, 1000), f'{RATE}.boundaries': (1, INT32), f'{RATE}.factor': (0, 10),
+    f'{RATE}.power': (0, 1000),
+    f'{ADAMW}.epsilon': (1e-20, 1), f'{ADAMW}.weight_decay': (0, 1000),
+    f'{ADAMW}.backbone_multiplier': (0, 1000), f'{ADAMW}.gradient_clip_norm': (0, 1e30),
+    **dict.fromkeys((f'trainer.{name}' for name in (
+        'steps_per_loop', 'checkpoint_interval', 'max_to_keep', 'train_steps',
+        'validation_interval', 'max_skipped_updates')), (1, INT32)),
+    'runtime.num_gpus': (0, 4096),
+    **_of_both('shuffle_buffer_size', 'block_length', bounds=(1, INT32)),
+    **_of_both('global_batch_size', bounds=(0, 65536)),
+    **_of_both('prefetch_buffer_size', bounds=(0, 1000)),
+    **_of_both('parser.output_size', 'parser.augmentation.crop_pre_short_edges',
+               'parser.augmentation.crop_side_range', 'parser.augmentation.short_edges',
+               bounds=(1, 32768)),
+    **_of_both('parser.augmentation.long_edge_limit', bounds=(0, 65536)),
+    **_of_both('parser.augmentation.scale_jitter', bounds=(0, 1e6)),
+    **_of_both('parser.max_segments', bounds=(1, 65535)),
+    **_of_both('parser.max_layers', bounds=(1, 1024)),
+    **_of_both('parser.padding_byte', bounds=(-1, 255))}
 SHARES = {
     'task.losses.focal_alpha', 'task.losses.importance_ratio', f'{RATE}.warmup_factor',
     'task.evaluation.object_mask_threshold', 'task.evaluation.overlap_threshold',
@@ -48,7 +73,6 @@ SHARES = {
 SHARES_BELOW_ONE = {
     f'{SWIN}.drop_path', f'{PIXEL}.encoder_dropout', f'{TRANSFORMER}.dropout', f'{ADAMW}.beta_1',
     f'{ADAMW}.beta_2'}
-ANYTHING = _of_both('parser.padding_byte')
 CHOICES = {
     'task.data_set': tuple(catalog.names()),
     'task.model.which_pixel_decoder': ('transformer_fpn', 'fpn', 'deformable'),
@@ -59,19 +83,20 @@ CHOICES = {
     f'{PIXEL}.norm': ('group', ''),
     'task.losses.matcher': ('auto', 'host', 'graph'),
     f'{RATE}.schedule': ('multi_step', 'poly', 'constant'),
+    'trainer.eval_tf_while_loop': (False,),
     'trainer.best_checkpoint_metric_comp': ('higher', 'lower'),
     'runtime.distribution_strategy': ('one_device', 'mirrored', 'tpu'),
+    'runtime.all_reduce_alg': (None, 'nccl', 'hierarchical_copy'),
     'runtime.mixed_precision_dtype': (
         'float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16')}
 
 
 def _wanted(key):
-  for keys, rule in (
-      (AT_LEAST_ONE, fields.AtLeast(1)), (SHARES, fields.Share()),
-      (SHARES_BELOW_ONE, fields.Share(below_one=True)), (ANYTHING, fields.Anything())):
-    if key in keys:
-      return rule
-  return fields.AtLeast(0)
+  if key in BOUNDS:
+    return fields.Within(*BOUNDS[key])
+  if key in SHARES | SHARES_BELOW_ONE:
+    return fields.Share(below_one=key in SHARES_BELOW_ONE)
+  return fields.Within(0, INT32)
 
 
 def _owner(experiment, key):
@@ -99,31 +124,36 @@ def test_every_key_has_the_rule_of_the_table(name):
 
 def test_every_key_of_the_table_exists():
   known = {key for name in MODELS for key in overrides.keys(published.build(name))}
-  assert {*AT_LEAST_ONE, *SHARES, *SHARES_BELOW_ONE, *ANYTHING, *CHOICES} <= known
+  assert {*BOUNDS, *SHARES, *SHARES_BELOW_ONE, *CHOICES} <= known
 
 
 @pytest.mark.parametrize('rule, good, bad', [
-    (fields.AtLeast(0), (0, 0.5, [0, 2], '', True, None), (-1, -0.5, [3, -1])),
-    (fields.AtLeast(1), (1, 1.5, [], [1, 2]), (0, 0.5, -1, [1, 0])),
+    (fields.Within(0, 9), (0, 0.5, [0, 2], 9, '', True, None), (-1, -0.5, [3, -1], 10, 10**40)),
+    (fields.Within(1, 2.5), (1, 1.5, [], [1, 2.5]), (0, 0.5, -1, [1, 0], [2, 3], [1] * 1001)),
+    (fields.Within(-1, 255), (-1, 0, 255), (-2, 256)),
     (fields.Share(), (0, 0.5, 1), (-0.1, 1.1)),
-    (fields.Share(below_one=True), (0, 0.999), (-0.1, 1, 1.1)),
+    (fields.Share(below_one=True), (0, 0.999999), (-0.1, 0.99999999, 1, 1.1)),
     (fields.OneOf(('a', '')), ('a', ''), ('b', 'A')),
     (fields.OneOf((1, 2)), (1, 2), (0, 3)),
-    (fields.Anything(), (-1, 0, 1e9), ()),
 ])
 def test_what_a_rule_takes(rule, good, bad):
   for value in good:
     rule.check(value, 'here')
   for value in bad:
-    with pytest.raises(UserError, match='^here (must|cannot) '):
+    with pytest.raises(UserError, match='^here (must|cannot|has) '):
       rule.check(value, 'here')
 
 
 @pytest.mark.parametrize('rule, value, message', [
-    (fields.AtLeast(0), -1, 'here must not be below 0, not -1'),
-    (fields.AtLeast(1), [2, 0], 'here must be at least 1, not 0'),
-    (fields.Share(), 1.5, 'here must lie in 0 .. 1, not 1.5'),
-    (fields.Share(below_one=True), 1.0, 'here must be below 1; 1 would leave nothing'),
+    (fields.Within(0, 9), -1, 'here must not be below 0, not -1'),
+    (fields.Within(1, 9), [2, 0], 'here must be at least 1, not 0'),
+    (fields.Within(0, INT32), 2**31, 'here must be at most 2147483647, not 2147483648'),
+    (fields.Within(0, 1e6), 1e39, 'here must be at most 1e+06, not 1e+39'),
+    (fields.Within(0, 9), 1e-50,
+     'here is 1e-50, which is 0 in float32; set it to 0 or to at least 1e-37'),
+    (fields.Share(), 1.5, 'here must be in 0 .. 1, not 1.5'),
+    (fields.Share(below_one=True), 1.0,
+     'here must be below 1, at most 0.999999; 1 would leave nothing'),
     (fields.OneOf(('host', 'graph')), 'hots', "here cannot be 'hots'; did you mean host?"),
     (fields.OneOf((1, 2)), 3, 'here cannot be 3; known: 1, 2'),
 ])

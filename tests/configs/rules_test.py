@@ -36,13 +36,13 @@ TRANSFORMER = 'task.model.transformer_decoder'
     ('runtime.jit_compile=True', ['jit_compile', 'output_size', 'IMG_SIZE']),
     (f'runtime.jit_compile=True,{PARSER}.output_size=[64,64],task.losses.matcher=host',
      ['matcher', 'auto']),
-    ('runtime.seed=2147483648', ['runtime.seed is 2147483648', 'below']),
+    ('runtime.seed=2147483648', ['runtime.seed must be at most 2147483647']),
     ('runtime.distribution_strategy=tpu', ["'tpu'", 'output_size']),
     ('task.evaluation.semantic_labels=x',
      ['semantic_labels has no effect', 'task.evaluation.semantic']),
     ('task.evaluation.instance_annotations=x.json',
      ['instance_annotations has no effect', 'task.evaluation.instance']),
-    (f'{RESNET}.freeze_at=6', ['freeze_at is 6', 'last stage is 5']),
+    (f'{RESNET}.freeze_at=6', ['freeze_at must be at most 5', '6']),
     (f'{RESNET}.res5_multi_grid=[2,1,1]', ['begins with 2', 'stride 2', 'res5_dilation=2']),
     (f'{RESNET}.depth=14,{RESNET}.res5_multi_grid=[1,2,1]', ['[1, 2, 1]', '1 blocks at depth 14']),
     (f'{RESNET}.depth=26,{RESNET}.res5_multi_grid=[1,2,4]', ['[1, 2, 4]', '2 blocks at depth 26']),
@@ -54,12 +54,24 @@ TRANSFORMER = 'task.model.transformer_decoder'
     (f'{SWIN}.drop_path=1', ['drop_path must be below 1']),
     ('task.model.transformer_decoder.dropout=1', ['dropout must be below 1']),
     ('trainer.optimizer_config.optimizer.beta_2=1', ['beta_2 must be below 1']),
-    ('task.losses.focal_alpha=-1', ['focal_alpha must lie in 0 .. 1']),
+    ('task.losses.focal_alpha=-1', ['focal_alpha must be in 0 .. 1']),
     ('task.model.pixel_decoder.encoder_points=8', ['encoder_points has no effect', 'leave it 4']),
     ("task.model.pixel_decoder.width=50,task.model.pixel_decoder.norm='',"
      'task.model.pixel_decoder.encoder_heads=5', ['width is 50', 'multiple of 4']),
-    (f'{PARSER}.padding_byte=-2', ['padding_byte is -2', 'or -1']),
-    (f'{PARSER}.padding_byte=256', ['padding_byte is 256']),
+    ('task.train_data.is_training=False', ['train_data.is_training is False', 'must be True']),
+    ('task.validation_data.is_training=True', ['validation_data.is_training is True']),
+    ('task.init_checkpoint_modules=backbon', ["'backbon' is unknown", 'did you mean backbone']),
+    ("task.init_checkpoint_modules='all,backbone'", ["'all' next to other names"]),
+    ('runtime.all_reduce_alg=nccl', ['all_reduce_alg=nccl has no effect', "'mirrored'"]),
+    ('runtime.all_reduce_alg=nonsense', ["all_reduce_alg cannot be 'nonsense'"]),
+    ('trainer.optimizer_config.learning_rate.factor=10,'
+     f'trainer.optimizer_config.learning_rate.boundaries={list(range(1, 401))}',
+     ['factor=10 at each of 400 boundaries']),
+    (f'{PARSER}.output_size=[64,64],{PARSER}.augmentation.short_edges=[],'
+     f'{PARSER}.augmentation.long_edge_limit=0,{PARSER}.augmentation.scale_jitter=[0.1,1000]',
+     ['scale_jitter is [0.1, 1000.0]', '32768 pixels']),
+    (f'{PARSER}.padding_byte=-2', ['padding_byte must be at least -1', '-2']),
+    (f'{PARSER}.padding_byte=256', ['padding_byte must be at most 255', '256']),
 ])
 def test_contradictions(text, parts):
   experiment = published.build('maskformer_coco_panoptic')
@@ -108,7 +120,7 @@ def test_contradictions_of_per_pixel(text, parts):
      ['short_edges has no effect along with scale_jitter']),
     ('task.losses.focal_gamma=0', ['focal_alpha and focal_gamma have no effect']),
     ('task.losses.points=0', ['points must be at least 1']),
-    ('task.losses.importance_ratio=1.5', ['importance_ratio must lie in 0 .. 1']),
+    ('task.losses.importance_ratio=1.5', ['importance_ratio must be in 0 .. 1']),
     ('task.losses.oversample_ratio=0.5', ['oversample_ratio must be at least 1']),
 ])
 def test_contradictions_of_mask2former(text, parts):
@@ -134,3 +146,10 @@ def test_what_another_choice_does_not_need_is_not_asked_for():
       'trainer.optimizer_config.learning_rate.schedule=poly,'
       'trainer.optimizer_config.learning_rate.boundaries=[]'))
   rules.validate(experiment)
+
+
+def test_values_that_were_not_set_by_their_key_are_checked_too():
+  experiment = published.build('maskformer_coco_panoptic')
+  experiment.task.train_data.parser.augmentation.long_edge_limit = 10**6
+  with pytest.raises(UserError, match='long_edge_limit must be at most 65536'):
+    rules.validate(experiment)

@@ -96,6 +96,7 @@ def test_what_is_refused(root, tmp_path):
       coco_instances.CocoInstances(str(root / 'val2017'), str(root / 'annotations' / name)).rows()
   content = json.loads((root / 'annotations/instances_val2017.json').read_text())
   content['annotations'][0]['category_id'] = 999
+  content['categories'].append({'id': 999})
   (tmp_path / 'x.json').write_text(json.dumps(content))
   with pytest.raises(UserError, match=r'does not have: \[999\]'):
     coco_instances.CocoInstances(str(root / 'val2017'), str(tmp_path / 'x.json')).rows()

@@ -62,3 +62,15 @@ def test_refusals_leave_nothing(tmp_path):
     with pytest.raises(UserError, match=words):
       convert(tmp_path / checkpoint, tmp_path / output)
   assert sorted(os.listdir(tmp_path)) == ['evil.pkl', 'list.pkl']
+
+
+def test_weights_that_are_not_finite_are_converted_where_asked_for(tmp_path):
+  model = model_of(1)
+  variable = names.entries(model)['backbone.stem.conv1.weight'].variable
+  variable.assign(variable * np.inf)
+  exports.write(exports.official_state(model, 0.1), str(tmp_path / 'theirs.pkl'))
+  with pytest.raises(UserError, match=r'NaN or infinite weights .*backbone.stem.conv1.weight'):
+    convert(tmp_path / 'theirs.pkl', tmp_path / 'out')
+  assert os.listdir(tmp_path) == ['theirs.pkl']
+  convert(tmp_path / 'theirs.pkl', tmp_path / 'out', '--allow_nonfinite_weights')
+  convert(tmp_path / 'out', tmp_path / 'back.pkl', '--allow_nonfinite_weights')

@@ -1,5 +1,7 @@
 """One door: a run's folder says everything, other checkpoints need a name."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -121,3 +123,32 @@ def test_load_predicts(run):
   predictor = tf_maskformer.load(str(run[0]))
   found = predictor.predict(np.zeros([32, 40, 3], np.uint8))
   assert found is not None
+
+
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys):
+  folder = tmp_path / 'copy'
+  shutil.copytree(run[0], folder)
+  (folder / 'checkpoint').unlink()
+  data = folder / 'ckpt-2.data-00000-of-00001'
+  data.write_bytes(data.read_bytes()[:-100])
+  loaded = loading.open_checkpoint(folder)
+  assert_is(loaded, run[1]['best'])
+  assert 'ckpt-2 cannot be read' in capsys.readouterr().out
+  assert loaded.report.path == str(folder)
+  with pytest.raises(UserError, match='ckpt-2 cannot be read'):
+    loading.open_checkpoint(folder / 'ckpt-2')
+
+
+def test_weights_that_are_not_finite(tmp_path):
+  experiment = experiment_of_run()
+  model = build_model(experiment.task.model, seed=0)
+  model.variables[0].assign(model.variables[0] * np.nan)
+  tf.train.CheckpointManager(
+      tf.train.Checkpoint(model=model), str(tmp_path), max_to_keep=1).save()
+  (tmp_path / 'params.yaml').write_text(
+      yaml.safe_dump({'experiment': NAME, **experiment.as_dict()}))
+  for source in (tmp_path, tmp_path / 'ckpt-1'):
+    with pytest.raises(UserError, match='has NaN or infinite'):
+      tf_maskformer.load(source)
+    assert_is(loading.open_checkpoint(source, allow_nonfinite_weights=True), model)
+  tf_maskformer.load(tmp_path, allow_nonfinite_weights=True)

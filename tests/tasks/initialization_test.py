@@ -7,6 +7,7 @@ import tf_keras
 from tests.modeling import tiny
 from tf_maskformer.configs.backbones import Backbone
 from tf_maskformer.configs.backbones import ResNet
+from tf_maskformer.configs.model import Model
 from tf_maskformer.configs.task import MaskClassification
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.factory import build_model
@@ -40,3 +41,7 @@ def test_strides_that_the_weights_do_not_know_are_warned_of(tmp_path, capsys, st
   initialization.initialize(build_model(model), MaskClassification(
       model=model, init_checkpoint=str(tmp_path / 'resnet.h5'), init_checkpoint_modules='backbone'))
   assert ('warning: in ResNets of Keras' in capsys.readouterr().out) != stride_in_1x1
+
+
+def test_names_of_parts_are_known_without_a_model():
+  assert Model.PARTS == build_model(tiny.config()).parts

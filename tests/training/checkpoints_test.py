@@ -1,11 +1,11 @@
-"""Saving, falling back, and what counts as best."""
+"""Saving and falling back."""
 
-import json
 import shutil
 
 import pytest
 import tensorflow as tf
 
+from tf_maskformer.errors import UserError
 from tf_maskformer.training import checkpoints
 
 
@@ -47,25 +47,129 @@ def test_a_save_that_the_disk_refuses_names_the_last_good_one(tmp_path):
   assert good in str(error.value) and '\n' not in str(error.value)
 
 
-def test_best_nan_never_wins_and_ties_keep_the_older(tmp_path):
-  _, _, checkpoint, _ = parts(tmp_path)
-  best = checkpoints.Best(str(tmp_path), checkpoint, 'pq_all', higher=True)
-  offers = [
-      (float('nan'), 1, False), (3.0, 2, True), (3.0, 3, False), (float('nan'), 4, False),
-      (2.0, 5, False), (float('inf'), 6, False), (4.0, 7, True)]
-  for value, step, wins in offers:
-    assert best.offer(value, step) == wins, step
-  record = json.loads((tmp_path / 'best.json').read_text())
-  assert (record['value'], record['step']) == (4.0, 7)
-  assert [p.name for p in (tmp_path / 'best').glob('*.index')] == ['ckpt-7.index']
-
-
-def test_best_outlives_the_process(tmp_path):
-  _, _, checkpoint, _ = parts(tmp_path)
-  assert checkpoints.Best(str(tmp_path), checkpoint, 'loss', higher=False).offer(1.0, 1)
-  again = checkpoints.Best(str(tmp_path), checkpoint, 'loss', higher=False)
-  assert not again.offer(1.5, 2) and again.offer(0.5, 3)
-
-
 def test_a_folder_without_checkpoints(tmp_path):
   assert checkpoints.readable(str(tmp_path)) == (None, 0)
+
+
+def save(folder, steps):
+  model, step, _, manager = parts(folder)
+  for number in steps:
+    step.assign(number)
+    checkpoints.save(manager, model, number)
+
+
+def names(folder):
+  return sorted(path.name for path in folder.iterdir())
+
+
+def files_of(*numbers):
+  endings = ('.data-00000-of-00001', '.index')
+  return [f'ckpt-{number}{ending}' for number in numbers for ending in endings]
+
+
+STATES = [None, b'', b'\xff\xfe', b'model_checkpoint_path: "ckpt', b'\0' * 9]
+
+
+@pytest.mark.parametrize('state', STATES)
+def test_a_repaired_folder_is_continued_as_if_nothing_had_happened(tmp_path, state):
+  save(tmp_path, [9, 10, 11])
+  if state is None:
+    (tmp_path / 'checkpoint').unlink()
+  else:
+    (tmp_path / 'checkpoint').write_bytes(state)
+  checkpoints.repair(str(tmp_path), 3)
+  model, _, _, manager = parts(tmp_path)
+  assert manager.checkpoints == [str(tmp_path / f'ckpt-{n}') for n in (9, 10, 11)]
+  checkpoints.save(manager, model, 12)
+  assert names(tmp_path) == ['checkpoint', *files_of(10, 11, 12)]
+  moved = tmp_path.with_name('moved')
+  shutil.move(tmp_path, moved)
+  assert tf.train.latest_checkpoint(str(moved)) == str(moved / 'ckpt-12')
+
+
+def test_repair_removes_what_kills_leave_and_nothing_else(tmp_path):
+  save(tmp_path, [9, 10, 11])
+  good = names(tmp_path)
+  temporary = tmp_path / 'ckpt-12_temp'
+  temporary.mkdir()
+  (temporary / 'part-00000-of-00001.data-00000-of-00001.tempstate1').write_bytes(b'x')
+  foreign = ['ckpt-05.index', 'ckpt-7.txt', 'checkpoint.tmp', 'init.index', 'my.ckpt-3.index']
+  strays = [
+      'ckpt-12.data-00000-of-00001', '.part-params.yaml', 'checkpoint.tmp' + '0a' * 16,
+      'ckpt-3.index', 'ckpt-4.data-00000-of-00001']
+  for name in foreign + strays:
+    (tmp_path / name).write_bytes(b'x')
+  link = tmp_path / 'ckpt-8_temp'
+  link.symlink_to(tmp_path.parent)
+  checkpoints.repair(str(tmp_path), 3)
+  assert names(tmp_path) == sorted([*good, *foreign, link.name])
+  checkpoints.repair(str(tmp_path), 1)
+  assert names(tmp_path) == sorted(['checkpoint', *files_of(11), *foreign, link.name])
+
+
+def test_repair_keeps_good_ones_and_damaged_newer_ones(tmp_path):
+  """Only what is whole counts as kept; what is damaged may be completed from a copy."""
+  save(tmp_path, [9, 10, 11])
+  data = tmp_path / 'ckpt-11.data-00000-of-00001'
+  content = bytearray(data.read_bytes())
+  content[8] ^= 1
+  data.write_bytes(content)
+  checkpoints.repair(str(tmp_path), 1)
+  assert names(tmp_path) == ['checkpoint', *files_of(10, 11)]
+  assert checkpoints.readable(str(tmp_path)) == (str(tmp_path / 'ckpt-10'), 10)
+  assert parts(tmp_path)[3].latest_checkpoint == str(tmp_path / 'ckpt-10')
+
+
+def test_repair_touches_nothing_where_nothing_is_whole(tmp_path):
+  save(tmp_path, [9, 10])
+  for number in (9, 10):
+    (tmp_path / f'ckpt-{number}.index').write_bytes(b'damaged')
+  before = names(tmp_path)
+  checkpoints.repair(str(tmp_path), 1)
+  assert names(tmp_path) == before
+  with pytest.raises(UserError, match='none of the 2 checkpoints'):
+    checkpoints.readable(str(tmp_path))
+
+
+def test_repair_of_a_first_save_that_was_interrupted(tmp_path):
+  (tmp_path / 'ckpt-2_temp').mkdir()
+  (tmp_path / 'ckpt-2.data-00000-of-00001').write_bytes(b'x')
+  checkpoints.repair(str(tmp_path), 3)
+  assert not names(tmp_path)
+  checkpoints.repair(str(tmp_path / 'none'), 3)
+
+
+def test_a_directory_where_the_text_file_belongs_is_moved_aside(tmp_path, capsys):
+  save(tmp_path, [9])
+  state = tmp_path / 'checkpoint'
+  for _ in range(2):
+    state.unlink()
+    state.mkdir()
+    (state / 'foreign').write_text('x')
+    if (tmp_path / 'checkpoint.directory').exists():
+      with pytest.raises(UserError, match='is a directory, .*move it away'):
+        checkpoints.repair(str(tmp_path), 3)
+      return
+    checkpoints.repair(str(tmp_path), 3)
+    assert state.is_file() and 'checkpoint.directory now' in capsys.readouterr().out
+    assert (tmp_path / 'checkpoint.directory' / 'foreign').read_text() == 'x'
+
+
+def test_restoring_what_does_not_fit_names_it(tmp_path):
+  save(tmp_path, [9])
+  path, _ = checkpoints.readable(str(tmp_path))
+  model, step, checkpoint, _ = parts(tmp_path)
+  checkpoints.restore(checkpoint, path)
+  assert int(step) == 9
+  checkpoints.restore(parts(tmp_path)[2], checkpoint.write(str(tmp_path / 'best')))
+  model.weight = tf.Variable([1.0, 2.0, 3.0], name='head')
+  with pytest.raises(UserError, match=r'does not fit this experiment \(.*\(2,\).*\(3,\).*head'):
+    checkpoints.restore(tf.train.Checkpoint(model=model), path)
+  model = Model()
+  model.more = tf.Variable(1.0, name='more')
+  with pytest.raises(UserError, match=r'it does not have more:0\); use the settings'):
+    checkpoints.restore(tf.train.Checkpoint(model=model), path)
+  model = Model()
+  model.weight = tf.Variable([1, 2], name='whole')
+  with pytest.raises(UserError, match='does not fit this experiment'):
+    checkpoints.restore(tf.train.Checkpoint(model=model), path)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from tf_maskformer.configs import overrides
 from tf_maskformer.configs.experiments import shapes
 from tf_maskformer.errors import UserError
 from tf_maskformer.training import preflight
@@ -37,33 +38,33 @@ def test_model_dir_below_a_file(tmp_path):
 def test_reads_what_the_mode_needs(mode, fields):
   task = _shapes().task
   seen = []
-  preflight.check_inputs(task, mode, lambda data, *rest: seen.append(rest))
+  preflight.check_inputs(task, mode, lambda data, *rest: seen.append(rest) or [])
   assert seen == [('shapes_panoptic', task.model.num_classes, field) for field in fields]
 
 
 def test_missing_input_names_the_variable():
   task = _shapes().task
   task.validation_data.input_path = ''
-  preflight.check_inputs(task, 'train', lambda *_: None)
+  preflight.check_inputs(task, 'train', lambda *_: [])
   message = 'task.validation_data.input_path is empty; set TFRECORDS_DIR'
   with pytest.raises(UserError, match=message):
-    preflight.check_inputs(task, 'eval', lambda *_: None)
+    preflight.check_inputs(task, 'eval', lambda *_: [])
 
 
 def test_missing_instance_annotations(tmp_path):
   task = _shapes().task
   task.evaluation.instance_annotations = str(tmp_path / 'none.json')
-  preflight.check_inputs(task, 'train', lambda *_: None)
+  preflight.check_inputs(task, 'train', lambda *_: [])
   with pytest.raises(UserError, match='instance_annotations=.*none.json does not exist'):
-    preflight.check_inputs(task, 'train_and_eval', lambda *_: None)
+    preflight.check_inputs(task, 'train_and_eval', lambda *_: [])
 
 
 def test_missing_semantic_labels(tmp_path):
   task = _shapes().task
   task.evaluation.semantic_labels = str(tmp_path / 'none')
-  preflight.check_inputs(task, 'train', lambda *_: None)
+  preflight.check_inputs(task, 'train', lambda *_: [])
   with pytest.raises(UserError, match='semantic_labels=.*none is not a directory'):
-    preflight.check_inputs(task, 'eval', lambda *_: None)
+    preflight.check_inputs(task, 'eval', lambda *_: [])
 
 
 def test_errors_of_the_reader_pass():
@@ -77,7 +78,7 @@ def test_batch_of_nothing():
   task = _shapes().task
   task.train_data.global_batch_size = 0
   with pytest.raises(UserError, match='task.train_data.global_batch_size is 0'):
-    preflight.check_inputs(task, 'train', lambda *_: None)
+    preflight.check_inputs(task, 'train', lambda *_: [])
 
 
 def test_init_checkpoint(tmp_path):
@@ -122,7 +123,7 @@ def test_all_together(tmp_path):
   seen = []
   folder = str(tmp_path / 'run')
   address = preflight.check(
-      _shapes(), 'train', folder, lambda *arguments: seen.append(arguments))
+      _shapes(), 'train', folder, lambda *arguments: seen.append(arguments) or [])
   assert address is None
   assert len(seen) == 1 and (tmp_path / 'run').is_dir()
 
@@ -132,5 +133,65 @@ def test_nothing_to_follow(tmp_path):
   folder = tmp_path / 'absent'
   message = 'absent does not exist; give the folder of the run to follow'
   with pytest.raises(UserError, match=message):
-    preflight.check(experiment, 'continuous_eval', str(folder), lambda *_: None)
+    preflight.check(experiment, 'continuous_eval', str(folder), lambda *_: [])
   assert not folder.exists()
+
+
+def test_records_in_both_splits(tmp_path):
+  task = _shapes().task
+  (tmp_path / 'link').symlink_to(tmp_path / 'a')
+  files = {'train': ['x', str(tmp_path / 'a')], 'validation': ['y', str(tmp_path / 'link')]}
+  def read_one(data, *_):
+    return files['train' if data.is_training else 'validation']
+  with pytest.raises(UserError, match='link is among the records of training and of validation'):
+    preflight.check_inputs(task, 'train_and_eval', read_one)
+  for mode in ('train', 'eval'):
+    preflight.check_inputs(task, mode, read_one)
+  task.score_training_records = True
+  preflight.check_inputs(task, 'train_and_eval', read_one)
+
+
+@pytest.mark.parametrize('text, mode, message', [
+    ('runtime.num_gpus=2,task.train_data.global_batch_size=7', 'train', '=7 cannot be shared by 2'),
+    ('runtime.num_gpus=2,task.validation_data.global_batch_size=7', 'eval', '=7 cannot be shared'),
+    ('task.micro_batch_size=3', 'train', 'micro_batch_size=3 does not divide the 16 images')])
+def test_batches(text, mode, message):
+  experiment = _shapes()
+  experiment.task.model.backbone.resnet.norm = 'group'
+  overrides.apply(experiment, text)
+  with pytest.raises(UserError, match=message):
+    preflight.check_batches(experiment, mode)
+  other = 'eval' if mode == 'train' else 'train'
+  preflight.check_batches(experiment, other)
+
+
+def test_several_gpus_and_one_device(monkeypatch):
+  runtime = _shapes().runtime
+  runtime.num_gpus = 2
+  monkeypatch.setattr(preflight.tf.config, 'list_physical_devices', lambda kind: ['a', 'b'])
+  with pytest.raises(UserError, match="'one_device'; set it to 'mirrored'"):
+    preflight.resolve_devices(runtime, 'train')
+  runtime.distribution_strategy = 'mirrored'
+  assert preflight.resolve_devices(runtime, 'train') is None
+
+
+def test_a_schedule_that_the_training_ends_before(capsys):
+  experiment = _shapes()
+  rate = experiment.trainer.optimizer_config.learning_rate
+  preflight.warn_of_schedule(experiment)
+  assert capsys.readouterr().out == ''
+  experiment.trainer.train_steps = 100
+  rate.schedule = 'multi_step'
+  rate.boundaries = [50, 100]
+  preflight.warn_of_schedule(experiment)
+  first, second = capsys.readouterr().out.splitlines()
+  assert first.startswith('warning: trainer.train_steps=100 ends before boundaries=[100]')
+  assert 'ends within warmup_steps=100' in second
+
+
+@pytest.mark.parametrize('path', ['http://example.org/model', 'http://example.org/model.h5'])
+def test_a_checkpoint_that_is_not_in_a_file_system(path):
+  task = _shapes().task
+  task.init_checkpoint = path
+  with pytest.raises(UserError, match='task.init_checkpoint=http.* cannot be read'):
+    preflight.check_init_checkpoint(task)

@@ -75,7 +75,9 @@ def test_fields_of_another_version(tmp_path, capsys):
 @pytest.mark.parametrize('text, words', [
     ('', 'is empty'), ('task: {}', 'does not name its experiment'), ('a: [', 'not YAML'),
     ('experiment: maskformer_shapes', 'did you mean maskformer_shapes_panoptic'),
-    (f'experiment: {NAME}\ntrainer: {{train_steps: many}}', 'a whole number')])
+    (f'experiment: {NAME}\ntrainer: {{train_steps: many}}', 'a whole number'),
+    (f'experiment: {NAME}\ntask: 3', 'task is a group'), ('[1]', 'holds no settings'),
+    (f'experiment: {NAME}\ntask: {{data_set: {"x" * 201}}}', 'data_set')])
 def test_damaged_params(tmp_path, text, words):
   (tmp_path / 'params.yaml').write_text(text)
   with pytest.raises(UserError, match=words):
@@ -85,4 +87,15 @@ def test_damaged_params(tmp_path, text, words):
 def test_no_params(tmp_path):
   assert not settings.has_params(str(tmp_path))
   with pytest.raises(UserError, match='params.yaml cannot be read'):
+    settings.of_run(str(tmp_path))
+
+
+@pytest.mark.parametrize('text, words', [
+    ('', 'is not a label map in JSON'), ('[', 'is not a label map in JSON'),
+    ('{}', 'a list of 1 to'),
+    ('[{"id": 1}]', 'name is not text'), ('[' * 5000, 'nested deeper')])
+def test_damaged_classes(tmp_path, text, words):
+  write_params(tmp_path, task={'data_set': 'own'})
+  (tmp_path / 'classes.json').write_text(text)
+  with pytest.raises(UserError, match=words):
     settings.of_run(str(tmp_path))

@@ -104,3 +104,68 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path):
   for path, words in cases:
     with pytest.raises(UserError, match=words):
       sources.read(str(path))
+
+
+def save_v2(path, tensors):
+  tf.raw_ops.SaveV2(
+      prefix=str(path), tensor_names=list(tensors), shape_and_slices=[''] * len(tensors),
+      tensors=[tf.constant(value) for value in tensors.values()])
+  return str(path)
+
+
+VALUE = '/.ATTRIBUTES/VARIABLE_VALUE'
+
+
+@pytest.mark.parametrize('value, words', [
+    ('text', 'weight.* has type .*; weights must be floating-point'), (3, 'has type int32'),
+    ([1 + 2j], 'has type complex128'), ([1.0, float('nan')], r'NaN or infinite .*pixel_decoder.x'),
+    ([float('-inf')], r'NaN or infinite weights in 1 tensors \(sem_seg_head.pixel_decoder.x'),
+    (np.array([1e300]), 'NaN or infinite'),  # float64, infinite as float32
+])
+def test_weights_that_are_none(tmp_path, value, words):
+  path = save_v2(tmp_path / 'ckpt', {'model/pixel_decoder/x' + VALUE: value})
+  with pytest.raises(UserError, match=words):
+    sources.read(path)
+
+
+def test_weights_that_are_not_finite_where_they_are_asked_for(tmp_path):
+  tensors = {'model/pixel_decoder/x' + VALUE: np.array([1.0, np.inf], np.float16)}
+  found = sources.read(save_v2(tmp_path / 'ckpt', tensors), allow_nonfinite=True)
+  np.testing.assert_array_equal(found.arrays['sem_seg_head.pixel_decoder.x'], [1, np.inf])
+  assert found.reshaped == ['sem_seg_head.pixel_decoder.x']
+
+
+def test_other_kinds_of_files_are_checked_for_nan_too(tmp_path):
+  theirs = tf_keras.applications.ResNet50(weights=None, include_top=False)
+  layer = theirs.get_layer('conv5_block3_3_conv')
+  layer.set_weights([weight * np.nan for weight in layer.get_weights()])
+  theirs.save_weights(tmp_path / 'resnet.h5')
+  with pytest.raises(UserError, match='NaN or infinite weights in 2 tensors .*res5.2.conv3'):
+    sources.read(str(tmp_path / 'resnet.h5'))
+  sources.read(str(tmp_path / 'resnet.h5'), allow_nonfinite=True)
+
+
+def test_odd_names_are_one_line(tmp_path):
+  """Names of a Model Garden ResNet that it does not have; one tensor under two names."""
+  weights = np.zeros([2], np.float32)
+  cases = (
+      ({f'backbone/layer_with_weights-{i}/x' + VALUE: weights for i in (0, 1, 17)},
+       'names that a Model Garden ResNet does not have'),
+      ({f'model/a/{name}' + VALUE: weights for name in ('gamma', 'weight')}, 'has a.weight twice'))
+  for i, (tensors, words) in enumerate(cases):
+    with pytest.raises(UserError, match=words):
+      sources.read(save_v2(tmp_path / f'c{i}', tensors))
+
+
+@pytest.mark.parametrize('ending, damage', [
+    ('.index', lambda content: content[:-1]),
+    ('.data-00000-of-00001', lambda content: content[:-3]),
+    ('.data-00000-of-00001', lambda content: bytes([content[0] ^ 1]) + content[1:])])
+def test_a_damaged_prefix_is_refused(tmp_path, ending, damage):
+  path = save_v2(tmp_path / 'ckpt-7', {'model/x' + VALUE: np.arange(2, dtype=np.float32)})
+  file = tmp_path / f'ckpt-7{ending}'
+  file.write_bytes(damage(file.read_bytes()))
+  with pytest.raises(UserError, match='cannot be read as a TensorFlow checkpoint'):
+    sources.read(path)
+  with pytest.raises(UserError, match='none of the 1 checkpoints'):
+    sources.find(str(tmp_path))

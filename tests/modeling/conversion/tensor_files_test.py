@@ -59,7 +59,7 @@ def test_a_shard_of_another_download(tmp_path):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', 'is not an index of shards'), ('[]', 'is not an index'),
+    ('', 'is empty'), ('[]', 'is not an index'),
     ('{"weight_map": 3}', 'is not an index'),
     ('{"weight_map": {"a": "../secret.safetensors"}}', 'not a file of tensors next to it'),
     ('{"weight_map": {"a": "model.safetensors.index.json"}}', 'not a file of tensors next to it'),
