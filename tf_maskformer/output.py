@@ -16,6 +16,8 @@ def check(path: str | os.PathLike, flag: str = '--output') -> None:
     path: local or remote, of a file or folder that need not exist.
     flag: that named it.
   """
+  if not os.fspath(path):
+    raise errors.UserError(f'{flag} is empty; name a path')
   try:
     os.lstat(path)
   except (FileNotFoundError, NotADirectoryError):
@@ -37,11 +39,13 @@ def opened(folder: str | os.PathLike, advice: str, parts: Sequence[str] = ('',))
     parts: its folders in which unfinished files are looked for.
 
   Raises:
-    UserError: it cannot be made or written, or another process uses it.
+    UserError: it cannot be made or written, is not a directory, or another process uses it.
   """
   folder = os.fspath(folder)
   check(folder)
   is_new = not os.path.lexists(folder)
+  if not is_new and not os.path.isdir(folder):
+    raise errors.UserError(f'{folder} is not a directory; name another')
   with files.writing(folder, advice):
     _make(folder)
   try:

@@ -86,11 +86,9 @@ class Manifest:
       if conversion is None or {**defaults, **conversion} != self._identity:
         return {}
       return {name: _shard_report(shard) for name, shard in content['finished'].items()}
-    except errors.UserError as e:
-      errors.warn(f'{e}; the shards are made again')
-      return {}
-    except (ValueError, AttributeError, KeyError, TypeError) as e:  # content of other types
-      errors.warn(f'{self._path} is damaged ({errors.quoted(repr(e))}); the shards are made again')
+    except (errors.UserError, ValueError, AttributeError, KeyError, TypeError) as e:
+      reason = e if isinstance(e, errors.UserError) else f'{self._path}: {e!r}'
+      errors.warn(f'{reason}; the shards are made again')
       return {}
 
 

@@ -169,11 +169,9 @@ def _is_complete(root: pathlib.Path, split: str, options: Options) -> bool:
     paths = [
         *(root / split / row['file_name'] for row in content['images']),
         *(path.with_suffix('') / row['file_name'] for row in content['annotations'])]
-  except errors.UserError as e:
-    errors.warn(f'{e}; {split} is drawn again')
-    return False
-  except (AttributeError, KeyError, TypeError) as e:  # content of other types
-    errors.warn(f'{path} is damaged ({errors.quoted(repr(e))}); {split} is drawn again')
+  except (errors.UserError, AttributeError, KeyError, TypeError) as e:
+    reason = e if isinstance(e, errors.UserError) else f'{path}: {e!r}'
+    errors.warn(f'{reason}; {split} is drawn again')
     return False
   cut = [path for path in paths if not _has_its_end(path)]
   if cut:

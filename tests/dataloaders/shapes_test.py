@@ -9,6 +9,8 @@ from PIL import Image
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders.preparation import drawn_shapes
 from tf_maskformer.dataloaders.preparation import shapes
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import make_shapes
 
 
 @pytest.mark.parametrize('size', [48, 128])
@@ -55,3 +57,37 @@ def test_json_says_what_the_png_holds(tmp_path):
       rows, columns = np.nonzero(ids == segment['id'])
       assert segment['area'] == len(rows)
       assert segment['bbox'] == [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+
+
+@pytest.mark.parametrize('flags, message', [
+    ('--size=0', '--size 0 is too small'), ('--size=100000', '--size 100000 is too large'),
+    ('--seed=-1', '--seed -1 is too small'), ('--train=-3', '--train -3 is too small'),
+    ('--validation=-1', '--validation -1'), ('--train=1000000', '--train 1000000 is too large')])
+def test_options_that_nothing_can_be_drawn_with(tmp_path, flags, message):
+  with pytest.raises(UserError, match=message):
+    make_shapes.main([f'--output={tmp_path}/drawn', flags])
+  assert not list(tmp_path.iterdir())
+
+
+def _content(folder):
+  return {path.name: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize('name, damage', [
+    ('annotations/panoptic_val2017.json', lambda data: data[:100]),
+    ('annotations/panoptic_val2017.json', lambda data: b''),
+    ('annotations/panoptic_val2017.json', lambda data: b'[]'),
+    ('annotations/panoptic_val2017.json', lambda data: b'\xff'),
+    ('annotations/panoptic_val2017.json', lambda data: b'[' * 10**5),
+    ('annotations/panoptic_val2017.json', lambda data: data.replace(b'"file_name"', b'"f"')),
+    ('val2017/000001000000.jpg', lambda data: data[:-1]),
+    ('annotations/panoptic_val2017/000001000001.png', lambda data: data[:-1])])
+def test_what_is_damaged_is_drawn_again(tmp_path, capsys, name, damage):
+  flags = [f'--output={tmp_path}', '--train=1', '--validation=2', '--size=32']
+  make_shapes.main(flags)
+  good = _content(tmp_path)
+  (tmp_path / name).write_bytes(damage(good[(tmp_path / name).name]))
+  (tmp_path / 'val2017/.part-a.jpg').touch()
+  make_shapes.main(flags)
+  assert _content(tmp_path) == good
+  assert 'val2017 is drawn again' in capsys.readouterr().out

@@ -1,6 +1,9 @@
 """Images of any kind in; PNGs, overlays and JSON out, which agree with each other."""
 
+import errno
 import json
+import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from tf_maskformer import cli
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import registry
+from tf_maskformer.dataloaders.images import MAX_PIXELS
+from tf_maskformer.dataloaders.images import allow
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.scripts import predict
@@ -174,6 +179,43 @@ def test_a_run_that_is_killed_keeps_what_is_done(run, folders, monkeypatch):
   assert sorted(path.name for path in output.iterdir()) == [
       'alpha.png', 'alpha_labels.png', 'alpha_overlay.png', 'coco_results.json', 'predictions.json']
   assert [row['image_id'] for row in rows_of(output)] == ['alpha']
+
+
+def test_a_full_disk(run, folders, monkeypatch):
+  images, output = folders
+  output.mkdir()
+  (output / 'predictions.json').write_text('of an earlier run')
+  (output / '.part-gray.png').write_bytes(b'of a killed run')
+  write_bytes = pathlib.Path.write_bytes
+
+  def refuse(path, data):
+    if path.name == '.part-gray_overlay.png':
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return write_bytes(path, data)
+
+  monkeypatch.setattr(pathlib.Path, 'write_bytes', refuse)
+  message = 'cannot be written .No space left on device.; 2 images are complete'
+  with pytest.raises(UserError, match=message):
+    predict.main(flags(run, images, output))
+  assert [row['image_id'] for row in rows_of(output)] == ['alpha', 'color']
+  assert not list(output.glob('*gray*')) and not list(output.glob('.*'))
+
+
+@pytest.mark.parametrize('more, message', [
+    (['--max_pixels=0'], '--max_pixels 0 is below 1'), (['--output=a\0b'], 'is not possible'),
+    (['--output=' + 'x' * 300], 'File name too long'), (['--input=a\0b'], 'is not possible')])
+def test_impossible_values(run, folders, more, message):
+  with pytest.raises(UserError, match=message):
+    predict.main(flags(run, *folders, *more))
+
+
+def test_a_large_image_is_left_out(run, folders):
+  try:
+    with pytest.raises(UserError, match=r'1 of 3 .*color.jpg has too many pixels \(71 x 50'):
+      predict.main(flags(run, *folders, '--max_pixels=3000'))
+  finally:
+    allow(MAX_PIXELS)
+  assert [row['image_id'] for row in rows_of(folders[1])] == ['alpha', 'gray']
 
 
 def test_an_experiment_that_is_named(run, tmp_path, folders):

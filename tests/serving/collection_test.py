@@ -62,3 +62,20 @@ def test_a_semantic_task_has_no_coco_results(tmp_path):
 
 def test_no_image(tmp_path):
   assert write(tmp_path, {}) == []
+
+
+def test_files_are_written_as_results_come(tmp_path):
+  collection = Collection()
+  (tmp_path / 'predictions.json').write_text('of an earlier run')
+  (tmp_path / 'coco_results.json').write_text('of an earlier run')
+  collection.start(tmp_path)
+  assert json.loads((tmp_path / 'predictions.json').read_text()) == {'annotations': []}
+  assert not (tmp_path / 'coco_results.json').exists()
+  for number in range(50):  # quicker than they may be written
+    collection.add(result_test.panoptic(), f'{number}')
+    collection.update(tmp_path)
+    rows = json.loads((tmp_path / 'predictions.json').read_text())['annotations']
+    assert [row['image_id'] for row in rows] == list(range(collection.num_written))
+  assert 0 < collection.num_written < 50
+  collection.write(tmp_path)
+  assert collection.num_written == 50
