@@ -35,7 +35,7 @@ BOUNDS = {
     f'{RESNET}.bottleneck_channels': (1, 1024), f'{RESNET}.res5_multi_grid': (1, 1000),
     f'{RESNET}.freeze_at': (0, 5),
     f'{SWIN}.embed_dim': (1, 2048), f'{SWIN}.depths': (1, 256), f'{SWIN}.heads': (1, 1024),
-    f'{SWIN}.window': (1, 64), f'{SWIN}.mlp_ratio': (0, 8),
+    f'{SWIN}.window': (1, 32), f'{SWIN}.mlp_ratio': (0, 8),
     f'{PIXEL}.width': (1, 16384), f'{PIXEL}.mask_width': (1, 16384),
     f'{PIXEL}.encoder_layers': (1, 256), f'{PIXEL}.encoder_heads': (1, 1024),
     f'{PIXEL}.encoder_feedforward': (1, 65536), f'{PIXEL}.encoder_points': (1, 256),

@@ -240,7 +240,7 @@ def _relations(rng: random.Random) -> Case:
       'task.validation_data.global_batch_size=65536', 'task.train_data.parser.max_layers=1024',
       'task.model.num_queries=65536', 'task.model.transformer_decoder.layers=256',
       'task.train_data.parser.augmentation.scale_jitter=[0.1,1000]',
-      'task.model.backbone.type=swin', 'task.model.backbone.swin.window=64',
+      'task.model.backbone.type=swin', 'task.model.backbone.swin.window=32',
       'task.evaluation.panoptic=False', 'task.data_set=ade20k_instance',
       'trainer.eval_tf_function=0')
   return _override(rng, rng.choice(_NAMES), *rng.sample(changes, rng.randrange(1, 5)))
