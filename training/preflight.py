@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_maskformer import errors
+from tf_maskformer import files
 from tf_maskformer.configs import environment
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.task import Experiment
@@ -64,7 +65,7 @@ def check_model_dir(model_dir: str) -> None:
   Raises:
     UserError: neither is possible.
   """
-  probe = os.path.join(model_dir, f'.writable-{uuid.uuid4().hex}')
+  probe = os.path.join(model_dir, f'{files.PREFIX}writable-{uuid.uuid4().hex}')
   try:
     tf.io.gfile.makedirs(model_dir)
     with tf.io.gfile.GFile(probe, 'w') as file:

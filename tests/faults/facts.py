@@ -19,6 +19,7 @@ from PIL import Image
 from tests.faults.outcome import Fault
 
 _LOCKS = ('.lock', '.eval.lock')
+_AROUND_RECORD = 16  # bytes: a length and two checksums
 _SHOWN = 6  # differences in a message
 _DATA = '.data-'  # in the names of a checkpoint's data files
 _NOT_COMPARED = ('_CHECKPOINTABLE_OBJECT_GRAPH', 'save_counter/.ATTRIBUTES/VARIABLE_VALUE')
@@ -36,7 +37,8 @@ def of(folder: pathlib.Path) -> Facts:
     name = str(path.relative_to(folder))
     if path.is_dir() or path.name in _LOCKS or 'tfevents' in path.name:
       continue
-    facts[name] = _read(path)
+    unfinished = _is_unfinished(path.relative_to(folder))
+    facts[name] = 'unfinished' if unfinished else _read(path)
   for events in sorted({path.parent for path in folder.rglob('*tfevents*')}):
     facts.update(_summaries(events, str(events.relative_to(folder))))
   return facts
@@ -129,7 +131,7 @@ def _read(path: pathlib.Path) -> Any:
     if path.suffix in ('.png', '.jpg'):
       return _image(path)
     if path.suffix == '.tfrecord':
-      return [_digest(record.numpy()) for record in tf.data.TFRecordDataset(str(path))]
+      return _records(path)
     return _digest(path.read_bytes())
   except (OSError, ValueError, IndexError, tf.errors.OpError, SyntaxError) as error:
     raise Fault(f'{path.name} is under its final name and cannot be read: {error!r}') from error
@@ -159,6 +161,14 @@ def _json(path: pathlib.Path) -> Any:
   if path.name.endswith('.manifest.json'):
     return sorted(content['finished'])
   return content
+
+
+def _records(path: pathlib.Path) -> list[str]:
+  records = [record.numpy() for record in tf.data.TFRecordDataset(str(path))]
+  size = sum(len(record) + _AROUND_RECORD for record in records)
+  if size != path.stat().st_size:  # TensorFlow passes over a cut length at the end
+    raise ValueError(f'its records have {size} of its bytes')
+  return [_digest(record) for record in records]
 
 
 def _image(path: pathlib.Path) -> str:

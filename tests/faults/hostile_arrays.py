@@ -63,13 +63,15 @@ def hdf5(chance: random.Random, good: Good) -> bytes:
   return target.getvalue()
 
 
-_KERNEL = 'conv1_conv/conv1_conv/kernel:0'
+_KERNEL = 'conv2_block1_2_conv/conv2_block1_2_conv/kernel:0'
+
+_SHAPE = (3, 3, 2, 2)
 
 
 def _external(chance: random.Random, file: h5py.File) -> None:
   name = chance.choice((SECRET, '/etc/passwd', '../secret.bin'))
   del file[_KERNEL]
-  file.create_dataset(_KERNEL, (7, 7, 3, 2), np.float32, external=[(name, 0, h5py.h5f.UNLIMITED)])
+  file.create_dataset(_KERNEL, _SHAPE, np.float32, external=[(name, 0, h5py.h5f.UNLIMITED)])
 
 
 def _external_link(chance: random.Random, file: h5py.File) -> None:
@@ -80,8 +82,8 @@ def _external_link(chance: random.Random, file: h5py.File) -> None:
 def _virtual(chance: random.Random, file: h5py.File) -> None:
   del chance
   del file[_KERNEL]
-  layout = h5py.VirtualLayout((7, 7, 3, 2), np.float32)
-  layout[:] = h5py.VirtualSource('other.h5', 'kernel', (7, 7, 3, 2))
+  layout = h5py.VirtualLayout(_SHAPE, np.float32)
+  layout[:] = h5py.VirtualSource('other.h5', 'kernel', _SHAPE)
   file.create_virtual_dataset(_KERNEL, layout)
 
 
@@ -92,11 +94,10 @@ def _cycle(chance: random.Random, file: h5py.File) -> None:
 
 def _type(chance: random.Random, file: h5py.File) -> None:
   del file[_KERNEL]
-  shape = (7, 7, 3, 2)
   kind = chance.choice((
       h5py.string_dtype(), np.dtype([('a', '<f4'), ('b', '<i8')]), np.complex64, np.int64, np.bool_,
       h5py.ref_dtype, h5py.vlen_dtype(np.float32), np.dtype('V8'), np.dtype(('f4', (2, 2)))))
-  file.create_dataset(_KERNEL, shape, kind)
+  file.create_dataset(_KERNEL, _SHAPE, kind)
 
 
 def _compressed(chance: random.Random, file: h5py.File) -> None:
@@ -112,7 +113,7 @@ def _huge(chance: random.Random, file: h5py.File) -> None:
   """A data set that was never written, so that it takes no room."""
   del file[_KERNEL]
   size = chance.choice((1 << 20, 1 << 40))
-  file.create_dataset(_KERNEL, (size, 7, 3, 2), np.float32, chunks=(1, 7, 3, 2))
+  file.create_dataset(_KERNEL, (size, 3, 2, 2), np.float32, chunks=(1, 3, 2, 2))
 
 
 def _structure(chance: random.Random, file: h5py.File) -> None:

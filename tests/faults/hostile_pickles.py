@@ -20,6 +20,7 @@ _KNOWN = (
     'collections OrderedDict', 'numpy dtype', 'numpy ndarray', '_codecs encode',
     'numpy.core.multiarray _reconstruct', 'numpy.core.multiarray scalar',
     'torch.nn.parameter Parameter', 'torch.storage _load_from_bytes', 'builtins bytes')
+_STORAGES = ('torch FloatStorage', 'torch._utils _rebuild_tensor_v2')
 _RUNNING = (
     ('os', 'system'), ('posix', 'system'), ('builtins', 'eval'), ('builtins', 'exec'),
     ('subprocess', 'Popen'), ('builtins', '__import__'), ('nt', 'system'),
@@ -68,13 +69,16 @@ def _tree(depth: int, width: int) -> bytes:
 def poison(chance: random.Random, good: Good) -> bytes:
   """BUILD, SETITEM or APPEND on what the reader may share between files."""
   del good
-  target = _name(chance.choice(_KNOWN))
-  attribute = chance.choice(('dtype', 'value', '__call__', 'resolve', 'tensor', '__init__'))
-  wrong = chance.choice((
-      _call('numpy dtype', _text('f2')), _int(7), b'N', _name(chance.choice(_KNOWN))))
+  target = _name(chance.choice((*_KNOWN, *_STORAGES * 3)))
+  attribute = chance.choice(('dtype', 'dtype', 'value', '__call__', 'resolve', '__init__'))
+  half = _call('numpy dtype', _text('f2'))
+  scalar = _call('numpy.core.multiarray scalar', half, _call('_codecs encode', _text('ab'),
+                                                             _text('latin1')))
+  wrong = chance.choice((scalar, scalar, half, _int(7), _name(chance.choice(_KNOWN))))
   state = b'}' + _text(attribute) + wrong + b's'
   change = chance.choice((
-      state + b'b', b'N' + state + b'\x86b', _text(attribute) + wrong + b's', wrong + b'a'))
+      state + b'b', state + b'b', b'N' + state + b'\x86b', _text(attribute) + wrong + b's',
+      wrong + b'a'))
   return b'\x80\x02' + target + change + _END
 
 
@@ -97,7 +101,7 @@ def runs(chance: random.Random, good: Good) -> bytes:
 def tree(chance: random.Random, good: Good) -> bytes:
   """A tuple with 100^14 leaves where something is hashed, printed or measured."""
   del good
-  tuples = _tree(chance.randint(10, 30), chance.choice((2, 10, 100)))
+  tuples = _tree(chance.randint(10, 30), chance.choice((2, 100, 100)))
   return b'\x80\x04' + chance.choice((
       b'}' + tuples + b'Ns', b'\x8f(' + tuples + b'\x90', b'(' + tuples + b'\x91',
       _call('numpy dtype', tuples), _call('_codecs encode', _text('a'), tuples),
@@ -278,6 +282,6 @@ def _protocol_0(chance: random.Random, data: bytes) -> bytes:
 _TRICKS = (_encrypted, _bomb, _missing, _many, _wrong_sizes, _wrong_end, _overlapping, _protocol_0)
 
 MAKERS: dict[str, tuple[Maker, ...]] = {
-    '.pkl': (poison, runs, tree, deep, big_numbers, lengths, references, odd, mutated, cut),
+    '.pkl': (poison, poison, runs, tree, tree, deep, big_numbers, lengths, references, odd, mutated, cut),
     '.pth': (zip_tricks, zip_mutated, zip_pickles, runs, zip_tricks),
 }

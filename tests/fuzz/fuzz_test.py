@@ -14,10 +14,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize('name', TARGETS)
-def test_every_seed_is_read(name):
+def test_a_seed_is_read_or_refused(name):
   target = TARGETS[name]
   for seed in target.seeds():
-    target.read(seed)
+    harness.check(target, seed)
 
 
 @pytest.mark.parametrize('name', TARGETS)

@@ -100,7 +100,7 @@ def test_a_lock_is_given_back_after_an_error(tmp_path):
     json.dumps({'host': socket.gethostname(), 'pid': 2**22 + 1}).encode(),
     json.dumps({'host': socket.gethostname(), 'pid': 1}).encode(),
     json.dumps({'host': socket.gethostname(), 'pid': os.getpid()}).encode(),
-    json.dumps({'host': 'elsewhere', 'pid': 1}).encode()])
+    json.dumps({'host': 'elsewhere', 'pid': 1}).encode()], ids=lambda content: '')
 def test_a_file_that_nobody_locks_is_no_obstacle(tmp_path, content):
   (tmp_path / '.lock').write_bytes(content)
   assert _hold(tmp_path) == os.getpid()

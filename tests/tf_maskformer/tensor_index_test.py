@@ -17,7 +17,7 @@ from tf_maskformer import tensor_index
 from tf_maskformer.sorted_tables import Damaged
 
 # Reads checkpoints as the library does; an abort of TensorFlow ends it.
-READER = '''
+READER = """
 import json, resource, sys
 import tensorflow as tf
 from tf_maskformer import checkpoint_files
@@ -30,7 +30,7 @@ for prefix in json.load(open(sys.argv[1])):
     print('read')
   except Damaged as e:
     print('refused')
-'''
+"""
 
 
 class Model(tf.Module):
