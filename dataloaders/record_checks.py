@@ -166,7 +166,7 @@ def _of_polygons(features: Features) -> list[Fault]:
 
 def of_id_maps(id_maps: tf.Tensor, count: tf.Tensor) -> Fault:
   """Returns the fault of ids, any shape, that are above the number of segments."""
-  largest = tf.reduce_max(tf.cast(id_maps, tf.int32))
+  largest = tf.cast(tf.reduce_max(id_maps), tf.int32)
   return largest > tf.cast(count, tf.int32), 'has ids in its id maps that have no segment'
 
 

@@ -22,7 +22,7 @@ _ADVICE = 'convert it again with tf-maskformer prepare'
 _NOT_RECORDS = ('.json', '.part')
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class RecordOffset:
   """Where a record's data is.
 
@@ -56,7 +56,11 @@ def match(input_path: str, field: str = 'input_path') -> list[str]:
   found = set()
   for part in input_path.split(','):
     pattern = part.strip()
-    paths = [path for path in tf.io.gfile.glob(pattern) if _may_hold_records(path)]
+    try:
+      paths = [path for path in tf.io.gfile.glob(pattern) if _may_hold_records(path)]
+    except UnicodeDecodeError as e:
+      raise errors.UserError(
+          f'{field}: {pattern} matches a name that is not UTF-8; rename that file') from e
     if not paths:
       raise errors.UserError(f'{field}: {pattern} matches no file; convert the data set with '
                       'tf-maskformer prepare or correct the path')

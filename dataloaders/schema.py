@@ -19,7 +19,7 @@ MAX_SEGMENTS = 65535  # id maps are 16-bit PNGs
 # What a record may ask the memory for, far above what data sets hold: pixels of an image, pixels of
 # all id maps of an image, and of the masks of all its instances (a byte each).
 MAX_PIXELS = 2**28
-MAX_MAP_PIXELS = 2**30
+MAX_MAP_PIXELS = 2**29
 MAX_MASK_PIXELS = 2**33
 MAX_AREA = 2**31 - 1  # pixels of a segment; the input pipeline computes in 32 bits
 # Pixels; drawing an outline costs time and memory by its length. A corner may be outside the image.

@@ -39,7 +39,11 @@ class SemanticLabels:
     if not tf.io.gfile.isdir(folder):
       raise UserError(f'{_FIELD}={folder} is not a directory; give the folder of the label PNGs '
                       'or unset it')
-    path_of = _labels_below(folder)
+    try:
+      path_of = _labels_below(folder)
+    except UnicodeDecodeError as e:
+      raise UserError(
+          f'{_FIELD}={folder} holds a file whose name is not UTF-8; rename it') from e
     self._paths = {}
     missing = []
     for source_id, file_name in images:

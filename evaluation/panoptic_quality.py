@@ -82,7 +82,8 @@ class PanopticQuality:
       if category != predicted[p]['category_id']:
         continue
       union = areas[p] + truth[t]['area'] - common - overlaps.get((VOID, p), 0)
-      iou = common / union
+      # At least what both have, also where the stated area of the truth is too small.
+      iou = common / max(union, common)
       if iou > 0.5:
         self._tp[category] += 1
         self._iou[category] += iou

@@ -40,7 +40,10 @@ class LabeledFolders(source.Source):
       if not tf.io.gfile.isdir(folder):
         raise UserError(
             f'{folder} is not a directory; give the folder of the images and that of the labels')
-    stems = sorted(self._stems())
+    try:
+      stems = sorted(self._stems())
+    except UnicodeDecodeError as e:
+      raise UserError(f'{self.images} holds a file whose name is not UTF-8; rename it') from e
     if not stems:
       raise UserError(f'{self.images} holds no image that ends in {self.image_suffix}; '
                       'set --image_suffix')

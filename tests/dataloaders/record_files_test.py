@@ -1,6 +1,7 @@
 """Files of records: damage is found by header and checksum, and the record is named."""
 
 import gzip
+import os
 import struct
 
 import numpy as np
@@ -13,6 +14,8 @@ from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders import reader
 from tf_maskformer.dataloaders import record_faults
 from tf_maskformer.dataloaders import record_files
+from tf_maskformer.dataloaders import semantic_labels
+from tf_maskformer.dataloaders.preparation import semantic
 from tf_maskformer.errors import UserError
 
 KIND = 'coco_panoptic'
@@ -74,6 +77,16 @@ def test_the_truth_is_read_with_checksums(good):
   with pytest.raises(UserError, match='record 1 of .*corrupted record'):
     ground_truth.GroundTruth(str(good), KIND)
   assert 'record 1 of' in record_faults.locate(str(good), KIND)
+
+
+def test_names_that_are_not_text(good, tmp_path):
+  (tmp_path / os.fsdecode(b'val\xff')).write_bytes(b'')
+  with pytest.raises(UserError, match='not UTF-8; rename'):
+    record_files.match(f'{good}*')
+  with pytest.raises(UserError, match='not UTF-8; rename'):
+    semantic.SemanticFolders(str(tmp_path), str(tmp_path), 'ade20k').rows()
+  with pytest.raises(UserError, match='not UTF-8; rename'):
+    semantic_labels.SemanticLabels(str(tmp_path), 'ade20k', [], 'val')
 
 
 def test_two_records_of_one_image_are_both_named(tmp_path):

@@ -125,6 +125,15 @@ def test_annotations_against_themselves(kind, things, stuff, tmp_path):
   assert (result['things']['num_classes'], result['stuff']['num_classes']) == (things, stuff)
 
 
+@pytest.mark.parametrize('area', [0, 1, 3])
+def test_an_area_that_is_stated_too_small_makes_no_iou_above_one(area):
+  quality = PanopticQuality(1, {0})
+  ids = np.ones([2, 2], int)
+  truth = [{'id': 1, 'category_id': 0, 'iscrowd': 0, 'area': area}]
+  quality.update(ids, truth, ids, truth)
+  assert quality.result()['all']['sq'] == 100
+
+
 def test_nothing_seen_is_zero():
   nothing = {'pq': 0.0, 'sq': 0.0, 'rq': 0.0, 'num_classes': 0}
   assert PanopticQuality(3, {0}).result()['all'] == nothing
