@@ -282,6 +282,8 @@ def _protocol_0(chance: random.Random, data: bytes) -> bytes:
 _TRICKS = (_encrypted, _bomb, _missing, _many, _wrong_sizes, _wrong_end, _overlapping, _protocol_0)
 
 MAKERS: dict[str, tuple[Maker, ...]] = {
-    '.pkl': (poison, poison, runs, tree, tree, deep, big_numbers, lengths, references, odd, mutated, cut),
+    '.pkl': (
+        poison, poison, runs, tree, tree, deep, big_numbers, lengths, references, odd, mutated,
+        cut),
     '.pth': (zip_tricks, zip_mutated, zip_pickles, runs, zip_tricks),
 }
