@@ -1,7 +1,7 @@
 """COCO's annotation files: the JSON of instances, the JSON of panoptic segments, their masks.
 
-What is wrong with one image makes that image unusable, and the others can be used; what is wrong with
-the file is an error.
+What is wrong with one image makes that image unusable, and the others can be used; what is wrong
+with the file is an error.
 """
 
 import posixpath

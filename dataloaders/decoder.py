@@ -19,8 +19,8 @@ _NUM_EXAMPLE_IDS = 2**62  # fits into int64
 # First bytes of a JPEG and of a PNG.
 _JPEG = b'\xff\xd8\xff'
 _PNG = b'\x89PNG'
-# What a record that cannot be used raises. TensorFlow's message quotes what it could not parse; where
-# that is not UTF-8, making the error of it fails.
+# What a record that cannot be used raises. TensorFlow's message quotes what it could not parse;
+# where that is not UTF-8, making the error of it fails.
 ERRORS = (tf.errors.OpError, UnicodeDecodeError)
 _NO_EXAMPLE = 'Could not parse example input'
 # Where in an input pipeline it happened, before what happened.
@@ -66,9 +66,10 @@ def decode(record: tf.Tensor, data_set: str, polygons_replace_maps: bool = False
     data_set: see `decode_segments`, as `polygons_replace_maps`.
 
   Returns:
-    image uint8 [height, width, 3], source_id (string), void (string: a PNG, or empty), and polygons, a dict of coordinates float64
-    [corners of all polygons, 2] (x and y in pixels), corners int32 [polygons] (how many each has)
-    and segment int32 [polygons] (which it belongs to), along with what `decode_segments` returns.
+    image uint8 [height, width, 3], source_id (string), void (string: a PNG, or ''), and polygons, a
+    dict of coordinates float64 [corners of all polygons, 2] (x and y in pixels), corners int32
+    [polygons] (how many each has) and segment int32 [polygons] (which it belongs to), along with
+    what `decode_segments` returns.
 
   Raises:
     tf.errors.InvalidArgumentError: the record cannot be used; see `ERRORS`.

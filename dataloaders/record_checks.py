@@ -1,8 +1,8 @@
 """Checks of a record's features against each other, in the graph, before anything is decoded.
 
-A record that contradicts itself is refused: indices out of range would end in a traceback or, worse,
-in other classes and pixels than were stored. All conditions are computed and one assertion names
-the first that holds, so that a good record costs little.
+A record that contradicts itself is refused: indices out of range would end in a traceback or,
+worse, in other classes and pixels than were stored. All conditions are computed, and one assertion
+names the first that holds, so that a good record costs little.
 """
 
 import tensorflow as tf

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer import sorted_tables
 
 # TFRecord framing: length (8 bytes), its checksum (4), data, its checksum (4).
 _HEADER = 12
@@ -37,20 +38,6 @@ class RecordOffset:
   def __str__(self) -> str:
     """Returns the place for messages."""
     return f'record {self.number} of {self.path}'
-
-
-def _crc_table() -> list[int]:
-  """Returns the table of CRC-32C (Castagnoli) for the values of a byte."""
-  table = []
-  for byte in range(256):
-    crc = byte
-    for _ in range(8):
-      crc = (crc >> 1) ^ (0x82f63b78 if crc & 1 else 0)
-    table.append(crc)
-  return table
-
-
-_CRC_TABLE = _crc_table()
 
 
 def match(input_path: str, field: str = 'input_path') -> list[str]:
@@ -134,22 +121,13 @@ def _length_in(header: bytes, place: str) -> int:
   if len(header) < _HEADER:
     raise errors.UserError(f'{place}: the file is truncated; {_ADVICE}')
   size, checksum = struct.unpack('<QI', header)
-  if checksum != _masked_checksum(header[:8]):
+  if checksum != sorted_tables.masked_crc(header[:8]):
     if header.startswith(_GZIP):
       raise errors.UserError(f'{place}: the file is compressed; unpack it with gunzip')
     raise errors.UserError(f'{place}: the file is damaged or not a TFRecord file; {_ADVICE}')
   if not size:
     raise errors.UserError(f'{place}: the record is empty; {_ADVICE}')
   return size
-
-
-def _masked_checksum(data: bytes) -> int:
-  """Returns TFRecord's checksum of a few bytes: CRC-32C, turned and shifted."""
-  crc = 0xffffffff
-  for byte in data:
-    crc = _CRC_TABLE[(crc ^ byte) & 0xff] ^ (crc >> 8)
-  crc ^= 0xffffffff
-  return (((crc >> 15) | (crc << 17)) + 0xa282ead8) & 0xffffffff
 
 
 def read(record: RecordOffset) -> bytes:
@@ -161,7 +139,8 @@ def read(record: RecordOffset) -> bytes:
   try:
     return _read_at(record.path, record.offset).numpy()
   except tf.errors.OpError as e:
-    raise errors.UserError(f'{record} cannot be read ({errors.explain(e.message)}); {_ADVICE}') from e
+    reason = errors.explain(e.message)
+    raise errors.UserError(f'{record} cannot be read ({reason}); {_ADVICE}') from e
 
 
 @tf.function(autograph=False, input_signature=[

@@ -8,7 +8,7 @@ name and, as `global_step`, inside. The step inside decides which is the newest,
 continues from it: a file that was renamed to a higher number would otherwise be resumed from at
 every start, whatever was saved since. Of equal steps the higher number is newer. Times never count.
 
-While TensorFlow saves ckpt-N, the folder `ckpt-N_temp` exists. An incomplete ckpt-N with that folder
+While TensorFlow saves ckpt-N, the folder `ckpt-N_temp` exists. An incomplete ckpt-N with that one
 is a save that was interrupted, not a checkpoint that was lost.
 """
 
@@ -108,8 +108,8 @@ def newest(
     path = os.path.join(folder, STATE)
     if not tf.io.gfile.isdir(path):
       raise UserError(
-          f'{path} is there, but no checkpoint ckpt-… next to it; restore them, or remove that file '
-          'to start at step 0')
+          f'{path} is there, but no checkpoint ckpt-… next to it; restore them, or remove that '
+          'file to start at step 0')
   return result.found
 
 

@@ -3,7 +3,7 @@
 Format: https://github.com/google/leveldb/blob/main/doc/table_format.md; checksums are CRC-32C
 (Castagnoli), rotated and with a constant added ("masked"), as in TensorFlow's core/lib/hash/crc32c.
 A table is accepted only if every byte range is inside the file, every checksum is right, blocks do
-not overlap, and keys ascend, so that no reader can be led in circles or to memory that is not there.
+not overlap, and keys ascend: no reader can be led in circles or to memory that is not there.
 """
 
 import struct

@@ -3,7 +3,8 @@
 An index with right checksums can still say what ends the process: TensorFlow aborts for a type that
 it does not know, and asks for whatever memory a shape or the length of a text names. Read here:
 the table (`sorted_tables`), its first row (BundleHeaderProto) and one BundleEntryProto per tensor
-(tensorflow/core/protobuf/tensor_bundle.proto). What is accepted takes no more memory than its files.
+(tensorflow/core/protobuf/tensor_bundle.proto). What is accepted takes no more memory than its
+files.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from tf_maskformer import sorted_tables
 from tf_maskformer.sorted_tables import Damaged
 from tf_maskformer.sorted_tables import require
 
-# Bytes of one element; 0: texts, of any length. Types that no checkpoint of weights has are refused.
+# Bytes of one element; 0: texts, of any length. Types that checkpoints never have are refused.
 _BYTES = {
     'DT_FLOAT': 4, 'DT_DOUBLE': 8, 'DT_HALF': 2, 'DT_BFLOAT16': 2, 'DT_BOOL': 1,
     'DT_INT8': 1, 'DT_INT16': 2, 'DT_INT32': 4, 'DT_INT64': 8,

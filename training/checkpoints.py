@@ -40,7 +40,9 @@ def readable(folder: str) -> tuple[str | None, int]:
     UserError: there are checkpoints, but training can continue from none of them.
   """
   found = checkpoint_files.newest(folder, resumes=True)
-  return (found.prefix, found.step) if found else (None, 0)
+  if found is None or found.step is None:  # with `resumes`, what is found has a step
+    return None, 0
+  return found.prefix, found.step
 
 
 def repair(folder: str, max_to_keep: int) -> None:

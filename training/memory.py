@@ -164,6 +164,6 @@ def _features(model: Model, pixels: float) -> float:
         values += blocks * channels * pixels / _STRIDE_4 / 4**stage
   if isinstance(options, Swin):
     for stage, blocks in enumerate(options.depths):
-      channels = (5 + options.mlp_ratio) * (options.embed_dim << stage)
-      values += blocks * channels * pixels / _STRIDE_4 / 4**stage
+      per_token = (5 + options.mlp_ratio) * (options.embed_dim << stage)
+      values += blocks * per_token * pixels / _STRIDE_4 / 4**stage
   return values

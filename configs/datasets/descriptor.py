@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+from typing import Any
 
 from tf_maskformer import errors
 from tf_maskformer.configs import limits
@@ -122,11 +123,12 @@ def classes_of(rows: object, source: str) -> tuple[Class, ...]:
   return tuple(classes)
 
 
-def _class_of(row: object, where: str) -> Class:
+def _class_of(row: Any, where: str) -> Class:
   """Returns the class of a row; `where` is for the message."""
   if not isinstance(row, dict):
     raise errors.UserError(f'{where} is not a group with id, name, isthing and color')
-  number, name, isthing, color = (row.get(key) for key in ('id', 'name', 'isthing', 'color'))
+  values: list[Any] = [row.get(key) for key in ('id', 'name', 'isthing', 'color')]
+  number, name, isthing, color = values
   errors.require(
       _is_whole(number, limits.INT32), f'{where}: id is not a whole number in 0 .. {limits.INT32}')
   errors.require(isinstance(name, str) and name != '', f'{where}: name is not text')

@@ -103,7 +103,8 @@ def write(folder: str, name: str, experiment: Experiment) -> None:
 def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None:
   """Sets a data set that is not built in from the folder's classes; takes it out of `values`."""
   task = values.get('task')
-  name = task.get('data_set') if isinstance(task, Mapping) else None
+  task = task if isinstance(task, Mapping) else {}
+  name = task.get('data_set')
   path = os.path.join(folder, CLASSES)
   if not isinstance(name, str) or name in catalog.names() or not tf.io.gfile.exists(path):
     return

@@ -40,8 +40,9 @@ def _require_shapely() -> None:
   try:
     import shapely.geometry  # noqa: F401
   except ModuleNotFoundError as e:
-    raise errors.UserError('the polygons of Cityscapes need the package shapely, which is not installed; '
-                    'pip install shapely, or give --targets pixels') from e
+    raise errors.UserError(
+        'the polygons of Cityscapes need the package shapely, which is not installed; '
+        'pip install shapely, or give --targets pixels') from e
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +141,8 @@ def _label(item: dict[str, Any], path: str) -> tuple[Any, bool]:
     return labels.name2label[name], False
   single = name.removesuffix(_GROUP)
   if single == name or single not in labels.name2label:
-    raise UnusableImage(f'{path} has the label {errors.quoted(name)!r}, which Cityscapes does not have')
+    raise UnusableImage(
+        f'{path} has the label {errors.quoted(name)!r}, which Cityscapes does not have')
   return labels.name2label[single], True
 
 

@@ -142,7 +142,8 @@ def test_an_instances_faults(root, tmp_path, key, value, words):
 
 
 def test_annotations_without_an_image_do_not_stop_the_others(root, tmp_path):
-  rewritten(root, INSTANCES, lambda c: c['annotations'].append({**c['annotations'][0], 'image_id': 99}))
+  rewritten(root, INSTANCES, lambda c: c['annotations'].append(
+      {**c['annotations'][0], 'image_id': 99}))
   source = coco_instances.coco_splits(str(root), 'coco_instance')['val']
   report = shards.convert(source, str(tmp_path / 'out'), 'val', 1, 1)
   assert report.written == len(small_coco.IMAGE_IDS)

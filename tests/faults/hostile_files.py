@@ -50,8 +50,10 @@ def _label_maps(rng: random.Random) -> list[bytes]:
       [{**good, 'id': True}], [{**good, 'id': '1'}], [{**good, 'name': 3}], [{**good, 'name': ''}],
       [{**good, 'isthing': 2}], [{**good, 'isthing': [1]}], [{**good, 'color': [1, 2]}],
       [{**good, 'color': [1, 2, 256]}], [{**good, 'color': 'red'}], [{'id': 1}], [[1]], [None],
-      [{**good, 'id': i} for i in range(70000)], [{**good, 'name': 'x' * 10**6}],
+      [{**good, 'name': 'x' * 10**6}],
       [{**good, 'id': i, 'name': 'a\n\x1b'} for i in range(133)]]
+  if rng.random() < 0.02:
+    rows = [[{**good, 'id': i} for i in range(70000)]]
   texts = [json.dumps(one).encode() for one in rows]
   cut = texts[-1][:rng.randrange(len(texts[-1]))]
   deep = b'[' * 10**5

@@ -1,6 +1,6 @@
 """Damaged and hostile records and annotation folders, and what must hold of each.
 
-    python -m tests.faults.records 1 300        # the first 300 cases of seed 1, a line for each fault
+    python -m tests.faults.records 1 300     # the first 300 cases of seed 1, a line for each fault
 
 What cannot be used is refused in one line that says where it is, within limits of time and memory,
 and what is good next to it can be used.
@@ -120,7 +120,8 @@ def good_record(kind: str, number: int) -> bytes:
   if kind == 'coco_panoptic':
     first[40:, 40:] = 3
     segments = [schema.Segment(c, c == 5, 0, 100 + c, 7 + c) for c in (90, 3, 5)]
-    instances = [schema.Instance(3, False, 9, 1, first == 2), schema.Instance(5, True, 9, 2, first > 0)]
+    instances = [
+        schema.Instance(3, False, 9, 1, first == 2), schema.Instance(5, True, 9, 2, first > 0)]
     return schema.write(
         buffer.getvalue(), 'jpeg', _SIZE, f'id{number}', f'{number}.jpg', [first], segments,
         void=first == 0, instances=instances)
@@ -144,7 +145,8 @@ def _parse(kind: str) -> Callable:
   return parse
 
 
-def _write(path: pathlib.Path, records: list[bytes]) -> None:
+def write(path: pathlib.Path, records: list[bytes]) -> None:
+  """Writes a file of records."""
   with tf.io.TFRecordWriter(str(path)) as writer:
     for record in records:
       writer.write(record)
@@ -154,7 +156,7 @@ def _check_record(kind: str, folder: pathlib.Path, rng: np.random.Generator) -> 
   """A bad record between two good ones, through every road."""
   done, bad = hostile.record(good_record(kind, 0), rng)
   path = folder / 'val.tfrecord'
-  _write(path, [good_record(kind, 1), bad, good_record(kind, 2)])
+  write(path, [good_record(kind, 1), bad, good_record(kind, 2)])
   why = _pipeline_fault(kind, bad)
   place = f'record 1 of {path}'
   refused = _refusal(lambda: _inspect(path, kind))
@@ -168,7 +170,7 @@ def _check_record(kind: str, folder: pathlib.Path, rng: np.random.Generator) -> 
   if refused and place not in refused:
     return f'{done}: the truth does not say where: {refused}'
   if rng.random() < 0.2:
-    _write(path, [bad])
+    write(path, [bad])
     config = DataConfig(input_path=str(path))
     refused = _refusal(lambda: reader.preflight(config, kind, catalog.get(kind).num_classes, 'x'))
     if why and str(path) not in refused:
@@ -186,11 +188,21 @@ def _refusal(action: Callable[[], object]) -> str:
 
 
 def _pipeline_fault(kind: str, record: bytes) -> str:
-  """Returns why the input pipeline refuses a record, '' where it does not and the batch is right."""
+  """Returns why the input pipeline refuses a record, '' where it does not."""
   try:
-    _, targets = _parse(kind)(record)
+    parse_in_range(kind, record)
   except decoder.ERRORS as e:
     return decoder.explain(e)
+  return ''
+
+
+def parse_in_range(kind: str, record: bytes) -> None:
+  """Makes an example of a record as the input pipeline does.
+
+  Raises:
+    ValueError: a value of it is out of range.
+  """
+  _, targets = _parse(kind)(record)
   config = _CONFIG[kind]
   bounds = {
       'classes': catalog.get(kind).num_classes - 1, 'plane': config.max_layers - 1,
@@ -199,7 +211,6 @@ def _pipeline_fault(kind: str, record: bytes) -> str:
     values = targets[name].numpy().astype(np.int64)
     if values.min() < 0 or values.max() > largest:
       raise ValueError(f'{name} is outside 0 to {largest}')
-  return ''
 
 
 def _inspect(path: pathlib.Path, kind: str) -> None:
@@ -234,7 +245,7 @@ def _check_framing(folder: pathlib.Path, rng: np.random.Generator) -> str:
   """A damaged file next to a good one."""
   kind = 'coco_panoptic'
   good = folder / 'val-a'
-  _write(good, [good_record(kind, 1), good_record(kind, 2)])
+  write(good, [good_record(kind, 1), good_record(kind, 2)])
   done, data = hostile.framed(good.read_bytes(), rng)
   bad = folder / 'val-b'
   bad.write_bytes(data)

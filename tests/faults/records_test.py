@@ -1,4 +1,4 @@
-"""Forty damaged and hostile records and annotation folders of the campaign; what holds is checked."""
+"""Forty damaged and hostile records and annotation folders, and what holds of each."""
 
 import pytest
 

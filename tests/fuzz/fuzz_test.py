@@ -2,10 +2,12 @@
 
 import pytest
 
+from tests.fuzz import annotations
 from tests.fuzz import checkpoint_readers
 from tests.fuzz import harness
+from tests.fuzz import records
 
-TARGETS = {**checkpoint_readers.TARGETS}
+TARGETS = {**checkpoint_readers.TARGETS, **annotations.TARGETS, **records.TARGETS}
 COUNT = 3000
 
 pytestmark = pytest.mark.slow

@@ -52,7 +52,7 @@ def test_what_a_mode_does_not_read_is_not_looked_at(monkeypatch):
 
 def test_micro_batches_pass_one_after_another(monkeypatch):
   monkeypatch.setattr(memory, 'of_machine', lambda: 16 * GB)
-  text = 'task.train_data.global_batch_size=8192'
+  text = 'task.train_data.global_batch_size=32768'
   with pytest.raises(UserError):
     memory.check(_experiment(text=text), trains=True, evaluates=False, num_gpus=0)
   memory.check(

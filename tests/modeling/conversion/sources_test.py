@@ -140,7 +140,7 @@ def test_other_kinds_of_files_are_checked_for_nan_too(tmp_path):
   layer = theirs.get_layer('conv5_block3_3_conv')
   layer.set_weights([weight * np.nan for weight in layer.get_weights()])
   theirs.save_weights(tmp_path / 'resnet.h5')
-  with pytest.raises(UserError, match='NaN or infinite weights in 2 tensors .*backbone.res5.2.conv3'):
+  with pytest.raises(UserError, match='NaN or infinite weights in 2 tensors .*res5.2.conv3'):
     sources.read(str(tmp_path / 'resnet.h5'))
   sources.read(str(tmp_path / 'resnet.h5'), allow_nonfinite=True)
 
@@ -158,7 +158,8 @@ def test_odd_names_are_one_line(tmp_path):
 
 
 @pytest.mark.parametrize('ending, damage', [
-    ('.index', lambda content: content[:-1]), ('.data-00000-of-00001', lambda content: content[:-3]),
+    ('.index', lambda content: content[:-1]),
+    ('.data-00000-of-00001', lambda content: content[:-3]),
     ('.data-00000-of-00001', lambda content: bytes([content[0] ^ 1]) + content[1:])])
 def test_a_damaged_prefix_is_refused(tmp_path, ending, damage):
   path = save_v2(tmp_path / 'ckpt-7', {'model/x' + VALUE: np.arange(2, dtype=np.float32)})
