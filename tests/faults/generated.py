@@ -88,7 +88,7 @@ def _checked_together(seed: int, first: int, last: int, world: World) -> warm.Ve
   """Checks several cases in one process, which builds its graphs once."""
   with tempfile.TemporaryDirectory(dir=world.folder) as folder:
     return world.warm.call(
-        f'{__name__}:check_records', str(seed), str(first), str(last), folder)
+        f'{__name__}:check_records', str(seed), str(first), str(last), folder, seconds=300)
 
 
 def check_records(seed: str, first: str, last: str, folder: str) -> None:
