@@ -1,4 +1,4 @@
-"""The campaign: kills, full disks, damaged and hostile files, locks, settings, records.
+"""The campaign: kills, full disks, damaged and hostile files, settings, records, locks.
 
     python -m tests.faults                                  # everything: hours
     python -m tests.faults --jobs 2                         # two cases at a time
@@ -18,6 +18,7 @@ import tempfile
 
 from tests.faults import disks
 from tests.faults import files
+from tests.faults import generated
 from tests.faults import kills
 from tests.faults import locks
 from tests.faults import outcome
@@ -30,6 +31,9 @@ KINDS = {
     'disks': (disks.cases, 0),
     'side_files': (side_files.cases, 120),
     'files': (files.cases, 300),
+    'settings': (generated.settings_cases, 300),
+    'accepted': (generated.accepted_cases, 20),
+    'records': (generated.records_cases, 300),
     'locks': (locks.cases, 1000),
 }
 

@@ -17,7 +17,20 @@ from tests.faults import tables
 from tests.faults.good_files import Good
 from tests.faults.hostile_pickles import change
 
-SECRET = 'secret.bin'  # a file next to the hostile one; nothing of it may come back
+# Files next to the hostile one; nothing of them may come back. They hold this number only.
+SECRET = 'secret.bin'
+_SECRET_HDF5 = 'secret.h5'
+SECRET_NUMBER = 1234.5
+_KERNEL = 'conv2_block1_2_conv/conv2_block1_2_conv/kernel:0'
+_SHAPE = (3, 3, 2, 2)
+
+
+def write_secrets(folder: pathlib.Path) -> None:
+  """Writes the files that hostile ones refer to."""
+  numbers = np.full(_SHAPE, SECRET_NUMBER, np.float32)
+  (folder / SECRET).write_bytes(numbers.tobytes())
+  with h5py.File(folder / _SECRET_HDF5, 'w') as file:
+    file['kernel'] = numbers
 
 
 def header(chance: random.Random, good: Good) -> bytes:
@@ -63,11 +76,6 @@ def hdf5(chance: random.Random, good: Good) -> bytes:
   return target.getvalue()
 
 
-_KERNEL = 'conv2_block1_2_conv/conv2_block1_2_conv/kernel:0'
-
-_SHAPE = (3, 3, 2, 2)
-
-
 def _external(chance: random.Random, file: h5py.File) -> None:
   name = chance.choice((SECRET, '/etc/passwd', '../secret.bin'))
   del file[_KERNEL]
@@ -76,14 +84,14 @@ def _external(chance: random.Random, file: h5py.File) -> None:
 
 def _external_link(chance: random.Random, file: h5py.File) -> None:
   del file[_KERNEL]
-  file[_KERNEL] = h5py.ExternalLink(chance.choice(('other.h5', '/dev/zero')), '/kernel')
+  file[_KERNEL] = h5py.ExternalLink(chance.choice((_SECRET_HDF5, '/dev/zero')), '/kernel')
 
 
 def _virtual(chance: random.Random, file: h5py.File) -> None:
   del chance
   del file[_KERNEL]
   layout = h5py.VirtualLayout(_SHAPE, np.float32)
-  layout[:] = h5py.VirtualSource('other.h5', 'kernel', _SHAPE)
+  layout[:] = h5py.VirtualSource(_SECRET_HDF5, 'kernel', _SHAPE)
   file.create_virtual_dataset(_KERNEL, layout)
 
 

@@ -85,7 +85,7 @@ def _check_training(work: str, pattern: str, kind: str, chance: random.Random, w
   for path in damaged:
     damage(path, kind, chance)
   job = world.jobs['train maskformer']
-  verdict = world.warm.call('tests.faults.warm:program', *job.argv(output))
+  verdict = world.warm.call('tests.faults.warm:program', *job.argv(output), seconds=200)
   refused = _judge(verdict)
   if work == 'all weights' and not refused:
     raise Fault('it went on in a folder in which no checkpoint is whole', verdict.output)

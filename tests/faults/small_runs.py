@@ -25,7 +25,7 @@ _EDGES = (0, 1, 2, 3, 5, 7, 31, 255, 256)
 # Where the run writes and reads, and how long it is.
 _KEPT = ('input_path', 'train_steps', 'init_checkpoint', 'data_set', 'tpu', 'num_gpus')
 _COSTLY = ('layers', 'encoder_layers')  # each takes seconds to build
-_BASE = (
+BASE = (
     'trainer.train_steps=2,trainer.steps_per_loop=1,task.train_data.global_batch_size=2,'
     'task.validation_data.global_batch_size=2,task.train_data.parser.output_size=[64,64],'
     'task.validation_data.parser.output_size=[64,64]')
@@ -115,7 +115,7 @@ def run_all(seed: int, count: int) -> int:
     while tried < count:
       name = rng.choice(_NAMES)
       text = changes(rng, name)
-      argv = [f'--experiment={name}', *(f'--params_override={t}' for t in (_BASE, inputs, text))]
+      argv = [f'--experiment={name}', *(f'--params_override={t}' for t in (BASE, inputs, text))]
       if not is_accepted(argv):
         continue
       tried += 1

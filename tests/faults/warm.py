@@ -3,7 +3,7 @@
 A start costs milliseconds instead of seconds, and every child is a new process: what it does to
 itself is over when it ends. Its memory and time are measured and limited.
 
-    python -m tests.faults.warm   # lines of JSON in: `task`, `arguments`; out: fields of Verdict
+    python -m tests.faults.warm   # in: lines of JSON as `Warm.call` writes them; out: of Verdict
 """
 
 import dataclasses
@@ -28,8 +28,7 @@ from tests.faults import processes
 
 HELD = 0  # exit codes of the tasks
 REFUSED = 2
-_WALL = 180  # seconds; the machine may be busy
-_CPU = 60
+_WALL = 10  # times the processor time that a task may take: the machine may be busy
 _MOST_MEMORY = 6 << 30  # bytes of address space in addition: what asks for more gets an error
 _MEGABYTE = 1 << 20
 
@@ -58,13 +57,20 @@ class Warm:
     self._own = threading.local()
     self._all: list[subprocess.Popen] = []
 
-  def call(self, task: str, *arguments: str) -> Verdict:
-    """Runs a task, `module:function` with arguments, in a child of its own."""
+  def call(self, task: str, *arguments: str, seconds: int = 60) -> Verdict:
+    """Runs a task in a child of its own.
+
+    Args:
+      task: 'module:function'.
+      *arguments: of the function.
+      seconds: of processor time, after which the child is ended.
+    """
     process = getattr(self._own, 'process', None)
     if process is None:
       process = self._own.process = _start()
       self._all.append(process)
-    process.stdin.write(json.dumps({'task': task, 'arguments': arguments}) + '\n')
+    order = {'task': task, 'arguments': arguments, 'seconds': seconds}
+    process.stdin.write(json.dumps(order) + '\n')
     process.stdin.flush()
     return Verdict(**json.loads(process.stdout.readline()))
 
@@ -97,7 +103,7 @@ def _child(order: Mapping, output: int) -> None:
   os.write(output, b'%d\n' % _status('VmRSS'))
   limit = _status('VmSize') + _MOST_MEMORY
   resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-  resource.setrlimit(resource.RLIMIT_CPU, (_CPU, _CPU))
+  resource.setrlimit(resource.RLIMIT_CPU, (order['seconds'], order['seconds']))
   code = 1
   try:
     module, name = order['task'].split(':')
@@ -123,7 +129,7 @@ def _run(order: Mapping) -> dict:
     child = os.fork()
     if not child:
       _child(order, output.fileno())
-    end = time.monotonic() + _WALL
+    end = time.monotonic() + _WALL * order['seconds']
     ended = 0
     while not ended:
       ended, status, usage = os.wait4(child, os.WNOHANG)
