@@ -34,13 +34,17 @@ class LabeledFolders(source.Source):
       dicts of 'id' (relative path without the suffix), 'file_name' and 'label' (relative paths).
 
     Raises:
-      UserError: a folder is missing or holds no such image.
+      UserError: a folder is missing or holds no such image, or a name is not UTF-8.
     """
     for folder in (self.images, self.labels):
       if not tf.io.gfile.isdir(folder):
         raise UserError(
             f'{folder} is not a directory; give the folder of the images and that of the labels')
-    stems = sorted(self._stems())
+    try:
+      stems = sorted(self._stems())
+    except UnicodeDecodeError as e:
+      raise UserError(
+          f'{self.images} holds a name that is not UTF-8 ({e.object!r}); rename it') from e
     if not stems:
       raise UserError(f'{self.images} holds no image that ends in {self.image_suffix}; '
                       'set --image_suffix')
