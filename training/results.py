@@ -17,7 +17,7 @@ _HISTORY = 'history.json'
 
 
 def write(folder: str, step: int, images: int, metrics: Mapping[str, float]) -> None:
-  """Writes evaluations/step_<step>.json, and evaluations/history.json with all of them.
+  """Writes evaluations/step_<step>.json, and evaluations/history.json with all of them and times.
 
   The first says that the evaluation of the step is done; an earlier one of the same step is
   replaced in both.
@@ -29,8 +29,7 @@ def write(folder: str, step: int, images: int, metrics: Mapping[str, float]) -> 
     metrics: scores and losses by name.
   """
   tf.io.gfile.makedirs(os.path.join(folder, FOLDER))
-  entry = {
-      'step': step, 'images': images, 'metrics': dict(metrics), 'time': time.strftime('%FT%T%z')}
+  entry = {'step': step, 'images': images, 'metrics': dict(metrics)}
   files.write_json(_path(folder, step), entry)
   _write_history(folder, read(folder))
 
@@ -46,7 +45,8 @@ def read(folder: str) -> dict[int, dict[str, Any]]:
   Returns:
     {step: {'step', 'images', 'metrics': {name: value}, 'time'}}.
   """
-  found = {entry['step']: entry for entry in _history(folder)}
+  history = {entry['step']: entry for entry in _history(folder)}
+  found = dict(history)
   for path in tf.io.gfile.glob(os.path.join(folder, FOLDER, 'step_*.json')):
     try:
       entry = _checked(files.read_json(path), path)
@@ -55,7 +55,9 @@ def read(folder: str) -> dict[int, dict[str, Any]]:
     except UserError as e:
       errors.warn(f'{e}; taken from {_HISTORY} if it is there')
       continue
-    found[entry['step']] = entry
+    known = history.get(entry['step'], {})
+    when = known.get('time') if known.get('metrics') == entry['metrics'] else None
+    found[entry['step']] = {'time': when or _written(path), **entry}
   return dict(sorted(found.items()))
 
 
@@ -73,7 +75,7 @@ def settle(folder: str, step: int) -> dict[int, dict[str, Any]]:
     return {}
   files.remove_unfinished(os.path.join(folder, FOLDER))
   kept = {one: entry for one, entry in read(folder).items() if one <= step}
-  wanted = {_path(folder, one): entry for one, entry in kept.items()}
+  wanted = {_path(folder, one): _without_time(entry) for one, entry in kept.items()}
   for path in tf.io.gfile.glob(os.path.join(folder, FOLDER, 'step_*.json')):
     if path not in wanted:
       tf.io.gfile.remove(path)
@@ -106,6 +108,16 @@ def _history(folder: str) -> list[dict[str, Any]]:
   except UserError as e:
     errors.warn(f'{e}; it is made again of the files of each step')
     return []
+
+
+def _without_time(entry: Mapping[str, Any]) -> dict[str, Any]:
+  return {key: value for key, value in entry.items() if key != 'time'}
+
+
+def _written(path: str) -> str:
+  """Returns when a file was written, as the history has it."""
+  seconds = tf.io.gfile.stat(path).mtime_nsec / 1e9
+  return time.strftime('%FT%T%z', time.localtime(seconds))
 
 
 def _holds(path: str, entry: dict[str, Any]) -> bool:

@@ -40,7 +40,7 @@ class CocoInstances(source.Source):
   def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
     """See `Source.convert_image`."""
     annotations.require_usable(row)
-    path = source.path_in(self.images, row['file_name'])
+    path = posixpath.join(self.images, row['file_name'])
     file = image_files.read(path)
     image_files.require_size(file, (row['height'], row['width']), path)
     if self.skip_empty and all(instance['iscrowd'] for instance in row['instances']):

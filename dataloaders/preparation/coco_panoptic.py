@@ -41,13 +41,13 @@ class CocoPanoptic(source.Source):
   def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
     """See `Source.convert_image`."""
     annotations.require_usable(row)
-    path = source.path_in(self.images, row['file_name'])
+    path = posixpath.join(self.images, row['file_name'])
     file = image_files.read(path)
     image_files.require_size(file, (row['height'], row['width']), path)
     infos = row['segments_info']
     class_of = catalog.get(self.data_set).contiguous_ids
     annotations.check_segments(infos, class_of, row['file_name'])
-    id_map = _read_id_map(source.path_in(self.panoptic, row['png']), infos, file.size)
+    id_map = _read_id_map(posixpath.join(self.panoptic, row['png']), infos, file.size)
     pixels = np.bincount(id_map.ravel(), minlength=len(infos) + 1)[1:]
     segments = [
         schema.Segment(

@@ -34,7 +34,7 @@ class LabeledFolders(source.Source):
       dicts of 'id' (relative path without the suffix), 'file_name' and 'label' (relative paths).
 
     Raises:
-      UserError: a folder is missing or holds no such image.
+      UserError: a folder is missing or holds no such image, or a name is not UTF-8.
     """
     for folder in (self.images, self.labels):
       if not tf.io.gfile.isdir(folder):
@@ -43,7 +43,8 @@ class LabeledFolders(source.Source):
     try:
       stems = sorted(self._stems())
     except UnicodeDecodeError as e:
-      raise UserError(f'{self.images} holds a file whose name is not UTF-8; rename it') from e
+      raise UserError(
+          f'{self.images} holds a name that is not UTF-8 ({e.object!r}); rename it') from e
     if not stems:
       raise UserError(f'{self.images} holds no image that ends in {self.image_suffix}; '
                       'set --image_suffix')

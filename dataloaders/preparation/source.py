@@ -3,13 +3,9 @@
 import abc
 import dataclasses
 import pathlib
-import posixpath
 from typing import Any
 
 import tensorflow as tf
-
-from tf_maskformer import errors
-from tf_maskformer.dataloaders.images import UnusableImage
 
 NOTHING_TO_TRAIN_ON = (
     'no instance except crowds; the official recipes train without such images')
@@ -47,27 +43,6 @@ class Source(abc.ABC):
   @abc.abstractmethod
   def annotations_state(self) -> list[int]:
     """Returns numbers that change with the annotations."""
-
-
-def path_in(folder: str, name: object) -> str:
-  """Returns the path of a file that the annotations name.
-
-  Args:
-    folder: where it is, or below.
-    name: of the file, from the annotations.
-
-  Raises:
-    UnusableImage: it is not the name of a file in the folder.
-  """
-  if not isinstance(name, str) or not name:
-    raise UnusableImage(f'{errors.quoted(repr(name))} is not the name of a file')
-  shown = errors.quoted(repr(name))
-  if name.startswith('/') or '..' in name.split('/') or '://' in name:
-    raise UnusableImage(f'{shown} leaves the folder {folder}')
-  is_text = all(not 0xD800 <= ord(character) <= 0xDFFF for character in name)
-  if '\0' in name or not is_text:
-    raise UnusableImage(f'{shown} is not the name of a file')
-  return posixpath.join(folder, name)
 
 
 def file_state(path: str) -> list[int]:

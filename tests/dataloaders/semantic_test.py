@@ -1,5 +1,6 @@
 """Semantic labels to records and back, by each data set's rule, and what is refused."""
 
+import os
 import re
 
 import numpy as np
@@ -101,3 +102,11 @@ def test_flags(tmp_path, capsys):
     prepare_data.main([*flags, '--data_set=ade20k', '--image_suffix=.bmp'])
   with pytest.raises(UserError, match='is not a directory'):
     prepare_data.main([*flags, '--data_set=ade20k', f'--labels={tmp_path}/none'])
+
+
+def test_a_name_that_is_not_utf_8(tmp_path):
+  draw(tmp_path, 'a', np.zeros([30, 40], np.uint8))
+  with open(os.path.join(os.fsencode(tmp_path), b'images', b'b\xff.jpg'), 'wb'):
+    pass
+  with pytest.raises(UserError, match=r"a name that is not UTF-8 \(b'b.xff.jpg'\); rename it"):
+    convert(tmp_path, 'ade20k')

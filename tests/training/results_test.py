@@ -1,6 +1,7 @@
 """What evaluations leave in the folder of a run."""
 
 import json
+import time
 
 import pytest
 
@@ -21,9 +22,10 @@ def history(folder):
 
 def test_every_step_has_a_file_and_the_history_grows(folder):
   first = json.loads((folder / 'evaluations/step_00000007.json').read_text())
-  assert first.pop('time')
   assert first == {'step': 7, 'images': 5, 'metrics': {'pq_all': 3.5}}
   assert history(folder) == [(7, 3.5), (14, 7.0), (21, 10.5)]
+  entries = json.loads((folder / 'evaluations/history.json').read_text())
+  assert all(time.strptime(entry['time'], '%Y-%m-%dT%H:%M:%S%z') for entry in entries)
   names = sorted(path.name for path in (folder / 'evaluations').iterdir())
   assert names == ['history.json', *(f'step_000000{step}.json' for step in ('07', '14', '21'))]
 

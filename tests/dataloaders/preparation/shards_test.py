@@ -19,7 +19,6 @@ from tf_maskformer.dataloaders import record_files
 from tf_maskformer.dataloaders.preparation import coco_panoptic
 from tf_maskformer.dataloaders.preparation import shapes
 from tf_maskformer.dataloaders.preparation import shards
-from tf_maskformer.dataloaders.preparation import source as source_module
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import prepare_data
 
@@ -208,10 +207,6 @@ def test_a_name_that_is_not_one_costs_its_image(root, tmp_path, name, capsys):
   printed = capsys.readouterr().out.splitlines()
   assert any(line.startswith('val: 1 images in') and '1 refused' in line for line in printed)
   assert sum(line.startswith('  refused: ') for line in printed) == 1
-
-
-def test_names_below_a_folder_are_names():
-  assert source_module.path_in('a', 'b..c/d.jpg') == 'a/b..c/d.jpg'
 
 
 _SLOW_IMAGES = 3000  # links to one image; minutes of work
