@@ -91,7 +91,16 @@ def write(image: bytes, image_format: str, size: tuple[int, int], source_id: str
     void: bool [height, width], pixels that no score counts, where those differ from the pixels of
       no segment.
     instances: of a panoptic data set, what AP is measured against; None: not known.
+
+  Raises:
+    UnusableImage: the image or its id maps have more pixels than a record may have.
   """
+  num_pixels = size[0] * size[1]
+  if num_pixels > MAX_PIXELS:
+    raise UnusableImage(f'{filename} has more than {MAX_PIXELS} pixels, the most of a record')
+  if len(id_maps) * num_pixels > MAX_MAP_PIXELS:
+    raise UnusableImage(f'{filename} needs {len(id_maps)} id maps, more than {MAX_MAP_PIXELS} '
+                        'pixels, the most of a record')
   features = {
       'image/encoded': _bytes([image]),
       'image/format': _bytes([image_format.encode()]),

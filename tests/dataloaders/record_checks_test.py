@@ -8,6 +8,7 @@ from tests.faults import hostile
 from tests.faults import records
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import schema
+from tf_maskformer.dataloaders.images import UnusableImage
 
 MAP = schema.encode_id_map(np.zeros([48, 64]))
 OTHER_SIZE = schema.encode_id_map(np.zeros([48, 63]))
@@ -104,6 +105,12 @@ def test_outlines_of_any_number_but_not_of_any_length():
   near = np.repeat(np.tile([[0.0, 0.0], [100000.0, 5.0]], [number // 2, 1]), 3, axis=0)
   features['polygons__coordinates'] = [near.tobytes()]
   decoder.function('coco_instance')(changed('coco_instance', **features))
+
+
+@pytest.mark.parametrize('size, maps', [((2**14, 2**14 + 1), 1), ((2**13, 2**13), 9)])
+def test_what_would_be_refused_is_not_written(size, maps):
+  with pytest.raises(UnusableImage, match='the most of a record'):
+    schema.write(b'', 'png', size, 'a', 'a.png', [MAP] * maps, [])
 
 
 def test_other_types_and_what_is_no_example():
