@@ -48,7 +48,7 @@ def _choose(chance: random.Random, job: Job, world: World) -> 'Kill | CallKill':
   number = chance.choice((signal.SIGKILL,) * 6 + (signal.SIGTERM, signal.SIGINT))
   whom = chance.choice(('all', 'parent', 'worker')) if job.workers else 'all'
   if kind == 'word':
-    return Kill(chance.choice((0.0, 0.0, chance.uniform(0, 0.5))), chance.choice(job.words), number,
+    return Kill(chance.choice((0.0, 0.0, chance.uniform(0, 3))), chance.choice(job.words), number,
                 whom)
   seconds = world.reference(job).seconds
   return Kill(chance.uniform(0.15, 1.05) * seconds, None, number, whom)
