@@ -23,6 +23,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from tf_maskformer import errors
+from tf_maskformer import files
 from tf_maskformer import tensor_index
 from tf_maskformer.errors import UserError
 from tf_maskformer.sorted_tables import Damaged
@@ -280,6 +281,21 @@ def names(folder: str) -> list[str]:
     raise UserError(f'the folder {folder} cannot be read ({errors.reason(e)})') from e
 
 
+def flush(prefix: str) -> None:
+  """Returns once a local checkpoint outlives a power cut; TensorFlow itself does not flush.
+
+  Raises:
+    OSError: the file system refuses.
+  """
+  folder, own_name = os.path.split(prefix)
+  if '://' in folder:
+    return
+  for name in names(folder):
+    if _is_of(name, own_name):
+      files.flush(os.path.join(folder, name))
+  files.flush(folder)
+
+
 def remove(prefix: str) -> None:
   """Removes a checkpoint `ckpt-N`: the index first, so that a kill leaves nothing half whole.
 
@@ -287,8 +303,8 @@ def remove(prefix: str) -> None:
     OpError: the file system refuses.
   """
   folder, own_name = os.path.split(prefix)
-  files = [name for name in names(folder) if _is_of(name, own_name)]
-  for name in sorted(files, key=lambda name: not name.endswith('.index')):
+  own_names = [name for name in names(folder) if _is_of(name, own_name)]
+  for name in sorted(own_names, key=lambda name: not name.endswith('.index')):
     tf.io.gfile.remove(os.path.join(folder, name))
 
 

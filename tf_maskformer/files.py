@@ -45,9 +45,17 @@ def _replace(temporary: str, path: str) -> None:
     from tensorflow.io import gfile
     gfile.rename(temporary, path, overwrite=True)
     return
-  with open(temporary, 'rb') as file:
-    os.fsync(file.fileno())
+  flush(temporary)
   os.replace(temporary, path)
+
+
+def flush(path: str | os.PathLike) -> None:
+  """Returns once a local file's bytes, or the names in a folder, outlive a power cut."""
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
 
 
 def _remove(path: str) -> None:

@@ -88,7 +88,8 @@ class Best:
         return self._best.step == step
     tf.io.gfile.makedirs(self._folder)
     try:
-      self._checkpoint.write(os.path.join(self._folder, f'{_PREFIX}{step}'))
+      path = self._checkpoint.write(os.path.join(self._folder, f'{_PREFIX}{step}'))
+      checkpoint_files.flush(path)
     except tf.errors.OpError:
       with contextlib.suppress(tf.errors.OpError):  # what is left, the next start removes
         checkpoint_files.remove_temporary(self._folder)

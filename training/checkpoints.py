@@ -160,7 +160,9 @@ def save(manager: tf.train.CheckpointManager, model: tf_keras.Model, step: int) 
   # Its number of saves is part of what is saved, and must not tell how often a run was resumed.
   manager.checkpoint.save_counter.assign(step - 1)
   try:
-    return manager.save(checkpoint_number=step)
+    path = manager.save(checkpoint_number=step)
+    checkpoint_files.flush(path)
+    return path
   except (tf.errors.OpError, OSError) as e:
     with contextlib.suppress(tf.errors.OpError, OSError):  # what is left, the next start removes
       _remove_strays(manager.directory)

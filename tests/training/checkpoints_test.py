@@ -1,5 +1,6 @@
 """Saving and falling back."""
 
+import os
 import shutil
 
 import pytest
@@ -45,6 +46,18 @@ def test_a_save_that_the_disk_refuses_names_the_last_good_one(tmp_path):
   with pytest.raises(checkpoints.SaveFailed, match='saving step 2 in .*/run failed') as error:
     checkpoints.save(manager, model, 2)
   assert good in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_checkpoint_is_flushed_before_it_is_announced(tmp_path, monkeypatch):
+  model, _, _, manager = parts(tmp_path)
+  flushed = []
+  original = os.fsync
+  def fsync(descriptor):
+    flushed.append(os.readlink(f'/proc/self/fd/{descriptor}'))
+    original(descriptor)
+  monkeypatch.setattr(os, 'fsync', fsync)
+  path = checkpoints.save(manager, model, 1)
+  assert set(flushed) >= {f'{path}.index', f'{path}.data-00000-of-00001', str(tmp_path)}
 
 
 def test_a_folder_without_checkpoints(tmp_path):
