@@ -130,6 +130,7 @@ def _predict(predictor, decoded: _Decoded, batch_size: int | None, folder: pathl
       with tqdm(total=total, unit='image') as progress:
         for result in predictor.predict_stream(decoded, batch_size):
           name = decoded.names[len(collection)]
+          os.stat(folder)  # one that was removed is not made again, with a part of the results
           result.save_images(folder, name)
           collection.add(result, name)
           collection.update(folder)

@@ -49,6 +49,7 @@ class Collection:
     with contextlib.suppress(FileNotFoundError):
       os.remove(pathlib.Path(folder) / COCO_RESULTS)
     self.write(folder)
+    self._next_update = 0.0  # the first result is written at once
 
   def update(self, folder: str | os.PathLike) -> None:
     """Writes the files unless it would cost much so soon after the last time; see `write`."""

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from multiprocessing import connection
 from typing import Any, NamedTuple, TypeVar
 
@@ -44,7 +44,7 @@ class _Worker(NamedTuple):
 
 
 def run(work: Callable[..., Result], jobs: Mapping[str, tuple], processes: int
-        ) -> Iterator[tuple[str, Result]]:
+        ) -> Generator[tuple[str, Result], None, None]:
   """Calls a function once for each job.
 
   Processes are killed where this one ends, however it does. A job whose process dies, of too little
@@ -82,7 +82,7 @@ def _in_processes(work: Callable[..., Result], jobs: Mapping[str, tuple], proces
                   died: dict[str, str]) -> Iterator[tuple[str, Result]]:
   """As `run`, without a second try; notes in `died` how processes ended that returned nothing."""
   waiting = collections.deque(jobs.items())
-  running: dict[connection.Connection, _Worker] = {}
+  running: dict[Any, _Worker] = {}
   end_of_parent, life_line = os.pipe()
   try:
     while waiting or running:
@@ -121,8 +121,8 @@ def _require_some(running: Mapping[Any, _Worker], error: OSError) -> None:
         f'no process can be started ({errors.reason(error)}); give --workers 1') from error
 
 
-def _start(running: dict[connection.Connection, _Worker], name: str, work: Callable,
-           arguments: tuple, pipe: tuple[int, int]) -> None:
+def _start(running: dict[Any, _Worker], name: str, work: Callable, arguments: tuple,
+           pipe: tuple[int, int]) -> None:
   """Starts the process of a job.
 
   Args:
