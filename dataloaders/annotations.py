@@ -133,7 +133,7 @@ def _category_ids(content: dict[str, Any], path: str, form: tuple[str, str]) -> 
     raise _wrong_form("'categories' is missing or is not a list", path, form)
   ids: set[int] = set()
   for category in categories:
-    category_id = category.get('id') if isinstance(category, dict) else None
+    category_id: Any = category.get('id') if isinstance(category, dict) else None
     if not json_values.is_whole(category_id, -_MAX_ID, _MAX_ID):
       raise _wrong_form(f'a category has the id {errors.quoted(category_id)}, which is not a whole '
                         'number', path, form)

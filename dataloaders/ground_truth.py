@@ -133,7 +133,7 @@ class GroundTruth:
       UserError: an instance of the JSON has no mask.
     """
     if self._annotated is not None:
-      return self._annotated_instances(example_id)
+      return self._annotated_instances(example_id, self._annotated[self.source_id(example_id)])
     if self.instance_source == 'instances':
       return self._own_instances(example_id)
     found = self._segments(example_id)
@@ -158,8 +158,8 @@ class GroundTruth:
         {'category_id': i.class_id, 'iscrowd': i.is_crowd, 'area': i.area, 'mask': i.mask}
         for i in instances]
 
-  def _annotated_instances(self, example_id: int) -> list[dict[str, Any]]:
-    row = self._annotated[self.source_id(example_id)]
+  def _annotated_instances(self, example_id: int, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the instances of a row of the JSON, whose size must be the record's."""
     parsed = self._features(example_id)
     size = (int(parsed['image/height']), int(parsed['image/width']))
     try:

@@ -143,7 +143,8 @@ class SegmentationTask(base_task.Task):
       place = record_faults.locate(params.input_path, self.task_config.data_set)
     except UserError as e:
       place = str(e)
-    return f'{decoder.explain(error)}; {place}'
+    why = decoder.explain(error)
+    return place if place.endswith(why) else f'{why}; {place}'
 
   # Steps.
 

@@ -246,7 +246,7 @@ def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
   for name, change, words in (('decode', no_image, 'the image is neither JPEG nor PNG'),
                               ('class', wrong_class, 'image .* has a class outside 0 to 6')):
     spoiled = rewrite(records, tmp_path / name, change)
-    message = f'the input pipeline failed: .*{words}.*tf-maskformer inspect'
+    message = f'the input pipeline failed: record 3 of .*train.*: {words}; the last good'
     with pytest.raises(UserError, match=message) as error:
       run(experiment(spoiled, 6), 'train', tmp_path / f'run_{name}')
     assert '\n' not in str(error.value)
@@ -254,7 +254,7 @@ def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
   content = bytearray(data.read_bytes())
   content[-50] ^= 255  # the checksum of its last record no longer fits
   data.write_bytes(content)
-  with pytest.raises(UserError, match='the input pipeline failed: corrupted record'):
+  with pytest.raises(UserError, match='pipeline failed: record . of .*: corrupted record'):
     run(experiment(spoiled, 6), 'train', tmp_path / 'run_corrupt')
 
 
