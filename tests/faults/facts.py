@@ -152,8 +152,9 @@ def _state(path: pathlib.Path) -> dict[str, Any]:
 
 def _json(path: pathlib.Path) -> Any:
   content = json.loads(path.read_text())
-  if path.name == 'history.json':
-    return [{key: value for key, value in entry.items() if key != 'time'} for entry in content]
+  if path.parent.name == 'evaluations':
+    entries = content if path.name == 'history.json' else [content]
+    return [{key: value for key, value in entry.items() if key != 'time'} for entry in entries]
   if path.name == 'best.json':
     return {**content, 'checkpoint': pathlib.Path(content['checkpoint']).name}
   if path.name.endswith('.report.json'):
