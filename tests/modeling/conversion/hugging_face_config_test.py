@@ -119,9 +119,13 @@ def test_damaged_files(tmp_path):
   (tmp_path / 'config.json').write_text('{')
   with pytest.raises(UserError, match='config.json is not JSON'):
     hugging_face_config.read(str(tmp_path / 'config.json'))
-  for text in (b'\xff', b'[' * 10**5, b'{"a": NaN}', b'{"a": 1, "a": 2}', b' ' * 3 * 10**6):
+  texts = {
+      b'\xff': 'is not text in UTF-8', b'[' * 10**5: 'is nested too deeply',
+      b'{"a": NaN}': 'NaN is not a finite', b'{"a": 1e999}': '1e999 is not a finite',
+      b'{"a": 1, "a": 2}': 'a is given twice', b' ' * 3 * 10**6: 'has more than 2097152 bytes'}
+  for text, words in texts.items():
     (tmp_path / 'config.json').write_bytes(text)
-    with pytest.raises(UserError, match='config.json cannot be read as JSON'):
+    with pytest.raises(UserError, match=f'config.json .*{words}'):
       hugging_face_config.read(str(tmp_path / 'config.json'))
   (tmp_path / 'config.json').write_text('[]')
   with pytest.raises(UserError, match='config.json is not a configuration'):
