@@ -98,7 +98,7 @@ def _convert(args) -> None:
         exports.write(exports.official_state(model, weight), str(output))
       else:
         _write_folder(output, model, None if report.missing else found)
-  print(f'wrote {output}')
+  errors.say(f'wrote {output}')
 
 
 def _write_folder(output: pathlib.Path, model, found) -> None:

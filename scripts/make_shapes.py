@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 
 from tf_maskformer import cli
+from tf_maskformer import errors
 from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.dataloaders.preparation import shapes
@@ -33,8 +34,8 @@ def main(argv: Sequence[str]) -> None:
       interrupts.ending_at_sigterm(),
       output.opened(args.output, shapes.ADVICE, shapes.folders())):
     was_drawn = shapes.write(args.output, options)
-  print(f'{args.output}: {args.train} training and {args.validation} held-out images '
-        f'{"drawn" if was_drawn else "exist already"}')
+  errors.say(f'{args.output}: {args.train} training and {args.validation} held-out images '
+             f'{"drawn" if was_drawn else "exist already"}')
 
 
 if __name__ == '__main__':

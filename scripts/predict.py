@@ -186,7 +186,7 @@ def main(argv: Sequence[str]) -> int:
     decoded = _Decoded(images)
     with output.opened(folder, 'name another --output', _folders(images)):
       count = _predict(predictor, decoded, args.batch_size, folder, len(images))
-  print(f'{count} {"image" if count == 1 else "images"} in {folder}')
+  errors.say(f'{count} {"image" if count == 1 else "images"} in {folder}')
   if decoded.refused:
     raise errors.UserError(
         f'{len(decoded.refused)} of {len(images)} images could not be decoded, the others are '

@@ -194,7 +194,8 @@ def main(argv: Sequence[str]) -> None:
   with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
     for split, source in sources.items():
       report = shards.convert(source, args.output, split, args.shards, args.workers)
-      print('\n'.join(_summary(split, source, report, args.output)))
+      for line in _summary(split, source, report, args.output):
+        errors.say(line)
 
 
 if __name__ == '__main__':

@@ -116,7 +116,7 @@ def _draw_all(args) -> None:
   with output.opened(images, _ADVICE):
     for example_id in truth.example_ids[:args.images]:
       draw(predictor, truth, example_id, images)
-  print(f'images of truth and prediction: {images}')
+  errors.say(f'images of truth and prediction: {images}')
   print(f'results table: {folder / "results.md"}')
 
 

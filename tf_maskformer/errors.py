@@ -47,9 +47,14 @@ def quoted(name: object) -> str:
   return one_line(str(name), _LONGEST_NAME)
 
 
+def say(text: str) -> None:
+  """Prints one line, whatever is in the names that it quotes, at once."""
+  print(one_line(text), flush=True)
+
+
 def warn(text: str) -> None:
   """Prints a warning, one line, at once."""
-  print(f'warning: {one_line(text)}', flush=True)
+  say(f'warning: {text}')
 
 
 def require(holds: bool, message: str) -> None:

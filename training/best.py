@@ -71,8 +71,9 @@ class Best:
     if found.metric == self._metric:
       self._best = found
     else:
-      print(f'{self._path} is of {errors.quoted(found.metric)}; the next evaluation replaces it by '
-            f'the best of {self._metric}', flush=True)
+      errors.say(
+          f'{self._path} is of {errors.quoted(found.metric)}; the next evaluation replaces it by the '
+          f'best of {self._metric}')
 
   def offer(self, value: float, step: int) -> bool:
     """Saves this step if its value is better, and returns whether it is the best so far.

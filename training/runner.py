@@ -60,7 +60,7 @@ def run(experiment: Experiment, name: str, mode: str, model_dir: str, make_task:
       return _run(
           experiment, name, mode, model_dir, make_task, allow_random_weights, tpu_address)
     except (Diverged, checkpoints.SaveFailed) as e:
-      print(f'error: {e}', file=sys.stderr, flush=True)
+      print(f'error: {errors.one_line(str(e))}', file=sys.stderr, flush=True)
       return 1
 
 
@@ -68,7 +68,7 @@ def _run(experiment: Experiment, name: str, mode: str, folder: str, make_task: M
          allow_random_weights: bool, tpu_address: str | None) -> int:
   path, step = checkpoints.readable(folder)
   for line in parameters.compare(experiment, name, folder, has_weights=bool(path)):
-    print(f'changed since the last run: {line}', flush=True)
+    errors.say(f'changed since the last run: {line}')
   trains = 'train' in mode
   if trains:
     _check_step(experiment, folder, step)
@@ -158,10 +158,10 @@ class Run:
     if path:
       self._trainer.restore(path)
       self._saved = path
-      print(f'weights: {path} (step {step})', flush=True)
+      errors.say(f'weights: {path} (step {step})')
       if start:
-        print(f'  task.init_checkpoint={start} is not used: the folder has a checkpoint of its own',
-              flush=True)
+        errors.say(
+            f'  task.init_checkpoint={start} is not used: the folder has a checkpoint of its own')
       return
     report = self._task.initialize(self._trainer.model)
     if report and report.missing and not self._trains and not allow_random_weights:
@@ -171,7 +171,7 @@ class Run:
           f'{report.missing[0]} and others would be random; evaluate with the experiment of '
           'the checkpoint and task.init_checkpoint_modules=all, or insist with '
           '--allow_random_weights')
-    print(f'weights: {start or "random"} (step 0)', flush=True)
+    errors.say(f'weights: {start or "random"} (step 0)')
 
   def writing(self, what: str) -> contextlib.AbstractContextManager[None]:
     """Turns a full disk, and the like, inside the block into one line that says what is safe."""
@@ -279,7 +279,7 @@ class Run:
     with self.writing('what TensorBoard shows'):
       writer.flush()
     self._saved = checkpoints.save(self._manager, self._trainer.model, step)
-    print(f'saved {self._saved}', flush=True)
+    errors.say(f'saved {self._saved}')
 
   def _report(self, step: int, progress: Progress, writer: tf.summary.SummaryWriter) -> None:
     """Prints a line, and writes what was logged since the last one for TensorBoard."""
@@ -288,8 +288,8 @@ class Run:
     print(progress.line(step, shown), flush=True)
     dropped = logs.get('dropped_segments')
     if dropped:
-      print(f'warning: {dropped:.1f} segments per step found no slot or id map; raise '
-            'task.train_data.parser.max_segments or max_layers', flush=True)
+      errors.warn(f'{dropped:.1f} segments per step found no slot or id map; raise '
+                  'task.train_data.parser.max_segments or max_layers')
     with self.writing('what TensorBoard shows'), writer.as_default(step):
       for key, value in logs.items():
         tf.summary.scalar(key, value)
@@ -364,8 +364,7 @@ class Run:
       raise errors.UserError(
           f'no checkpoint came to {self._folder} within trainer.continuous_eval_timeout={timeout} '
           's; start the training or raise it')
-    print(f'no new checkpoint in {self._folder} for {timeout} s; last scored: step {seen}',
-          flush=True)
+    errors.say(f'no new checkpoint in {self._folder} for {timeout} s; last scored: step {seen}')
     return 0
 
 

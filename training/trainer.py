@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_trainer
 
+from tf_maskformer import errors
 from tf_maskformer.training import checkpoints
 
 _EXAMPLE_ID = 'example_id'  # key of the logs
@@ -94,8 +95,7 @@ class Trainer(base_trainer.Trainer):
         if name != _EXAMPLE_ID and not all(np.isfinite(v.numpy()).all() for v in values)]
     where = ', '.join(terms) or 'the gradient'
     step = number(self.global_step)
-    print(f'warning: step {step}: {where} not finite, the update was skipped; example ids {ids}',
-          flush=True)
+    errors.warn(f'step {step}: {where} not finite, the update was skipped; example ids {ids}')
     in_a_row = number(self.guarded.skipped_in_a_row)
     if in_a_row >= self.config.trainer.max_skipped_updates:
       raise Diverged(

@@ -109,7 +109,7 @@ def _make(source: Source, output: str, split: str, parts: dict[str, list[dict[st
   jobs = {name: (posixpath.join(output, name), part, source) for name, part in parts.items()}
   num_images = sum(map(len, parts.values()))
   with (
-      tqdm(total=num_images, unit='images', desc=split, disable=not parts) as bar,
+      tqdm(total=num_images, unit='images', desc=errors.quoted(split), disable=not parts) as bar,
       contextlib.closing(local.run(_write_shard, jobs, workers)) as done):
     try:
       for name, shard in done:

@@ -47,7 +47,7 @@ class Report:
     if self.new_classes:
       names_ = ', '.join(self.new_classes)
       lines.append(f'  another number of classes: {names_} keep their initial values')
-    return '\n'.join(lines)
+    return '\n'.join(map(errors.one_line, lines))
 
 
 def wanted_parts(text: str, model: tf_keras.Model) -> tuple[str, ...]:
