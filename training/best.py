@@ -72,8 +72,8 @@ class Best:
       self._best = found
     else:
       errors.say(
-          f'{self._path} is of {errors.quoted(found.metric)}; the next evaluation replaces it by the '
-          f'best of {self._metric}')
+          f'{self._path} is of {errors.quoted(found.metric)}; the next evaluation replaces it by '
+          f'the best of {self._metric}')
 
   def offer(self, value: float, step: int) -> bool:
     """Saves this step if its value is better, and returns whether it is the best so far.
