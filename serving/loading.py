@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tf_keras
 
+from tf_maskformer import files
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import registry
@@ -76,7 +77,8 @@ def configure(
     name = experiment
     settled = registry.get(experiment)
   else:
-    name, settled = _of_source(source)
+    with files.reading(f'checkpoint {source}'):
+      name, settled = _of_source(source)
   settings.settle(settled, config_files, overrides, environ)
   return Configured(name, settled, catalog.get(settled.task.data_set))
 

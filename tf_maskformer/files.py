@@ -86,6 +86,26 @@ def writing(what: str, advice: str) -> Iterator[None]:
         f'{what} cannot be written ({errors.reason(error)}); {advice}') from error
 
 
+@contextlib.contextmanager
+def reading(what: str) -> Iterator[None]:
+  """Turns what the file system refuses inside the block into one line.
+
+  Args:
+    what: is read, e.g. 'checkpoint runs/coco'.
+
+  Raises:
+    UserError: it may not be read, is of a file system that is not known, or cannot be a name.
+  """
+  try:
+    yield
+  except UnicodeError as error:
+    raise errors.UserError(f'{what} cannot be read (its name is not UTF-8)') from error
+  except Exception as error:  # pylint: disable=broad-except
+    if not errors.is_of_file_system(error):
+      raise
+    raise errors.UserError(f'{what} cannot be read ({errors.reason(error)})') from error
+
+
 def remove_unfinished(folder: str | os.PathLike) -> None:
   """Removes what a killed process left unfinished in a folder; only the folder's one user may.
 

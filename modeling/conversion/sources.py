@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_maskformer import checkpoint_files
 from tf_maskformer import errors
+from tf_maskformer import files
 from tf_maskformer import tensor_index
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.backbones.resnet import BLOCKS
@@ -56,6 +57,11 @@ def find(path: str, allow_nonfinite: bool = False) -> str:
   Raises:
     UserError: there is none, or none is whole.
   """
+  with files.reading(f'checkpoint {path}'):
+    return _find(path, allow_nonfinite)
+
+
+def _find(path: str, allow_nonfinite: bool) -> str:
   if tf.io.gfile.isdir(path):
     newest = checkpoint_files.newest(path, allow_nonfinite=allow_nonfinite)
     found = newest.prefix if newest else tensor_files.of_folder(path)

@@ -152,3 +152,11 @@ def test_weights_that_are_not_finite(tmp_path):
       tf_maskformer.load(source)
     assert_is(loading.open_checkpoint(source, allow_nonfinite_weights=True), model)
   tf_maskformer.load(tmp_path, allow_nonfinite_weights=True)
+
+
+@pytest.mark.parametrize('source', ['http://x/y', 'a\0b', '', 'x' * 5000, '/dev/zero', '\ud800'])
+@pytest.mark.parametrize('experiment', [None, 'maskformer_shapes_panoptic'])
+def test_what_cannot_be_a_checkpoint_is_one_line(source, experiment):
+  with pytest.raises(UserError, match='checkpoint ') as error:
+    loading.open_checkpoint(source, experiment)
+  assert '\n' not in str(error.value)
