@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.dataloaders import example_wire
 from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders import record_checks
 from tf_maskformer.dataloaders import schema
@@ -22,7 +23,8 @@ _PNG = b'\x89PNG'
 # What a record that cannot be used raises. TensorFlow's message quotes what it could not parse;
 # where that is not UTF-8, making the error of it fails.
 ERRORS = (tf.errors.OpError, UnicodeDecodeError)
-_NO_EXAMPLE = 'Could not parse example input'
+# Of the parser and of `example_wire`.
+_NO_EXAMPLE = re.compile('Could not parse example input|CountFields|DecodeProto')
 # Where in an input pipeline it happened, before what happened.
 _IN_PIPELINE = re.compile(r'Error in user-defined function passed to \S+ transformation with '
                           r'iterator: \S+ ')
@@ -34,7 +36,7 @@ def explain(error: Exception) -> str:
     text = error.object.decode('utf-8', 'replace')
   else:
     text = getattr(error, 'message', str(error))
-  if _NO_EXAMPLE in text:
+  if _NO_EXAMPLE.search(text):
     return 'it is not a tf.train.Example'
   return errors.explain(_IN_PIPELINE.sub('', text))
 
@@ -50,7 +52,7 @@ def parse_features(record: tf.Tensor, data_set: str) -> Features:
     tf.errors.InvalidArgumentError: it is not an Example, or `record_checks.checked` refuses it;
       see `ERRORS`.
   """
-  features = tf.io.parse_single_example(record, schema.features())
+  features = tf.io.parse_single_example(example_wire.checked(record), schema.features())
   # The id of a record that has none is its file name.
   has_id = tf.strings.length(features['image/source_id']) > 0
   features['image/source_id'] = tf.where(

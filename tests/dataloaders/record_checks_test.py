@@ -121,6 +121,13 @@ def test_other_types_and_what_is_no_example():
     assert 'not a tf.train.Example' in refusal('coco_panoptic', garbage)
 
 
+@pytest.mark.parametrize('length', [4, 2**31 - 1, 2**31, 2**32 - 5])
+def test_lengths_that_would_end_the_process(length):
+  lying = hostile.lying_example(length)
+  for record in (lying, b'\x0a\x00' + lying, lying + b'\x0a\x00'):
+    assert 'not a tf.train.Example' in refusal('coco_panoptic', record)
+
+
 def test_messages_of_names_that_are_not_text():
   record = changed('coco_panoptic', image__source_id=[b'\xff\xfe\n\x1b[31m' + b'x' * 10**6],
                    segments__class=[-1, 3, 5])

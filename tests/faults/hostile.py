@@ -53,6 +53,23 @@ def jpeg_bomb(side: int = 65000) -> bytes:
   return data[:place + 5] + struct.pack('>HH', side, side) + data[place + 9:]
 
 
+def lying_example(length: int = 2**32 - 5) -> bytes:
+  """Returns the bytes of an Example whose image says that it is so long, and is not."""
+  def varint(number: int) -> bytes:
+    digits = []
+    while number > 127:
+      digits.append(number & 127 | 128)
+      number >>= 7
+    return bytes([*digits, number])
+
+  def field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + varint(len(content)) + content
+
+  images = b'\x0a' + varint(length) + b'abc'
+  entry = field(1, b'image/encoded') + field(2, field(1, images))
+  return field(1, field(1, entry))
+
+
 def other_image(rng: np.random.Generator) -> bytes:
   """Returns an image that a record must not hold in this place: formats, modes, sizes, bombs."""
   kind = rng.choice(['GIF', 'BMP', 'WEBP', 'PNG', 'P', 'I;16', 'png bomb', 'jpeg bomb', 'empty'])
@@ -126,6 +143,9 @@ def record(good: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
     return 'bytes', damaged_bytes(good, rng)
   if rng.random() < 0.03:
     return 'noise', bytes(rng.integers(0, 256, int(rng.integers(1, 400)), np.uint8))
+  if rng.random() < 0.03:
+    length = int(rng.choice([4, 2**31 - 1, 2**31, 2**32 - 5]))
+    return f'length {length}', lying_example(length)
   example = tf.train.Example.FromString(good)
   done = [_damage(example.features.feature, rng) for _ in range(1 + (rng.random() < 0.2))]
   return ', '.join(done), example.SerializeToString()
