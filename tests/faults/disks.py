@@ -98,10 +98,10 @@ def check(name: str, action: str, at: int, world: World, folder: pathlib.Path) -
   ended = processes.run(job.argv(folder / job.output), environment)
   facts.check_whole(folder)
   if not _is_refused(ended):
-    wrong = facts.differences(world.reference(job).facts, facts.of(folder))
+    wrong = facts.differences(world.reference(job).facts, job.facts_of(folder))
     if wrong:
       raise Fault(f'exit code 0, but the results are not complete: {wrong}', ended.output)
-  _check_again(name, world, folder, may_be_there=not _is_refused(ended))
+  _check_again(name, world, folder)
 
 
 def check_removed(name: str, word: str, world: World, folder: pathlib.Path) -> None:
@@ -139,18 +139,10 @@ def _is_refused(ended: processes.Ended) -> bool:
   return ended.code != 0
 
 
-def _check_again(name: str, world: World, folder: pathlib.Path, may_be_there: bool = False) -> None:
-  """Runs a job with room and compares.
-
-  Args:
-    name: of the job.
-    world: has the undisturbed run.
-    folder: its output is in it.
-    may_be_there: whether the results were complete before; an evaluation then adds a second one,
-      which is not compared.
-  """
+def _check_again(name: str, world: World, folder: pathlib.Path) -> None:
+  """Runs a job with room; raises Fault unless its output is that of the undisturbed run."""
   job = world.jobs[name]
-  ended = kills.finish(job, world, folder)
-  wrong = facts.differences(world.reference(job).facts, facts.of(folder))
-  if wrong and not (may_be_there and name.startswith('eval')):
+  ended = kills.finish(job, folder)
+  wrong = facts.differences(world.reference(job).facts, job.facts_of(folder))
+  if wrong:
     raise Fault(f'with room again, it differs from the undisturbed run: {wrong}', ended.output)

@@ -20,14 +20,19 @@ from tests.faults.outcome import Fault
 
 _LOCKS = ('.lock', '.eval.lock')
 _AROUND_RECORD = 16  # bytes: a length and two checksums
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, SyntaxError, tf.errors.OpError)
 _SHOWN = 6  # differences in a message
 _DATA = '.data-'  # in the names of a checkpoint's data files
 _NOT_COMPARED = ('_CHECKPOINTABLE_OBJECT_GRAPH', 'save_counter/.ATTRIBUTES/VARIABLE_VALUE')
 Facts = dict[str, Any]
 
 
-def of(folder: pathlib.Path) -> Facts:
+def of(folder: pathlib.Path, may_repeat: bool = False) -> Facts:
   """Returns everything about the files below a folder by name, TensorBoard's values by tag.
+
+  Args:
+    folder: of the results.
+    may_repeat: whether a step may be several times in TensorBoard's files, if it is the same.
 
   Raises:
     Fault: a file cannot be read.
@@ -40,7 +45,8 @@ def of(folder: pathlib.Path) -> Facts:
     unfinished = _is_unfinished(path.relative_to(folder))
     facts[name] = 'unfinished' if unfinished else _read(path)
   for events in sorted({path.parent for path in folder.rglob('*tfevents*')}):
-    facts.update(_summaries(events, str(events.relative_to(folder))))
+    values = _summaries(events, str(events.relative_to(folder)))
+    facts |= {key: sorted(set(one)) for key, one in values.items()} if may_repeat else values
   return facts
 
 
@@ -133,7 +139,7 @@ def _read(path: pathlib.Path) -> Any:
     if path.suffix == '.tfrecord':
       return _records(path)
     return _digest(path.read_bytes())
-  except (OSError, ValueError, IndexError, tf.errors.OpError, SyntaxError) as error:
+  except _UNREADABLE as error:
     raise Fault(f'{path.name} is under its final name and cannot be read: {error!r}') from error
 
 
@@ -157,6 +163,9 @@ def _json(path: pathlib.Path) -> Any:
     return [{key: value for key, value in entry.items() if key != 'time'} for entry in entries]
   if path.name == 'best.json':
     return {**content, 'checkpoint': pathlib.Path(content['checkpoint']).name}
+  if path.name == 'predictions.json':
+    for row in content['annotations']:
+      _image(path.parent / row['file_name'])  # of every image in it, the PNG is there
   if path.name.endswith('.report.json'):
     return {key: value for key, value in content.items() if key != 'shards_kept'}
   if path.name.endswith('.manifest.json'):
@@ -203,5 +212,5 @@ def _events(path: pathlib.Path):
   try:
     for record in tf.data.TFRecordDataset(str(path)):
       yield tf.compat.v1.Event.FromString(record.numpy())
-  except tf.errors.DataLossError:
+  except (tf.errors.OpError, ValueError):
     return

@@ -50,3 +50,10 @@ def test_a_cut_file_is_not_whole(tmp_path, name):
     facts.check_whole(tmp_path)
   (tmp_path / name).rename(tmp_path / f'.part-{name}')
   facts.check_whole(tmp_path)
+
+
+def test_predictions_have_their_images(tmp_path):
+  content = {'annotations': [{'image_id': 1, 'file_name': '1.png'}]}
+  (tmp_path / 'predictions.json').write_text(json.dumps(content))
+  with pytest.raises(Fault, match=r'1\.png'):
+    facts.check_whole(tmp_path)

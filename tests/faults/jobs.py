@@ -59,6 +59,7 @@ class Job:
     words: patterns of its output at which it is worth killing.
     prepare: called with the output before the first start; puts there what the program works on.
     workers: whether the program has children.
+    may_repeat: whether every start adds the same values to TensorBoard's files.
   """
   name: str
   argv: Callable[[pathlib.Path], list[str]]
@@ -66,6 +67,11 @@ class Job:
   words: tuple[str, ...] = ()
   prepare: Callable[[pathlib.Path], object] = lambda output: None
   workers: bool = False
+  may_repeat: bool = False
+
+  def facts_of(self, folder: pathlib.Path) -> facts.Facts:
+    """Returns what is compared of the folder that the output is in."""
+    return facts.of(folder, self.may_repeat)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,8 +167,9 @@ class World:
       log = output.parent.with_suffix('.log')
       ended = self._must_succeed(
           job.argv(output), self.injector.environment(output.parent, log=log))
+      calls = injector.calls(log, output.parent)
       self._references[job.name] = Reference(
-          facts.of(output.parent), ended.seconds, injector.calls(log, output.parent), ended.output)
+          job.facts_of(output.parent), ended.seconds, calls, ended.output)
     return self._references[job.name]
 
   def output_of(self, name: str) -> pathlib.Path:
@@ -200,7 +207,7 @@ class World:
     return Job(
         f'eval {model}', lambda output: ['train.py', '--mode', 'eval', '--model_dir', str(output)],
         prepare=lambda output: shutil.copytree(self.run_folder(model), output),
-        words=('weights:', 'evaluation at step'))
+        words=('weights:', 'evaluation at step'), may_repeat=True)
 
   def _predict(self, model: str) -> Job:
     return Job(

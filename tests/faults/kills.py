@@ -89,8 +89,8 @@ def check(job: Job, plan: list[Kill | CallKill], world: World, folder: pathlib.P
   for kill in plan:
     if _start_and_kill(job, kill, world, folder):
       facts.check_whole(folder)
-  ended = finish(job, world, folder)
-  wrong = facts.differences(world.reference(job).facts, facts.of(folder))
+  ended = finish(job, folder)
+  wrong = facts.differences(world.reference(job).facts, job.facts_of(folder))
   if wrong:
     raise Fault(f'differs from the undisturbed run: {wrong}', ended.output)
 
@@ -114,7 +114,7 @@ def _start_and_kill(job: Job, kill: Kill | CallKill, world: World, folder: pathl
   return killed
 
 
-def finish(job: Job, world: World, folder: pathlib.Path) -> processes.Ended:
+def finish(job: Job, folder: pathlib.Path) -> processes.Ended:
   """Starts a job again until it ends with exit code 0.
 
   Raises:
