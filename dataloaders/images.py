@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 from PIL import UnidentifiedImageError
 
@@ -74,6 +73,8 @@ def load(path: str) -> bytes:
       image can be.
     UserError: the file system failed; the same file may be read at another time.
   """
+  import tensorflow as tf  # only here: the embedded data set is drawn without it
+
   limit = max(_SMALLEST_LIMIT, _BYTES_PER_PIXEL * _max_pixels)
   # A pipe would be waited for, a device may have no end; links may lead nowhere.
   if '://' not in path and os.path.lexists(path) and not os.path.isfile(path):

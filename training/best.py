@@ -172,5 +172,6 @@ def _is_whole(prefix: str) -> bool:
 
 def _is_finite(value: object) -> TypeGuard[float]:
   """Whether a value from a JSON is a number, neither NaN nor infinite."""
-  is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-  return is_number and -_LARGEST < value < _LARGEST
+  if isinstance(value, bool) or not isinstance(value, (int, float)):
+    return False
+  return -_LARGEST < value < _LARGEST

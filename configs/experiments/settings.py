@@ -116,7 +116,7 @@ def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None
   try:
     rows = override_files.parse_json(text)
   except ValueError as error:
-    raise errors.UserError(f'{path} is not a label map in JSON: {error}') from error
+    raise errors.UserError(f'{path}, the label map, {error}') from error
   data_set = DataSet(name, descriptor.classes_of(rows, path))
   experiment.task.data_set = catalog.add(data_set).name
   values['task'] = {key: value for key, value in task.items() if key != 'data_set'}

@@ -17,7 +17,8 @@ def _refusal(path):
 @pytest.mark.parametrize('name, content, problem', [
     ('a.yaml', b'\xff\xfea\0', 'byte 0 is not UTF-8'), ('a.yaml', b'a: \0', 'not YAML'),
     ('a.yaml', b' ' * (2**16 + 1), 'more than 65536 bytes'), ('a.yaml', b'[1]', 'no settings'),
-    ('a.json', b'{"a": 1, "a": 1}', 'a is given twice'), ('a.json', b'[' * 5000, 'nested deeper'),
+    ('a.json', b'{"a": 1, "a": 1}', 'a is given twice'),
+    ('a.json', b'[' * 5000, 'nested too deeply'),
     ('a.json', b'{"a": ' + b'[' * 40 + b']' * 40 + b'}', 'nested deeper'),
     ('a.json', b'{"a": ' + b'9' * 5000 + b'}', '5000 digits'), ('a.json', b'[]', 'no settings')])
 def test_content(tmp_path, name, content, problem):

@@ -81,11 +81,11 @@ def test_the_truth_is_read_with_checksums(good):
 
 def test_names_that_are_not_text(good, tmp_path):
   (tmp_path / os.fsdecode(b'val\xff')).write_bytes(b'')
-  with pytest.raises(UserError, match='not UTF-8; rename'):
+  with pytest.raises(UserError, match='not UTF-8.*; rename'):
     record_files.match(f'{good}*')
-  with pytest.raises(UserError, match='not UTF-8; rename'):
+  with pytest.raises(UserError, match='not UTF-8.*; rename'):
     semantic.SemanticFolders(str(tmp_path), str(tmp_path), 'ade20k').rows()
-  with pytest.raises(UserError, match='not UTF-8; rename'):
+  with pytest.raises(UserError, match='not UTF-8.*; rename'):
     semantic_labels.SemanticLabels(str(tmp_path), 'ade20k', [], 'val')
 
 

@@ -135,7 +135,7 @@ def test_validation_says_where_it_pads(capsys, tmp_path):
   warning = 'validation: 4 images per replica are padded to the largest'
   for batch, said in ((1, ''), (0, ''), (4, warning)):
     data.global_batch_size = batch
-    with pytest.raises(UserError, match='hold no record'):
+    with pytest.raises(UserError, match='no record'):
       task.build_inputs(data)
     printed = capsys.readouterr().out
     assert printed.startswith(said) and bool(printed) == bool(said)
@@ -151,7 +151,7 @@ def test_what_cannot_be_shared_is_refused():
   e = registry.get('maskformer_shapes_panoptic')  # trains batch norms
   e.task.micro_batch_size = 1
   with pytest.raises(
-      UserError, match="norm is 'batch', whose statistics are those of the whole batch"):
+      UserError, match="norm is 'batch', whose statistics are those of the complete batch"):
     rules.validate(e)
 
 

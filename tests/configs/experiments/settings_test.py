@@ -93,7 +93,7 @@ def test_no_params(tmp_path):
 @pytest.mark.parametrize('text, words', [
     ('', 'is not a label map in JSON'), ('[', 'is not a label map in JSON'),
     ('{}', 'a list of 1 to'),
-    ('[{"id": 1}]', 'name is not text'), ('[' * 5000, 'nested deeper')])
+    ('[{"id": 1}]', 'name is not text'), ('[' * 5000, 'nested too deeply')])
 def test_damaged_classes(tmp_path, text, words):
   write_params(tmp_path, task={'data_set': 'own'})
   (tmp_path / 'classes.json').write_text(text)
