@@ -91,7 +91,7 @@ def test_no_params(tmp_path):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', 'is not a label map in JSON'), ('[', 'is not a label map in JSON'),
+    ('', 'label map, is empty'), ('[', 'label map, is not JSON'),
     ('{}', 'a list of 1 to'),
     ('[{"id": 1}]', 'name is not text'), ('[' * 5000, 'nested too deeply')])
 def test_damaged_classes(tmp_path, text, words):
