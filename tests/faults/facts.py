@@ -140,7 +140,9 @@ def _read(path: pathlib.Path) -> Any:
       return _records(path)
     return _digest(path.read_bytes())
   except _UNREADABLE as error:
-    raise Fault(f'{path.name} is under its final name and cannot be read: {type(error).__name__}: {error}') from error
+    kind = type(error).__name__
+    raise Fault(
+        f'{path.name} is under its final name and cannot be read: {kind}: {error}') from error
 
 
 def _digest(data: bytes) -> str:
