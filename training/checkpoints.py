@@ -74,6 +74,9 @@ def repair(folder: str, max_to_keep: int) -> None:
     kept = older[-max_to_keep:]
     for checkpoint in result.checkpoints:
       if checkpoint.age <= result.found.age and checkpoint not in kept:
+        if checkpoint.problem:
+          errors.warn(f'checkpoint {checkpoint.prefix} is damaged ({checkpoint.problem}) and older '
+                      f'than {result.found.prefix}; it is removed')
         checkpoint_files.remove(checkpoint.prefix)
     _write_state(folder, [os.path.basename(c.prefix) for c in kept])
 

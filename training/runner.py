@@ -1,6 +1,7 @@
 """Runs an experiment in a folder: train, evaluate, save, resume."""
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -199,6 +200,9 @@ class Run:
       errors.warn(f'{e}; evaluations are left as they are')
       evaluations = results.read(self._folder)
     self._best.settle(evaluations)
+    if step in evaluations:  # where the best was damaged, this one is the best that there is
+      metric = self._experiment.trainer.best_checkpoint_eval_metric
+      self._best.offer(evaluations[step]['metrics'].get(metric, math.nan), step)
 
   def train(self, start: int, evaluates: bool) -> int:
     """Trains until the last step or a signal; saves, reports and, with `evaluates`, scores.

@@ -125,6 +125,9 @@ def _may_differ(damaged: str, name: str, output: str) -> bool:
     return name.startswith('params.before_step') and 'changed since the last run' in output
   if 'tfevents' in damaged:
     return name.startswith(f'{group}: ')
+  checkpoint = damaged.partition('.')[0]
+  if damaged.startswith('ckpt-') and (name.startswith(f'{checkpoint}.') or name == 'checkpoint'):
+    return f'{checkpoint} is damaged' in output  # an older one is removed
   is_of_group = name.split('/')[0].removesuffix('.json') == group
   return is_of_group and group in ('best', 'evaluations') and 'warning: ' in output
 

@@ -123,6 +123,17 @@ def test_a_finished_run_is_not_scored_again(records, undisturbed, tmp_path, caps
   assert state(folder) == state(undisturbed)
 
 
+def test_a_best_checkpoint_that_is_damaged_gives_way_to_the_last_one(
+    records, undisturbed, tmp_path, capsys):
+  folder = pathlib.Path(shutil.copytree(undisturbed, tmp_path / 'run'))
+  for path in (folder / 'best').glob('*.data*'):
+    path.write_bytes(bytes(path.stat().st_size))
+  assert run(scored(records), 'train_and_eval', folder) == 0
+  assert 'gone or damaged' in capsys.readouterr().out
+  assert json.loads((folder / 'best.json').read_text())['step'] == 6
+  assert_same_checkpoint(folder, folder / 'best')
+
+
 def test_a_folder_that_is_removed_ends_the_run(records, tmp_path, capsys, monkeypatch):
   folder = tmp_path / 'run'
   original = Trainer.run_step
