@@ -46,7 +46,7 @@ def gradients_of(model, in_graph=False, again=False):
   return total, tape.gradient(total, model.trainable_variables)
 
 
-@pytest.mark.parametrize('compiled', [False, True])
+@pytest.mark.parametrize('compiled', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_gradient(compiled):
   model, wanted = tiny_m2f.model(), GOLDEN.load('grads')
   def step():

@@ -22,6 +22,7 @@ def make_records(tmp_path_factory):
   return shapes_records(tmp_path_factory.mktemp, 10, 5)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_one_run_ends(records, tmp_path, capsys):
   run(experiment(records), 'train', tmp_path / 'at_once')
   run(experiment(records, steps=2), 'train', tmp_path / 'parts')

@@ -200,6 +200,7 @@ def test_sigterm_saves_and_the_same_command_resumes(records, tmp_path):
   assert checkpoints.readable(str(tmp_path / 'run'))[1] >= 3
 
 
+@pytest.mark.slow
 def test_jit_compiled_step(records, tmp_path):
   for name in ('jit', 'graph'):
     e = experiment(records, 1)
@@ -296,6 +297,7 @@ def test_a_step_that_is_evaluated_again_is_there_once(records, trained):
   assert all(len(values) == 1 for values in summaries.read(trained / 'validation').values())
 
 
+@pytest.mark.slow
 def test_two_replicas_train_and_score_as_one(records, tmp_path):
   script = f"""
 import sys, json, pathlib
