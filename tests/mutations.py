@@ -116,7 +116,7 @@ MUTATIONS = (
              "features['image']", 'tests/tasks/micro_batches_test.py -k alone'),
     Mutation('sum_over_replicas', 'tasks/segmentation.py',
              'total / tf.distribute.get_strategy().num_replicas_in_sync', 'total',
-             'tests/training/runner_test.py -k two_replicas'),
+             'tests/training/runner_test.py -m slow -k two_replicas'),
     # The model.
     Mutation('norm_momentum', 'modeling/layers/norms.py', 'momentum=0.9', 'momentum=0.99',
              'tests/modeling/layers/norms_test.py'),
