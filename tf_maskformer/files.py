@@ -156,14 +156,12 @@ def read_json(path: str | os.PathLike) -> object:
     UserError: it cannot be read or is not JSON, e.g. cut off, not UTF-8 or nested too deeply.
   """
   path = os.fspath(path)
+  with reading(path):
+    data = _read(path)
   try:
-    return json_text.parse(_read(path), finite=False)
+    return json_text.parse(data, finite=False)
   except ValueError as e:
     raise errors.UserError(f'{path} {e}; is it damaged?') from e
-  except Exception as e:  # pylint: disable=broad-except
-    if not errors.is_of_file_system(e):
-      raise
-    raise errors.UserError(f'{path} cannot be read ({errors.reason(e)})') from e
 
 
 def _read(path: str) -> bytes:

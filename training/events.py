@@ -65,7 +65,7 @@ def _events(path: str) -> Iterator[tuple[bytes, tf.compat.v1.Event | None]]:
 
 
 def _replace(path: str, events: list[bytes]) -> None:
-  """Writes an event file anew; one with nothing but its header is removed."""
+  """Replaces an event file; one with nothing but its header is removed."""
   if len(events) <= 1:
     tf.io.gfile.remove(path)
     return

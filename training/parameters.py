@@ -43,7 +43,7 @@ def compare(experiment: Experiment, name: str, folder: str, has_weights: bool) -
   except UserError as e:
     if has_weights:
       raise
-    warn(f'{e}; the folder has no checkpoint, so it is written anew')
+    warn(f'{e}; the folder has no checkpoint, so it is replaced')
     return []
   now = _flat(yaml.safe_load(as_yaml(experiment, name)))
   # A field that only one of them knows was added or removed since; its default keeps what was.

@@ -50,7 +50,7 @@ def read(folder: str) -> dict[int, dict[str, Any]]:
   for path in tf.io.gfile.glob(os.path.join(folder, FOLDER, 'step_*.json')):
     try:
       entry = _checked(files.read_json(path), path)
-      if re.sub(r'\D', '', os.path.basename(path)).lstrip('0') != str(entry['step']).lstrip('0'):
+      if _step_of(path) != entry['step']:
         raise UserError(f'{path} holds the evaluation of another step, {entry["step"]}')
     except UserError as e:
       errors.warn(f'{e}; taken from {_HISTORY} if it is there')
@@ -65,7 +65,7 @@ def settle(folder: str, step: int) -> dict[int, dict[str, Any]]:
   """Puts the evaluations of a run in order that resumes; returns those that it has, by step.
 
   Evaluations after the step are removed: they are made again when the run comes there. Damaged
-  files are written anew.
+  files are written again.
 
   Args:
     folder: of the run.
@@ -89,6 +89,12 @@ def settle(folder: str, step: int) -> dict[int, dict[str, Any]]:
 
 def _path(folder: str, step: int) -> str:
   return os.path.join(folder, FOLDER, f'step_{step:08d}.json')
+
+
+def _step_of(path: str) -> int | None:
+  """Returns the step in the name of an evaluation's file; None where there is none."""
+  match = re.fullmatch(r'step_([0-9]{1,18})\.json', os.path.basename(path))
+  return int(match[1]) if match else None
 
 
 def _write_history(folder: str, entries: Mapping[int, dict[str, Any]]) -> None:

@@ -97,7 +97,7 @@ def check(name: str, action: str, at: int, world: World, folder: pathlib.Path) -
   environment = world.injector.environment(folder, action, at)
   ended = processes.run(job.argv(folder / job.output), environment)
   facts.check_whole(folder)
-  if not _is_refused(ended):
+  if not kills.is_refused(ended):
     wrong = facts.differences(world.reference(job).facts, job.facts_of(folder))
     if wrong:
       raise Fault(f'exit code 0, but the results are not complete: {wrong}', ended.output)
@@ -110,7 +110,7 @@ def check_removed(name: str, word: str, world: World, folder: pathlib.Path) -> N
   job.prepare(folder / job.output)
   removal = processes.Removal(0, word, folder / job.output)
   ended = processes.run(job.argv(folder / job.output), blow=removal)
-  if ended.struck and not _is_refused(ended):
+  if ended.struck and not kills.is_refused(ended):
     raise Fault('exit code 0, but the folder was removed', ended.output)
   shutil.rmtree(folder / job.output, ignore_errors=True)
   job.prepare(folder / job.output)
@@ -123,20 +123,10 @@ def check_file(name: str, world: World, folder: pathlib.Path) -> None:
   output = folder / job.output
   output.write_text('mine')
   ended = processes.run(job.argv(folder / job.output))
-  if not _is_refused(ended):
+  if not kills.is_refused(ended):
     raise Fault('exit code 0', ended.output)
   if output.read_text() != 'mine':
     raise Fault('the file was changed', ended.output)
-
-
-def _is_refused(ended: processes.Ended) -> bool:
-  """Returns whether a program ended with an error; raises Fault where that is not one line."""
-  kills.refuse_traceback(ended.output)
-  if ended.code < 0:
-    raise Fault(f'signal {-ended.code}', ended.output)
-  if ended.code and 'error: ' not in ended.output:
-    raise Fault('there is not a line that says what is wrong', ended.output)
-  return ended.code != 0
 
 
 def _check_again(name: str, world: World, folder: pathlib.Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from tests.faults import facts
 from tests.faults import processes
+from tests.faults import warm
 from tests.faults.jobs import Job
 from tests.faults.jobs import World
 from tests.faults.outcome import Case
@@ -141,3 +142,13 @@ def refuse_traceback(output: str) -> None:
     raise Fault('a traceback', output)
   if len(re.findall('^error: ', output, re.MULTILINE)) > 1:
     raise Fault('more than one error', output)
+
+
+def is_refused(ended: processes.Ended | warm.Verdict) -> bool:
+  """Returns whether a program ended with an error; raises Fault where that is not one line."""
+  refuse_traceback(ended.output)
+  if ended.code < 0:
+    raise Fault(f'signal {-ended.code}', ended.output)
+  if ended.code and 'error: ' not in ended.output:
+    raise Fault('there is not a line that says what is wrong', ended.output)
+  return ended.code != 0

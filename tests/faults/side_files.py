@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from tests.faults import facts
 from tests.faults import kills
 from tests.faults import processes
-from tests.faults import warm
 from tests.faults.jobs import World
 from tests.faults.outcome import Case
 from tests.faults.outcome import Fault
@@ -99,7 +98,7 @@ def _check_training(work: str, pattern: str, kind: str, chance: random.Random, w
     damage(path, kind, chance)
   job = world.jobs['train maskformer']
   verdict = world.warm.call('tests.faults.warm:program', *job.argv(output), seconds=200)
-  refused = _judge(verdict)
+  refused = kills.is_refused(verdict)
   if work == 'all weights' and not refused:
     raise Fault('it went on in a folder in which no checkpoint is whole', verdict.output)
   if refused:
@@ -130,16 +129,6 @@ def _may_differ(damaged: str, name: str, output: str) -> bool:
     return f'{checkpoint} is damaged' in output  # an older one is removed
   is_of_group = name.split('/')[0].removesuffix('.json') == group
   return is_of_group and group in ('best', 'evaluations') and 'warning: ' in output
-
-
-def _judge(verdict: warm.Verdict) -> bool:
-  """Returns whether a program refused; raises Fault unless it did so in one line, or ended well."""
-  kills.refuse_traceback(verdict.output)
-  if verdict.code < 0:
-    raise Fault(f'signal {-verdict.code}', verdict.output)
-  if verdict.code and 'error: ' not in verdict.output:
-    raise Fault('there is not a line that says what is wrong', verdict.output)
-  return verdict.code != 0
 
 
 def _check_again(work: str, pattern: str, kind: str, chance: random.Random, world: World,

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from tests.faults import kills
 from tests.faults import outcome
 from tests.faults import side_files
 from tests.faults import warm
@@ -28,7 +29,7 @@ def test_what_may_differ(damaged, name, output, right):
     warm.Verdict(1, 1, 1, ''), warm.Verdict(2, 1, 1, 'error: a\nerror: b\n')])
 def test_what_is_not_a_refusal(verdict):
   with pytest.raises(outcome.Fault):
-    side_files._judge(verdict)  # pylint: disable=protected-access
+    kills.is_refused(verdict)
 
 
 @pytest.mark.parametrize('kind', side_files._KINDS)  # pylint: disable=protected-access

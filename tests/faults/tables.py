@@ -1,4 +1,4 @@
-"""Writes the index of a TensorFlow checkpoint anew with changed entries and right checksums.
+"""Writes the index of a TensorFlow checkpoint again, with changed entries and right checksums.
 
 TensorFlow checks sums before anything else, so that only such files get at the rest of its reader.
 The format is LevelDB's sorted table of BundleHeaderProto and BundleEntryProto.
