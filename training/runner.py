@@ -276,10 +276,7 @@ class Run:
     Raises:
       SaveFailed: nothing was saved.
     """
-    if not tf.io.gfile.isdir(self._folder):
-      raise checkpoints.SaveFailed(
-          f'{self._folder} was removed or moved while the run wrote to it; stopped at step {step}, '
-          'and nothing was saved there again')
+    checkpoints.require_folder(self._folder, step)
     with self.writing('what TensorBoard shows'):
       writer.flush()
     self._saved = checkpoints.save(self._manager, self._trainer.model, step)
@@ -303,6 +300,7 @@ class Run:
     scores = self._score(step)
     metric = self._experiment.trainer.best_checkpoint_eval_metric
     value = scores.metrics[metric]
+    checkpoints.require_folder(self._folder, step)
     with self.writing(f'the evaluation of step {step}'):
       scores.write_events()
       if self._best.offer(value, step):
@@ -319,6 +317,7 @@ class Run:
     """
     step = int(number(self._trainer.global_step))
     scores = self._score(step)
+    checkpoints.require_folder(self._folder, step)
     with self.writing(f'the evaluation of step {step}, which is printed above,'):
       events.keep(os.path.join(self._folder, events.VALIDATION), lambda one: one != step)
       scores.write_events()
