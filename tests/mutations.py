@@ -150,8 +150,8 @@ MUTATIONS = (
     # From a checkpoint to a model.
     Mutation('run_without_its_params', 'serving/loading.py', '  if folder:\n', '  if not folder:\n',
              'tests/serving/loading_test.py'),
-    Mutation('best_without_its_params', 'serving/loading.py', "_BEST = 'best'", "_BEST = 'worst'",
-             'tests/serving/loading_test.py'),
+    Mutation('best_without_its_params', 'configs/experiments/settings.py', "_BEST = 'best'",
+             "_BEST = 'worst'", 'tests/serving/loading_test.py'),
     Mutation('environment_forgotten', 'configs/experiments/settings.py',
              '  if environ is not None:\n    environment.apply(experiment, environ)\n', '',
              'tests/configs/experiments/settings_test.py'),

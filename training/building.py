@@ -31,10 +31,12 @@ class Restored(Protocol):
   Attributes:
     path: of the checkpoint.
     restored: names of the model's tensors that were filled.
+    partial: names of those of which some rows were filled.
     missing: names of those that kept their initial values.
   """
   path: str
   restored: Sequence[str]
+  partial: Sequence[str]
   missing: Sequence[str]
 
 
