@@ -40,6 +40,21 @@ class Restored(Protocol):
   missing: Sequence[str]
 
 
+def check_filled(restored: Restored) -> None:
+  """Checks that a model which is only evaluated has no initial values.
+
+  Raises:
+    UserError: a tensor was not filled, or only in part.
+  """
+  filled = len(restored.restored)
+  initial = [*restored.missing, *restored.partial]
+  if initial:
+    raise UserError(
+        f'{restored.path} fills only {filled} of {filled + len(initial)} tensors, {initial[0]} and '
+        'others would be random; evaluate with the experiment of the checkpoint and '
+        'task.init_checkpoint_modules=all, or insist with --allow_random_weights')
+
+
 class Task(Protocol):
   """What a run asks of a task, in addition to the Model Garden's `base_task.Task`."""
 

@@ -49,9 +49,9 @@ class Report:
     listings = {
         'in part': self.partial, 'initial values': self.missing, 'not used': self.ignored,
         'reshaped': self.reshaped}
-    for title, rows in listings.items():
-      if rows:
-        lines.append(f'  {title}: {_listed(rows, limit=_NAMES_IN_REPORT)}')
+    for title, tensors in listings.items():
+      if tensors:
+        lines.append(f'  {title}: {_listed(tensors, limit=_NAMES_IN_REPORT)}')
     lines += [f'  {line}' for line in self.remarks]
     return '\n'.join(map(errors.one_line, lines))
 
@@ -170,10 +170,10 @@ def _check_all_used(path: str, unknown: list[str], parts: tuple[str, ...]) -> No
         f'no place for ({_listed(unknown)}); take the matching experiment')
 
 
-def _listed(rows: list[str], separator: str = ', ', limit: int = _NAMES_IN_ERROR) -> str:
-  """Returns rows as text; of very many, the first."""
-  more = f'{separator}and {len(rows) - limit} more' if len(rows) > limit else ''
-  return separator.join(rows[:limit]) + more
+def _listed(items: list[str], separator: str = ', ', limit: int = _NAMES_IN_ERROR) -> str:
+  """Returns a list as text; of very many, the first."""
+  more = f'{separator}and {len(items) - limit} more' if len(items) > limit else ''
+  return separator.join(items[:limit]) + more
 
 
 def _size(shape: tuple[int, ...]) -> str:

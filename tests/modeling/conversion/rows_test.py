@@ -160,7 +160,7 @@ def test_no_name_in_common_is_remarked(tmp_path):
 
 
 @pytest.mark.parametrize('rules', [BY_NAME, rows.Rules('new'), rows.Rules('by_count')])
-def test_a_file_whose_class_head_is_no_table(tmp_path, rules):
+def test_a_file_whose_class_head_is_not_a_table(tmp_path, rules):
   state = exports.official_state(build_model(config_of('maskformer', 7), seed=1), None)
   for name, value in (('bias', np.float32(3)), ('weight', np.zeros([8, 5], np.float32))):
     path = str(tmp_path / f'{name}.safetensors')
