@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import settings
 from tf_maskformer.modeling.conversion import hugging_face_config
@@ -14,7 +15,7 @@ Names = tuple[str, ...]
 
 def of_data_set(data_set: DataSet) -> tuple[Names, ...]:
   """Returns the names of each class of a data set, in the order of the model's classes."""
-  return tuple((c.name,) for c in data_set.classes)
+  return tuple((c.name, *c.aliases) for c in data_set.classes)
 
 
 def of_checkpoint(path: str) -> tuple[Names, ...] | None:
@@ -61,12 +62,12 @@ def match(source: Sequence[Names], target: Sequence[Names]) -> dict[int, int]:
 
 
 def _full_name(names: Names) -> set[str]:
-  return {plain(names[0])}
+  return {_plain(names[0])}
 
 
 def _other_names(names: Names) -> set[str]:
   """Returns the plain names and the plain first synonym of each."""
-  return {plain(one) for name in names for one in (name, name.split(',')[0])}
+  return {_plain(one) for name in names for one in (name, name.split(',')[0])}
 
 
 def _only_class_of_key(
@@ -80,7 +81,6 @@ def _only_class_of_key(
   return {key: found[0] for key, found in classes_of_key.items() if len(found) == 1}
 
 
-def plain(name: str) -> str:
-  """Returns a class's name without what spellings differ in: case, blanks, - and _."""
-  normal = unicodedata.normalize('NFKC', name).casefold()
-  return ''.join(normal.replace('-', ' ').replace('_', ' ').split())
+def _plain(name: str) -> str:
+  """Returns a name without what spellings differ in, blanks inside it, too."""
+  return descriptor.plain(unicodedata.normalize('NFKC', name)).replace(' ', '')

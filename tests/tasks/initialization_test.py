@@ -120,6 +120,19 @@ def test_other_files_need_the_name_of_their_data_set(tmp_path):
   initialized(path, init_classes='by_name', init_checkpoint_modules='backbone')
 
 
+def test_the_file_of_a_data_set_with_aliases(tmp_path):
+  source = build_model(shapes_config(7), seed=1)
+  exports.write(exports.official_state(source, 0.1), str(tmp_path / 'model.pkl'))
+  own = tmp_path / 'own.yaml'
+  own.write_text('classes: [a, b, c, d, e, f, {name: g, aliases: [Square]}]')
+  head, _ = initialized(
+      tmp_path / 'model.pkl', init_classes='by_name', init_data_set=str(own))
+  np.testing.assert_array_equal(head[[1, 4]], names.entries(source)[HEAD].to_official()[[6, 7]])
+  with pytest.raises(UserError, match='gone.yaml cannot be read'):
+    initialized(
+        tmp_path / 'model.pkl', init_classes='by_name', init_data_set=str(tmp_path / 'gone.yaml'))
+
+
 @pytest.mark.parametrize('init_classes, missing', [('by_count', 2), ('new', 2), ('strict', None)])
 def test_without_names(tmp_path, init_classes, missing):
   path = tmp_path / 'model.pkl'

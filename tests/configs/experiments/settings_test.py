@@ -94,12 +94,12 @@ def test_no_params(tmp_path):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', 'label map, is empty'), ('[', 'label map, is not JSON'),
-    ('{}', 'a list of 1 to'),
-    ('[{"id": 1}]', 'name is not text'), ('[' * 5000, 'nested too deeply')])
-def test_damaged_classes(tmp_path, text, words):
-  write_params(tmp_path, task={'data_set': 'own'})
-  (tmp_path / 'classes.json').write_text(text)
+    ('', 'does not describe a data set'), ('[', 'not a YAML file of a data set'),
+    ('{}', 'a list of 1 to'), ('classes: [{id: 1}]', 'name is not text'),
+    ('[' * 5000, 'nested deeper'), ('clases: [a]', 'did you mean classes')])
+def test_a_damaged_data_set(tmp_path, text, words):
+  write_params(tmp_path, task={'data_set': 'own.yaml'})
+  (tmp_path / 'data_set.yaml').write_text(text)
   with pytest.raises(UserError, match=words):
     settings.of_run(str(tmp_path))
 
@@ -128,8 +128,8 @@ def test_the_classes_of_a_run_come_with_its_params(tmp_path):
   settings.write(str(tmp_path), NAME, experiment)
   again = registry.get(NAME)
   settings.settle(again, [str(tmp_path / 'params.yaml')], name=NAME)
-  assert again.as_dict() == experiment.as_dict()
-  assert catalog.get(again.task.data_set).classes == own.classes
+  assert catalog.get(again.task.data_set) == own
+  assert again.task.model.as_dict() == experiment.task.model.as_dict()
 
 
 @pytest.mark.parametrize('given', ['maskformer_coco_panoptic', 3, None, [1], 'x' * 9999])

@@ -55,7 +55,7 @@ def test_a_run_and_a_hugging_face_folder_say_their_classes(tmp_path):
   experiment = registry.get('maskformer_shapes_panoptic')
   values = {'experiment': 'maskformer_shapes_panoptic', **experiment.as_dict()}
   (tmp_path / 'params.yaml').write_text(yaml.safe_dump(values))
-  wanted = [(c.name,) for c in catalog.get('shapes_panoptic').classes]
+  wanted = [(c.name, *c.aliases) for c in catalog.get('shapes_panoptic').classes]
   assert list(class_names.of_checkpoint(str(tmp_path))) == wanted
 
   folder = tmp_path / 'hub'
