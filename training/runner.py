@@ -165,13 +165,8 @@ class Run:
             f'  task.init_checkpoint={start} is not used: the folder has a checkpoint of its own')
       return
     report = self._task.initialize(self._trainer.model)
-    if report and report.missing and not self._trains and not allow_random_weights:
-      filled = len(report.restored)
-      raise errors.UserError(
-          f'{report.path} fills only {filled} of {filled + len(report.missing)} tensors, '
-          f'{report.missing[0]} and others would be random; evaluate with the experiment of '
-          'the checkpoint and task.init_checkpoint_modules=all, or insist with '
-          '--allow_random_weights')
+    if report and not self._trains and not allow_random_weights:
+      building.check_filled(report)
     errors.say(f'weights: {start or "random"} (step 0)')
 
   def writing(self, what: str) -> contextlib.AbstractContextManager[None]:
