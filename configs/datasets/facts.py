@@ -50,7 +50,17 @@ def folder_of(data_set: str) -> str:
   folder, name = os.path.split(data_set)
   if name == descriptor_file.NAME:
     return folder or '.'
-  return os.path.splitext(data_set)[0] + RECORDS
+  return folder_of_raw(data_set)
+
+
+def folder_of_raw(data: str) -> str:
+  """Returns the folder for the records of a user's folder of images and annotations, or its YAML.
+
+  Args:
+    data: path of a folder or a YAML file.
+  """
+  path = os.path.splitext(data)[0] if data.endswith(('.yaml', '.yml')) else data.rstrip('/')
+  return (path or '.') + RECORDS
 
 
 def are_prepared(data_set: str) -> bool:

@@ -43,6 +43,7 @@ _JITTER = [0.5, 1.5]
 _PIXELS = 2 * 1024**2  # of a batch
 _IMAGES = 16  # of a batch, at most
 _RATE = 1e-4  # for that many
+_SMALL_RATE = 1e-3
 _EPOCHS = 50
 _MOST_EPOCHS = 300
 _SEEN = 16000  # images, if that is not more than _MOST_EPOCHS
@@ -77,7 +78,8 @@ def build(name: str) -> Experiment:
       init_queries='extend')
   rate = LearningRate(base=_RATE, schedule='poly', warmup_factor=0.01)
   optimizer = AdamW(weight_decay=0.05 if row.model == 'mask2former' else 1e-4)
-  if row.backbone == table.SMALL:
+  if row.backbone == table.SMALL:  # as on the embedded data set
+    rate.base = _SMALL_RATE
     optimizer.gradient_clip_norm = 1.0
   trainer = Trainer(
       best_checkpoint_eval_metric=row.metric,
@@ -159,12 +161,13 @@ def _fit_schedule(experiment: Experiment, facts: Facts) -> list[str]:
   trainer.validation_interval = interval
   trainer.checkpoint_interval = interval
   rate = trainer.optimizer_config.learning_rate
-  rate.base = float(f'{_RATE * (images / _IMAGES)**0.5:.3g}')
+  full = rate.base
+  rate.base = float(f'{full * (images / _IMAGES)**0.5:.3g}')
   rate.warmup_steps = min(steps // 10, 500)
   return [
       f'schedule: {steps} steps of {images} images ({seen / facts.train_images:.0f} times each), '
       f'scored every {interval}',
-      f'learning rate: {rate.base:g} = {_RATE:g} x root of ({images} / {_IMAGES} images)']
+      f'learning rate: {rate.base:g} = {full:g} x root of ({images} / {_IMAGES} images)']
 
 
 def _fit_segments(task: Segmentation, facts: Facts) -> list[str]:

@@ -32,6 +32,11 @@ class Plan:
   sources: Mapping[str, Callable[[str], Source]]
   said: tuple[str, ...]
 
+  @property
+  def needs_split(self) -> bool:
+    """Whether the images are not split yet."""
+    return WHOLE in self.sources
+
 
 def make(first: Request, second: Request | None, name: str) -> Plan:
   """Recognizes what is there.
