@@ -22,8 +22,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
       help='with --data: what to learn; default: what the annotations are made for')
   parser.add_argument(
       '--model', default='mask2former',
-      help="with --data: mask2former or maskformer, with a backbone after '_': r50 (default), r101, "
-      'swin_tiny, swin_small, swin_base, swin_large, or small, which needs no GPU')
+      help="with --data: mask2former or maskformer, with a backbone after '_': r50 (default), "
+      'r101, swin_tiny, swin_small, swin_base, swin_large, or small, which needs no GPU')
 
 
 def check(args: argparse.Namespace) -> None:
