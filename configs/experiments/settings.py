@@ -126,8 +126,8 @@ def _apply_file(experiment: Experiment, path: str, name: str) -> None:
   given = values.pop(_NAME)
   if name and given != name:
     raise errors.UserError(
-        f'{path} is of the experiment {errors.quoted(given)}, not of {name}; give --experiment '
-        f'{errors.quoted(given)}, or remove the key {_NAME} to take the settings that both have')
+        f'{path} has the settings of the experiment {errors.quoted(given)}, not of {name}; give '
+        f'--experiment {errors.quoted(given)}, or a file of settings of {name}')
   _apply_params(experiment, values, path)
 
 

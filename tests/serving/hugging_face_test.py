@@ -109,6 +109,7 @@ def test_a_converted_folder_loads_alone(folder, tmp_path):
   assert [c.name for c in loaded.data_set.classes] == LABELS
   before = loading.configure(path)
   assert loaded.data_set == before.data_set
+  before.experiment.task.data_set = str(tmp_path / 'converted/data_set.yaml')
   assert loaded.experiment.as_dict() == before.experiment.as_dict()
 
 

@@ -116,7 +116,7 @@ def test_the_params_of_a_run_are_a_file_of_settings(tmp_path, as_override, capsy
   assert experiment.as_dict() == changed.as_dict()
   assert 'no such fields: strange' in capsys.readouterr().out
   other = 'mask2former_shapes_panoptic'
-  with pytest.raises(UserError, match=f'params.yaml is of the experiment {NAME}, not of {other}'):
+  with pytest.raises(UserError, match=f'params.yaml has the settings of the experiment {NAME}, not of {other}'):
     settings.settle(registry.get(other), *given, name=other)
 
 
@@ -136,7 +136,7 @@ def test_the_classes_of_a_run_come_with_its_params(tmp_path):
 def test_params_of_another_experiment(tmp_path, given):
   path = tmp_path / 'a.yaml'
   path.write_text(yaml.safe_dump({'experiment': given, 'trainer': {'train_steps': 3}}))
-  with pytest.raises(UserError, match='a.yaml is of the experiment'):
+  with pytest.raises(UserError, match='a.yaml has the settings of the experiment'):
     settings.settle(registry.get(NAME), [str(path)], name=NAME)
 
 
