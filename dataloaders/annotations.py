@@ -29,7 +29,7 @@ def read_instances(path: str, data_set: str) -> list[Row]:
 
   Args:
     path: of the file, local or remote.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Returns:
     One dict per image, sorted by id: id, file_name, height and width (None where the JSON does not
@@ -191,7 +191,7 @@ def read_panoptic(path: str, data_set: str) -> list[Row]:
 
   Args:
     path: of the file, local or remote.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Returns:
     One dict per annotated image, sorted by id: id, file_name, height and width (None where the JSON

@@ -21,7 +21,7 @@ _SYNONYMS = (
 _NAMES_SEPARATED = re.compile('[,;]')  # ADE20K lists several names of a class
 
 
-def plain(name: str) -> str:
+def compact(name: str) -> str:
   """Returns a name without case, blanks, underscores and other marks: 'Wine_Glass', 'wine glass'.
 
   Of a name that is nothing but marks, the name.
@@ -30,12 +30,12 @@ def plain(name: str) -> str:
   return ''.join(c for c in folded if c.isalnum()) or folded.strip()
 
 
-_SAME = {plain(name): plain(names[0]) for names in _SYNONYMS for name in names}
+_SAME = {compact(name): compact(names[0]) for names in _SYNONYMS for name in names}
 
 
 def _spellings(name: str) -> set[str]:
   """Returns all names that a class's name lists, plain, each by the first of its synonyms."""
-  names = [plain(part) for part in [name, *_NAMES_SEPARATED.split(name)] if part.strip()]
+  names = [compact(part) for part in [name, *_NAMES_SEPARATED.split(name)] if part.strip()]
   return {_SAME.get(spelling, spelling) for spelling in names}
 
 
@@ -103,14 +103,14 @@ def resolve(names: dict[int, str], used: Collection[int], data_set: str, path: s
     UserError: an id is that of a class with another name, or the data set does not have a category.
   """
   known = catalog.get(data_set)
-  ignored = {plain(name) for name in getattr(known, 'ignored', ())}
+  ignored = {compact(name) for name in known.ignored}
   found: dict[int, int | None] = {}
   conflicts = []
   unknown = []
   for category_id in sorted(used):
     name = names[category_id]
     one = _class_of(category_id, name, known.classes)
-    if name and plain(name) in ignored:
+    if name and compact(name) in ignored:
       found[category_id] = None
     elif one is not None:
       found[category_id] = one.id
@@ -126,12 +126,12 @@ def resolve(names: dict[int, str], used: Collection[int], data_set: str, path: s
 def _class_of(category_id: int, name: str, classes: tuple[Class, ...]) -> Class | None:
   """Returns the class of a category, None where there is none or its id and name disagree."""
   of_id = next((c for c in classes if c.id == category_id), None)
-  of_name = [c for c in classes if plain(name) == plain(c.name)]
+  of_name = [c for c in classes if compact(name) == compact(c.name)]
   # What is exactly the name of another class is not a loose name of this one.
   is_another = bool(of_name) and of_id not in of_name
   if of_id is not None and not is_another and _may_mean(name, of_id):
     return of_id
-  of_alias = [c for c in classes if plain(name) in map(plain, getattr(c, 'aliases', ()))]
+  of_alias = [c for c in classes if compact(name) in map(compact, c.aliases)]
   if of_alias:
     return of_alias[0]
   if of_id is not None or not name:
@@ -142,7 +142,7 @@ def _class_of(category_id: int, name: str, classes: tuple[Class, ...]) -> Class 
 
 def _may_mean(name: str, one: Class) -> bool:
   """Whether a name, or that there is none, is no contradiction to the class."""
-  own_names = (one.name, *getattr(one, 'aliases', ()))
+  own_names = (one.name, *one.aliases)
   return not name or any(agree(name, own) for own in own_names)
 
 

@@ -25,7 +25,7 @@ class CocoInstances(source.Source):
   Attributes:
     images: folder of images.
     annotations: instances JSON.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     skip_empty: whether images without an instance to train on are left out (detectron2's
       FILTER_EMPTY_ANNOTATIONS).
     crowds_are_instances: whether what is marked as a crowd is an instance like any other, as CVAT
@@ -43,27 +43,26 @@ class CocoInstances(source.Source):
     annotations.settle_crowds(rows, self.annotations, self.crowds_are_instances)
     return rows
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
     row, file = coco_images.read(self.images, row)
     if self.skip_empty and all(instance['iscrowd'] for instance in row['instances']):
       raise UnusableImage(source.NOTHING_TO_TRAIN_ON)
-    record, remarks = record_of(row, file, self.data_set)
-    return record, '; '.join(remarks)
+    return record_of(row, file, self.data_set)
 
   def annotations_state(self) -> list[int]:
     """See `Source.annotations_state`."""
     return source.file_state(self.annotations)
 
 
-def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> tuple[bytes, list[str]]:
-  """Returns the record of an image with its instances, and all remarks.
+def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> source.Converted:
+  """Returns the record of an image with its instances.
 
   Args:
     row: 'id', 'file_name' and 'instances', annotations in COCO's form; an area that is None is
       that of the mask.
     file: the image.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Raises:
     UnusableImage: an instance is damaged or has no mask, or there are too many.
@@ -82,9 +81,7 @@ def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> tuple[byte
       _segment(instance, classes, plane, count)
       for instance, plane, count in zip(instances, planes, pixels.tolist())]
   polygons.require_drawable([outline for segment in segments for outline in segment.polygons])
-  record = schema.write(
-      file.data, file.format, file.size, str(row['id']), file_name, id_maps, segments)
-  return record, file.remarks + _remarks(instances, pixels)
+  return source.converted(file, row, id_maps, segments, _remarks(instances, pixels))
 
 
 def _remarks(instances: list[dict[str, Any]], pixels: np.ndarray) -> list[str]:
@@ -121,7 +118,7 @@ def coco_splits(root: str, data_set: str) -> dict[str, CocoInstances]:
 
   Args:
     root: holds train2017, val2017 and annotations.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
   """
   return {
       split: CocoInstances(

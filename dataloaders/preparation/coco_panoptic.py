@@ -29,7 +29,7 @@ class CocoPanoptic(source.Source):
     images: folder of images.
     annotations: panoptic JSON.
     panoptic: folder of the PNGs.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
   """
   images: str
   annotations: str
@@ -40,7 +40,7 @@ class CocoPanoptic(source.Source):
     """See `annotations.read_panoptic`."""
     return annotations.read_panoptic(self.annotations, self.data_set)
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
     row, file = coco_images.read(self.images, row)
     infos = row['segments_info']
@@ -58,13 +58,11 @@ class CocoPanoptic(source.Source):
             area=int(instance_masks.area_of(info, count)),
             id=info['id'])
         for info, count in zip(infos, pixels)]
-    record = schema.write(
-        file.data, file.format, file.size, str(row['id']), row['file_name'], [id_map], segments,
-        instances=self.instances_of(row))
-    remarks = file.remarks + _remarks(infos, pixels)
+    remarks = _remarks(infos, pixels)
     if num_ignored:
       remarks.append(f'{num_ignored} segments of ignored categories are void')
-    return record, '; '.join(remarks)
+    return source.converted(
+        file, row, [id_map], segments, remarks, instances=self.instances_of(row))
 
   def instances_of(self, row: dict[str, Any]) -> list[schema.Instance] | None:
     """Returns the instances for the record of a row, None where they are not known."""
@@ -213,7 +211,7 @@ def coco_splits(root: str, data_set: str) -> dict[str, CocoPanoptic]:
 
   Args:
     root: holds train2017, val2017 and annotations.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
   """
   folder = posixpath.join(root, 'annotations')
   sources = {

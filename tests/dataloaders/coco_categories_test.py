@@ -58,14 +58,9 @@ def test_what_the_data_set_does_not_have():
     resolve({900: 'helmet', 901: ''})
 
 
-@dataclasses.dataclass(frozen=True)
-class WithAliases(Class):
-  aliases: tuple[str, ...] = ()
-
-
 def test_aliases_merge_whatever_the_ids_are(monkeypatch):
-  classes = (WithAliases(1, 'animal', True, (0, 0, 0), ('cat', 'dog')),
-             WithAliases(2, 'vehicle', True, (9, 9, 9), ('Car',)))
+  classes = (Class(1, 'animal', True, (0, 0, 0), aliases=('cat', 'dog')),
+             Class(2, 'vehicle', True, (9, 9, 9), aliases=('Car',)))
   merged = dataclasses.replace(catalog.get('coco_instance'), classes=classes)
   monkeypatch.setattr(catalog, 'get', lambda name: merged)
   assert resolve({1: 'cat', 2: 'dog', 3: 'car'}) == {1: 1, 2: 1, 3: 2}
