@@ -43,7 +43,7 @@ def read_instances(path: str, data_set: str) -> list[Row]:
       images with one id, or uses categories that the data set does not have or names otherwise.
   """
   content = coco_json.load(path, 'instances')
-  _require_instances(content, path)
+  require_instances(content, path)
   rows = coco_json.image_rows(content['images'], path)
   for row in rows.values():
     row['instances'] = []
@@ -58,7 +58,7 @@ def read_instances(path: str, data_set: str) -> list[Row]:
   return coco_json.finished(rows, unknown)
 
 
-def _require_instances(content: Any, path: str) -> None:
+def require_instances(content: Any, path: str) -> None:
   """Raises UserError where a JSON does not hold instances with masks."""
   coco_json.require_form(content, ('image_id', 'category_id'), path, INSTANCE_FORM)
   annotations = [row for row in content['annotations'] if isinstance(row, dict)]
@@ -180,10 +180,15 @@ def settle_crowds(rows: list[Row], path: str, as_instances: bool) -> None:
       for instance in crowds:
         instance['iscrowd'] = 0
   if total and num_crowds == total and not as_instances:
-    raise errors.UserError(
-        f'annotations {path}: all {total} instances are marked as crowds (iscrowd 1), which are '
-        'not trained on; CVAT marks every mask so that was not drawn as a polygon; give '
-        '--crowds_are_instances to read them as instances')
+    raise crowds_alone(path, total)
+
+
+def crowds_alone(path: str, total: int) -> errors.UserError:
+  """Returns the error for a file in which every one of `total` instances is marked as a crowd."""
+  return errors.UserError(
+      f'annotations {path}: all {total} instances are marked as crowds (iscrowd 1), which are not '
+      'trained on; CVAT marks every mask so that was not drawn as a polygon; give '
+      '--crowds_are_instances to read them as instances')
 
 
 def read_panoptic(path: str, data_set: str) -> list[Row]:

@@ -140,8 +140,10 @@ def main(argv: Sequence[str]) -> None:
       errors.say(line)
     with output.opened(args.output, manifest.ADVICE):
       path = described.path(args.output)
+      names = plan.split_names(planned, args.split, args.split_files)
+      # The sources read it.
+      described.write(args.output, planned.data_set, names, planned.task)
       sources = plan.split(planned, args.output, path, args.split, args.seed, args.split_files)
-      described.write(args.output, planned.data_set, sources, planned.task)
       run.run(sources, planned.data_set, args.output, args.shards, args.workers)
   errors.say(f'train on it: tf-maskformer train --experiment mask2former_custom_{planned.task} '
              f'--params_override=task.data_set={path} --model_dir RUN')
