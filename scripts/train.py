@@ -54,7 +54,7 @@ def settle(arguments: argparse.Namespace):
   else:
     name, experiment = settings.of_run(arguments.model_dir)
   settings.settle(
-      experiment, arguments.config_file, arguments.params_override, os.environ, arguments.tpu)
+      experiment, arguments.config_file, arguments.params_override, os.environ, arguments.tpu, name)
   return name, experiment, arguments.model_dir or environment.model_dir(name)
 
 
