@@ -183,12 +183,13 @@ def convert(args: argparse.Namespace) -> str:
     planned = plan.make(*_requests(args), name)
     for line in planned.said:
       errors.say(line)
+    if args.data and not (args.split or planned.needs_split):
+      share = 0
     with output.opened(folder, manifest.ADVICE):
       path = described.path(folder)
-      if not planned.needs_split and args.data and not args.split:
-        share = 0
+      names = plan.split_names(planned, share, args.split_files)
+      described.write(folder, planned.data_set, names, planned.task)  # the sources read it
       sources = plan.split(planned, folder, path, share, args.seed, args.split_files)
-      described.write(folder, planned.data_set, sources, planned.task)
       run.run(sources, planned.data_set, folder, args.shards, args.workers)
   return planned.task
 

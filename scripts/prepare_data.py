@@ -49,6 +49,10 @@ def flags() -> cli.Parser:
       'polygons of cityscapes_instance, else pixels')
   parser.add_argument('--images', help='folder of images (one split)')
   parser.add_argument('--annotations', help='COCO: panoptic or instances JSON (one split)')
+  parser.add_argument(
+      '--crowds_are_instances', action='store_true',
+      help='coco_instances: annotations marked as crowds (CVAT marks every mask so) are single '
+      'instances')
   parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
   parser.add_argument(
       '--instances', help='coco_panoptic: instances JSON, stored in the records; AP is then '
@@ -93,12 +97,14 @@ def _cityscapes(args: argparse.Namespace) -> Mapping[str, 'Source']:
 def _coco_instances(args: argparse.Namespace) -> Mapping[str, 'Source']:
   from tf_maskformer.dataloaders.preparation import coco_instances
   if args.coco_root:
-    return coco_instances.coco_splits(args.coco_root, args.data_set)
+    return coco_instances.coco_splits(
+        args.coco_root, args.data_set, args.crowds_are_instances)
   if not (args.images and args.annotations and args.split):
     raise errors.UserError(
         'coco_instances needs --coco_root, or --images, --annotations and --split')
   source = coco_instances.CocoInstances(
-      args.images, args.annotations, args.data_set, skip_empty=args.split.startswith('train'))
+      args.images, args.annotations, args.data_set, skip_empty=args.split.startswith('train'),
+      crowds_are_instances=args.crowds_are_instances)
   return {args.split: source}
 
 
@@ -156,6 +162,9 @@ def _check(args: argparse.Namespace) -> None:
     raise errors.UserError(
         '--instances goes with coco_panoptic and one split (--images, --annotations, --panoptic, '
         '--split); --coco_root finds annotations/instances_val2017.json by itself')
+  if args.crowds_are_instances and args.layout != 'coco_instances':
+    raise errors.UserError(
+        f'--crowds_are_instances has no effect on {args.layout}; leave it out')
   if args.targets and args.layout != 'cityscapes':
     raise errors.UserError(f'--targets has no effect on {args.layout}; leave it out')
 

@@ -49,7 +49,11 @@ def read(path: str) -> ImageFile:
       more than 8 bits, whose range is unknown.
     UserError: see `images.load`.
   """
-  data = images.load(path)
+  return of_data(images.load(path), path)
+
+
+def of_data(data: bytes, path: str) -> ImageFile:
+  """Returns an image of which the file's bytes are known; see `read`."""
   image = images.decode(data, path)
   if images.is_deep(image):
     raise images.UnusableImage(f'{path} {images.TOO_DEEP}')
