@@ -62,6 +62,15 @@ _ROWS: dict[str, dict] = {
         'void_labels': (65,),
         'semantic_truth': 'labels',
     },
+    'pascal_voc': {  # SegmentationClass as published, background as a class
+        'train_examples': 1464,
+        'validation_examples': 1449,
+    },
+    'pascal_voc_instance': {
+        'things_of': 'pascal_voc',
+        'train_examples': 1464,
+        'validation_examples': 1449,
+    },
     'shapes_instance': {
         'things_of': 'shapes_panoptic',
     },
