@@ -24,7 +24,7 @@ class Known:
   """A known data set, of which a module of dataloaders/preparation/known/ knows the layout.
 
   Attributes:
-    data_sets: name in configs/datasets/catalog.py by task.
+    data_sets: name of the data set in configs/datasets/ by task.
     root: what --root is, for people.
     default: the task without --task; '': the flag is required.
     has_variants: whether --data_set may name other classes in the same layout.
@@ -122,7 +122,7 @@ def sources(args: argparse.Namespace) -> Mapping[str, 'Source']:
   if not args.root:
     raise errors.UserError(f'{args.layout} needs --root, the folder {known.root}')
   from tf_maskformer.dataloaders.preparation.known import download
-  task = args.task or known.default
+  task = task_of(args)
   wanted = download.Wanted(
       root=args.root,
       task=task,
@@ -131,6 +131,11 @@ def sources(args: argparse.Namespace) -> Mapping[str, 'Source']:
       lists=_lists(args.lists),
       targets=args.targets)
   return importlib.import_module(f'{_PACKAGE}.{args.layout}').sources(wanted)
+
+
+def task_of(args: argparse.Namespace) -> str:
+  """Returns what the records of a known data set are for, '' without --root."""
+  return (args.task or KNOWN[args.layout].default) if args.root else ''
 
 
 def _lists(text: str | None) -> dict[str, str]:

@@ -62,8 +62,8 @@ def flags() -> cli.Parser:
       '--label_suffix', default='.png', help="semantic: what replaces it in the labels' names")
   parser.add_argument('--split', help="first part of the records' names, e.g. train (one split)")
   parser.add_argument(
-      '--data_set', help='name in configs/datasets/catalog.py: the classes; default: the panoptic '
-      "or instance row of the layout's own data set")
+      '--data_set', help='name or YAML file of a data set: the classes; default: the panoptic or '
+      "instance classes of the layout's own data set")
   parser.add_argument(
       '--shards', type=int, default=0, help='files per split; default: images / 1000, at least 8')
   parser.add_argument(
@@ -196,10 +196,12 @@ def main(argv: Sequence[str]) -> None:
   _check(args)
   sources = sources_of(args)
   from tf_maskformer.dataloaders import images
+  from tf_maskformer.dataloaders.preparation import described
   from tf_maskformer.dataloaders.preparation import manifest
   from tf_maskformer.dataloaders.preparation import shards
   images.allow(args.max_pixels)
   with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
+    described.write(args.output, sources, known_data_sets.task_of(args))
     for split, source in sources.items():
       report = shards.convert(source, args.output, split, args.shards, args.workers)
       for line in _summary(split, source, report, args.output):

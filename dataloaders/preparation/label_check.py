@@ -25,7 +25,7 @@ def require_plausible(paths: Sequence[str], data_set: str) -> None:
 
   Args:
     paths: of all labels of a split; those that cannot be read are not looked at.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Raises:
     UserError: another rule gives every value a meaning, and by the data set's own most labels have

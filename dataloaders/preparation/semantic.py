@@ -11,6 +11,8 @@ from tf_maskformer.dataloaders.preparation import image_files
 from tf_maskformer.dataloaders.preparation import label_check
 from tf_maskformer.dataloaders.preparation.image_files import ImageFile
 from tf_maskformer.dataloaders.preparation.labeled_folders import LabeledFolders
+from tf_maskformer.dataloaders.preparation.source import Converted
+from tf_maskformer.dataloaders.preparation.source import converted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,7 @@ class SemanticFolders(LabeledFolders):
     label = label_images.read(self.label_path(row), file.size)
     return file, label_images.classes_of(label, self.data_set, row['label'])
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> Converted:
     """See `Source.convert_image`. Each class that an image has is one segment."""
     file, classes = self.read(row)
     present = np.unique(classes[classes >= 0])
@@ -51,9 +53,5 @@ class SemanticFolders(LabeledFolders):
     segments = [
         schema.Segment(class_id=int(class_id), is_crowd=False, plane=0, area=int(area), id=k + 1)
         for k, (class_id, area) in enumerate(zip(present, areas))]
-    remarks = list(file.remarks)
-    if not segments:
-      remarks.append('nothing but void')
-    record = schema.write(
-        file.data, file.format, file.size, row['id'], row['file_name'], [id_map], segments)
-    return record, '; '.join(remarks)
+    remarks = [] if segments else ['nothing but void']
+    return converted(file, row, [id_map], segments, remarks)

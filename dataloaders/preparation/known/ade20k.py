@@ -74,7 +74,7 @@ class Ade20kInstances(LabeledFolders):
   """
   skip_empty: bool = False
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
     file = image_files.read(self.image_path(row))
     data_set = catalog.get(self.data_set)
@@ -82,9 +82,7 @@ class Ade20kInstances(LabeledFolders):
     if self.skip_empty and not found:
       raise UnusableImage(source.NOTHING_TO_TRAIN_ON)
     instances = [numbered.as_coco(i, data_set.classes[i.class_id].id) for i in found]
-    record, remarks = coco_instances.record_of(
-        {**row, 'instances': instances}, file, self.data_set)
-    return record, '; '.join(remarks)
+    return coco_instances.record_of({**row, 'instances': instances}, file, self.data_set)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Ade20kPanoptic(LabeledFolders):
   instances: str = ''
   with_instances: bool = False
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
     file = image_files.read(self.image_path(row))
     data_set = catalog.get(self.data_set)
@@ -110,13 +108,9 @@ class Ade20kPanoptic(LabeledFolders):
     things = read_instances(
         posixpath.join(self.instances, row['label']), file.size, data_set)
     id_map, segments = _panoptic(classes, things, data_set)
-    remarks = list(file.remarks)
-    if not segments:
-      remarks.append('nothing but void')
-    record = schema.write(
-        file.data, file.format, file.size, row['id'], row['file_name'], [id_map], segments,
-        instances=_instances(things) if self.with_instances else None)
-    return record, '; '.join(remarks)
+    remarks = [] if segments else ['nothing but void']
+    instances = _instances(things) if self.with_instances else None
+    return source.converted(file, row, [id_map], segments, remarks, instances=instances)
 
   def annotations_state(self) -> list[int]:
     """See `Source.annotations_state`."""

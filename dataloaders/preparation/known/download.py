@@ -2,11 +2,8 @@
 
 import dataclasses
 import posixpath
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import Any
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -35,7 +32,7 @@ class Wanted:
   Attributes:
     root: the folder that it unpacks to.
     task: 'semantic', 'panoptic' or 'instance'.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     splits: of 'train' and 'val'.
     lists: the name of a list of images by split, where the data set has lists; empty: its own.
     targets: of Cityscapes, see `cityscapes.splits`.

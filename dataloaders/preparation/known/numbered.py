@@ -1,7 +1,6 @@
 """Instances that a label image tells apart by number, in the form of COCO's instances."""
 
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as mask_tools

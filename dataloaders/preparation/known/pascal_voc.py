@@ -56,7 +56,7 @@ class VocInstances(Listed):
   classes: str = ''
   skip_empty: bool = False
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
     file = image_files.read(self.image_path(row))
     objects = label_images.read(self.label_path(row), file.size)
@@ -66,11 +66,10 @@ class VocInstances(Listed):
     if self.skip_empty and not found:
       raise UnusableImage(source.NOTHING_TO_TRAIN_ON)
     instances = [numbered.as_coco(i, data_set.classes[i.class_id].id) for i in found]
-    record, remarks = coco_instances.record_of(
-        {**row, 'instances': instances}, file, self.data_set)
     if num_mixed:
-      remarks.append(f'{num_mixed} objects of several classes, taken for the one of most pixels')
-    return record, '; '.join(remarks)
+      remark = f'{num_mixed} objects of several classes, taken for the one of most pixels'
+      file.remarks.append(remark)
+    return coco_instances.record_of({**row, 'instances': instances}, file, self.data_set)
 
   def annotations_state(self) -> list[int]:
     """See `Source.annotations_state`."""

@@ -92,7 +92,8 @@ def test_every_pixel_and_perfect_scores(layout, task, kinds, tmp_path):
   assert {s: len(t) for s, t in truths.items()} == {
       split: sum(one.split == split for one in drawn) for split in ('train', 'val')}
   result = score(row, truths['val'], kinds)
-  names = {'panoptic': ['pq_all', 'pq_things', 'pq_stuff'], 'semantic': ['miou'], 'instance': ['ap']}
+  names = {
+      'panoptic': ['pq_all', 'pq_things', 'pq_stuff'], 'semantic': ['miou'], 'instance': ['ap']}
   for name in (name for kind in kinds for name in names[kind]):
     assert result[name] == pytest.approx(100), name
 

@@ -1,4 +1,4 @@
-"""Small data sets in their owners' layouts, and what each of their pixels is by the official tables.
+"""Small data sets in their owners' layouts, and what each pixel is by the official tables.
 
 An image is a grid of cells in a random order. A cell's row in a table is what the owner's files
 hold there, and what is expected of it: the class, and the number of the instance.
