@@ -2,9 +2,9 @@
 
 The class of a pixel of `*_seg.png` is 256 * floor(red / 10) + green, the index of an object in the
 release; what is not among the 847 is void. As in MaskFormer's prepare_ade20k_full_sem_seg.py,
-images and labels whose short side is longer than 512 pixels are shrunk to it, by OpenCV's rules, and
-every image is stored as JPEG; scores are at that size. The index of the release, a pickle, is not
-needed: the folders say what it says.
+images and labels whose short side is longer than 512 pixels are shrunk to it, by OpenCV's rules,
+and every image is stored as JPEG; scores are at that size. The index of the release, a pickle, is
+not needed: the folders say what it says.
 """
 
 import dataclasses
