@@ -66,12 +66,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       '--root', help='folder that the download of a known data set unpacks to; both splits, or the '
       f'one that --split names. {roots}')
+  tasks = '; '.join(_tasks_of(name) for name in KNOWN if len(KNOWN[name].data_sets) > 1)
   parser.add_argument(
-      '--task', choices=TASKS, help='with --root: what to prepare of a data set with several kinds '
-      'of annotations')
+      '--task', choices=TASKS, help=f'with --root: what to prepare. {tasks}')
   parser.add_argument(
       '--lists', help='pascal_voc: the lists of ImageSets/Segmentation to train and to validate '
       'on; default: train,val. trainaug,val needs the labels of SBD in SegmentationClassAug')
+
+
+def _tasks_of(name: str) -> str:
+  known = KNOWN[name]
+  default = f' (default: {known.default})' if known.default else ''
+  return f'{name}: {" or ".join(known.data_sets)}{default}'
 
 
 def check(args: argparse.Namespace) -> None:
@@ -97,16 +103,17 @@ def check(args: argparse.Namespace) -> None:
 
 def _check_task(args: argparse.Namespace, known: Known) -> None:
   tasks = ', '.join(known.data_sets)
-  task = args.task or known.default
+  task = task_of(args)
   if not task:
     raise errors.UserError(f'{args.layout} needs --task: {tasks}')
   if task not in known.data_sets:
     raise errors.UserError(f'{args.layout} is not prepared for --task {task}; give: {tasks}')
   own = known.data_sets[task]
-  if args.data_set and args.data_set != own and not known.has_variants:
+  is_other = args.data_set in known.data_sets.values() or not known.has_variants
+  if args.data_set and args.data_set != own and is_other:
     raise errors.UserError(
-        f'--data_set {args.data_set} has no effect on {args.layout}, whose classes for --task '
-        f'{task} are {own}; leave it out')
+        f'--data_set {args.data_set} does not go with {args.layout} --task {task}, whose classes '
+        f'are {own}; leave it out')
 
 
 def sources(args: argparse.Namespace) -> Mapping[str, 'Source']:
@@ -134,8 +141,12 @@ def sources(args: argparse.Namespace) -> Mapping[str, 'Source']:
 
 
 def task_of(args: argparse.Namespace) -> str:
-  """Returns what the records of a known data set are for, '' without --root."""
-  return (args.task or KNOWN[args.layout].default) if args.root else ''
+  """Returns what the records of a known data set are for, '' where the flags do not say."""
+  if args.task or not args.root:
+    return args.task or ''
+  known = KNOWN[args.layout]
+  of_data_set = [task for task, name in known.data_sets.items() if name == args.data_set]
+  return of_data_set[0] if len(of_data_set) == 1 else known.default
 
 
 def _lists(text: str | None) -> dict[str, str]:

@@ -176,6 +176,14 @@ def test_a_missing_part_is_named(layout, task, part, message, tmp_path):
   assert not (tmp_path / 'records').exists()
 
 
+def test_the_data_set_says_the_task(tmp_path):
+  draw('cityscapes', 'instance', tmp_path)
+  prepare_data.main(['cityscapes', f'--root={tmp_path}/data', '--data_set=cityscapes_instance',
+                     f'--output={tmp_path}/records', '--split=val', '--workers=1'])
+  description = catalog.describe(str(tmp_path / 'records'))
+  assert (description.task, description.data_set.num_classes) == ('instance', 8)
+
+
 def test_one_split_needs_nothing_of_the_other(tmp_path):
   draw('ade20k', 'panoptic', tmp_path)
   (tmp_path / 'data/annotations_instance/training').rename(tmp_path / 'elsewhere')
@@ -197,8 +205,9 @@ def test_the_folder_above_is_a_root_too(tmp_path):
     ('ade20k', 'ade20k needs --root, the folder ADEChallengeData2016'),
     ('ade20k --root=a', 'ade20k needs --task: semantic, panoptic, instance'),
     ('mapillary --root=a --task=instance', 'mapillary is not prepared for --task instance; give'),
-    ('ade20k --root=a --task=semantic --data_set=mapillary', '--data_set mapillary has no effect'),
+    ('ade20k --root=a --task=semantic --data_set=mapillary', '--data_set mapillary does not go'),
     ('ade20k --root=a --task=semantic', '--root a is not a directory'),
+    ('cityscapes --root=a --task=panoptic --data_set=cityscapes_instance', 'does not go with city'),
     ('semantic --root=a', '--root has no effect on semantic'),
     ('cityscapes --root=a --cityscapes_root=b', 'either --root or --cityscapes_root'),
     ('ade20k --root=a --task=semantic --images=b', 'either --root or --images'),

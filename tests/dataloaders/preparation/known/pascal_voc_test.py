@@ -53,10 +53,9 @@ def test_trainaug(root):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('', 'names no image'), ('a\nb\na\n', "names a twice"), ('a \xe4'.encode('latin-1'), 'not UTF')])
+    (b'', 'names no image'), (b'a\nb\na\n', 'names a twice'), (b'a \xe4', 'it is not UTF-8')])
 def test_lists_that_cannot_be_used(root, text, message):
-  path = root / 'ImageSets/Segmentation/train.txt'
-  path.write_bytes(text if isinstance(text, bytes) else text.encode())
+  (root / 'ImageSets/Segmentation/train.txt').write_bytes(text)
   with pytest.raises(UserError, match=f'train.txt .*{message}'):
     prepare(root, 'semantic')
 
