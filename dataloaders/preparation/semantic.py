@@ -8,6 +8,8 @@ import numpy as np
 from tf_maskformer.dataloaders import label_images
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import image_files
+from tf_maskformer.dataloaders.preparation import label_check
+from tf_maskformer.dataloaders.preparation.image_files import ImageFile
 from tf_maskformer.dataloaders.preparation.labeled_folders import LabeledFolders
 from tf_maskformer.dataloaders.preparation.source import Converted
 from tf_maskformer.dataloaders.preparation.source import converted
@@ -17,11 +19,34 @@ from tf_maskformer.dataloaders.preparation.source import converted
 class SemanticFolders(LabeledFolders):
   """One split; the `label_rule` of the data set says what the pixels of a label mean."""
 
-  def convert_image(self, row: dict[str, Any]) -> Converted:
-    """See `Source.convert_image`. Each class that an image has is one segment."""
+  def rows(self) -> list[dict[str, Any]]:
+    """See `LabeledFolders.rows`.
+
+    Raises:
+      UserError: as there; or the labels are not read as they were written, see
+        `label_check.require_plausible`.
+    """
+    rows = super().rows()
+    self.require_plausible(rows)
+    return rows
+
+  def require_plausible(self, rows: list[dict[str, Any]]) -> None:
+    """Raises UserError where the labels follow another rule than the data set's."""
+    label_check.require_plausible([self.label_path(row) for row in rows], self.data_set)
+
+  def read(self, row: dict[str, Any]) -> tuple[ImageFile, np.ndarray]:
+    """Returns an image and the classes of its pixels, integers [height, width], -1 where void.
+
+    Raises:
+      UnusableImage: one of them cannot be used.
+    """
     file = image_files.read(self.image_path(row))
     label = label_images.read(self.label_path(row), file.size)
-    classes = label_images.classes_of(label, self.data_set, row['label'])
+    return file, label_images.classes_of(label, self.data_set, row['label'])
+
+  def convert_image(self, row: dict[str, Any]) -> Converted:
+    """See `Source.convert_image`. Each class that an image has is one segment."""
+    file, classes = self.read(row)
     present = np.unique(classes[classes >= 0])
     id_map = np.where(classes >= 0, np.searchsorted(present, classes) + 1, 0)
     areas = np.bincount(id_map.ravel(), minlength=len(present) + 1)[1:]

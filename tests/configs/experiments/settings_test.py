@@ -116,7 +116,8 @@ def test_the_params_of_a_run_are_a_file_of_settings(tmp_path, as_override, capsy
   assert experiment.as_dict() == changed.as_dict()
   assert 'no such fields: strange' in capsys.readouterr().out
   other = 'mask2former_shapes_panoptic'
-  with pytest.raises(UserError, match=f'params.yaml has the settings of the experiment {NAME}, not of {other}'):
+  words = f'params.yaml has the settings of the experiment {NAME}, not of {other}'
+  with pytest.raises(UserError, match=words):
     settings.settle(registry.get(other), *given, name=other)
 
 
