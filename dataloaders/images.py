@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL import TiffImagePlugin
 from PIL import UnidentifiedImageError
 
 from tf_maskformer import errors
@@ -74,7 +75,7 @@ def bits_per_channel(image: Image.Image, data: bytes) -> int:
   """
   if image.format == 'PNG':
     return data[_PNG_DEPTH]
-  if image.format == 'TIFF':
+  if isinstance(image, TiffImagePlugin.TiffImageFile):
     return max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
   return 8
 

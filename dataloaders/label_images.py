@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
+from PIL import TiffImagePlugin
 
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import images
@@ -117,7 +118,7 @@ def _require_one_page(image: Image.Image, path: str) -> None:
   num_pages = getattr(image, 'n_frames', 1)
   if num_pages == 1:
     return
-  if image.format == 'TIFF':
+  if isinstance(image, TiffImagePlugin.TiffImageFile):
     num_copies = 0
     for page in range(1, num_pages):
       image.seek(page)
