@@ -9,7 +9,6 @@ from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import images
 from tf_maskformer.dataloaders.images import UnusableImage
 
-FORMS = ('values', 'colors')
 _FORMATS = ('BMP', 'DIB', 'GIF', 'PNG', 'TIFF')  # keep every pixel's value
 _LOSSY = ('AVIF', 'JPEG', 'JPEG2000', 'MPO', 'WEBP')  # or may be
 _LOSSY_IN_TIFF = ('jpeg', 'tiff_jpeg', 'webp')
@@ -22,6 +21,10 @@ _STRETCHED_BY = {2: 85, 4: 17}
 _SUBFILE_TYPE = 254  # TIFF's tag; its bits of a page that is a smaller copy, or a mask, of another
 _COPY_OR_MASK = 1 | 4
 _WANTED = 'a label is one channel of integers'
+
+
+class HasColors(UnusableImage):
+  """A label image has colors where values are wanted."""
 
 
 def read(path: str, size: tuple[int, int], form: str = 'values') -> np.ndarray:
@@ -75,6 +78,13 @@ def values_of(path: str, form: str = 'values') -> np.ndarray:
     return _values(image, bits, path)
 
 
+def text_of(value: int, form: str) -> str:
+  """Returns a value, or a color as [red, green, blue], as text."""
+  if form == 'colors':
+    return f'[{value % 256}, {value // 256 % 256}, {value // 65536}]'
+  return str(value)
+
+
 def classes_of(label: np.ndarray, data_set: str, path: str) -> np.ndarray:
   """Turns a label's values into classes by the `label_rule` and `void_labels` of the data set.
 
@@ -89,12 +99,14 @@ def classes_of(label: np.ndarray, data_set: str, path: str) -> np.ndarray:
   Raises:
     UnusableImage: a value is neither a class nor void.
   """
-  class_of = catalog.get(data_set).class_of_label
+  row = catalog.get(data_set)
+  class_of = row.class_of_label
   values, inverse = np.unique(label, return_inverse=True)
   unknown = [int(value) for value in values if int(value) not in class_of]
   if unknown:
+    shown = ', '.join(text_of(value, row.label_form) for value in unknown[:5])
     raise UnusableImage(
-        f'{path} has values that are neither class nor void in {data_set}: {unknown[:5]}')
+        f'{path} has {row.label_form} that are neither class nor void in {data_set}: {shown}')
   classes = np.array([class_of[int(value)] for value in values])
   return classes[inverse].reshape(label.shape)
 
@@ -143,8 +155,8 @@ def _values(image: Image.Image, bits: int, path: str) -> np.ndarray:
   if mode in _WITH_ALPHA:
     channels = _without_alpha(channels, mode, path)
   if (channels != channels[..., :1]).any():
-    raise UnusableImage(f'{path} has colors (mode {mode}); {_WANTED}, or give the color of each '
-                        'class')
+    raise HasColors(f'{path} has colors (mode {mode}); {_WANTED}, or say which color is which '
+                    'class')
   return channels[..., 0]
 
 

@@ -116,7 +116,8 @@ def _requests(args: argparse.Namespace):
         task=args.task,
         crowds_are_instances=args.crowds_are_instances,
         label_suffix=args.label_suffix,
-        label_form=classes.label_form)
+        label_form=classes.label_form,
+        workers=args.workers)
 
   first = request(args.images, args.annotations)
   if not (args.val_images or args.val_annotations):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.dataloaders import label_images
 from tf_maskformer.dataloaders.images import UnusableImage
 
@@ -132,7 +133,7 @@ def _alpha(mode):
     ('a.png', _alpha('RGB'), r'has transparent pixels \(mode RGBA\)', {})])
 def test_what_is_refused(tmp_path, name, image, message, options):
   path = saved(tmp_path / name, image, **options)
-  for form in label_images.FORMS:
+  for form in descriptor.LABEL_FORMS:
     with pytest.raises(UnusableImage, match=f'{name} {message}'):
       label_images.values_of(path, form)
 
