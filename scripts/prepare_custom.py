@@ -134,7 +134,8 @@ def _requests(args: argparse.Namespace):
         task=args.task,
         crowds_are_instances=args.crowds_are_instances,
         label_suffix=args.label_suffix,
-        label_form=classes.label_form)
+        label_form=classes.label_form,
+        workers=args.workers)
 
   if args.data:
     first_lot, second_lot = layouts.find(args.data)
