@@ -200,8 +200,3 @@ def _fit_start(task: Segmentation, wanted: Segmentation) -> list[str]:
   return [
       f'start: {wanted.init_checkpoint} with a new class head; where task.init_data_set names the '
       "file's data set, classes of the same name are kept"]
-
-
-def rows_of(model: str, task: str) -> list[str]:
-  """Returns the names of the custom experiments of a model and a task."""
-  return [name for name, row in table.CUSTOM.items() if (row.model, row.task) == (model, task)]
