@@ -11,9 +11,11 @@ r"""Converts a data set to TFRecords.
         --split train --output records/
     tf-maskformer prepare cityscapes --cityscapes_root /data/cityscapes \
         --data_set cityscapes_instance --output records/
+    tf-maskformer prepare custom --help    # data of your own
 """
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,12 +28,12 @@ from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.scripts import known_data_sets
+from tf_maskformer.scripts import prepare_custom
 
 if TYPE_CHECKING:
-  from tf_maskformer.dataloaders.preparation.shards import Report
   from tf_maskformer.dataloaders.preparation.source import Source
 
-_SHOWN = 5  # refused images and remarks that are printed
+CUSTOM = 'custom'  # has flags of its own
 
 
 def flags() -> cli.Parser:
@@ -51,6 +53,10 @@ def flags() -> cli.Parser:
       'polygons of cityscapes_instance, else pixels')
   parser.add_argument('--images', help='folder of images (one split)')
   parser.add_argument('--annotations', help='COCO: panoptic or instances JSON (one split)')
+  parser.add_argument(
+      '--crowds_are_instances', action='store_true',
+      help='coco_instances: annotations marked as crowds (CVAT marks every mask so) are single '
+      'instances')
   parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
   parser.add_argument(
       '--instances', help='coco_panoptic: instances JSON, stored in the records; AP is then '
@@ -95,12 +101,14 @@ def _cityscapes(args: argparse.Namespace) -> Mapping[str, 'Source']:
 def _coco_instances(args: argparse.Namespace) -> Mapping[str, 'Source']:
   from tf_maskformer.dataloaders.preparation import coco_instances
   if args.coco_root:
-    return coco_instances.coco_splits(args.coco_root, args.data_set)
+    return coco_instances.coco_splits(
+        args.coco_root, args.data_set, args.crowds_are_instances)
   if not (args.images and args.annotations and args.split):
     raise errors.UserError(
         'coco_instances needs --coco_root, or --images, --annotations and --split')
   source = coco_instances.CocoInstances(
-      args.images, args.annotations, args.data_set, skip_empty=args.split.startswith('train'))
+      args.images, args.annotations, args.data_set, skip_empty=args.split.startswith('train'),
+      crowds_are_instances=args.crowds_are_instances)
   return {args.split: source}
 
 
@@ -163,49 +171,30 @@ def _check(args: argparse.Namespace) -> None:
     raise errors.UserError(
         '--instances goes with coco_panoptic and one split (--images, --annotations, --panoptic, '
         '--split); --coco_root finds annotations/instances_val2017.json by itself')
+  if args.crowds_are_instances and args.layout != 'coco_instances':
+    raise errors.UserError(
+        f'--crowds_are_instances has no effect on {args.layout}; leave it out')
   if args.targets and args.layout != 'cityscapes':
     raise errors.UserError(f'--targets has no effect on {args.layout}; leave it out')
 
 
-def _summary(split: str, source: 'Source', report: 'Report', folder: str) -> list[str]:
-  """Returns what became of a split, a line each."""
-  kept = f', {report.shards_kept} shards were finished already' if report.shards_kept else ''
-  lines = [f'{split}: {report.written} images in {folder}{kept}; '
-           f'{len(report.refused)} refused, {len(report.remarks)} with remarks']
-  if hasattr(source, 'panoptic'):
-    lines.append(f'  {_instances_line(source)}')
-  for title, reasons in (('refused', report.refused), ('remark', report.remarks)):
-    lines += [
-        f'  {title}: {errors.quoted(name)}: {errors.one_line(text)}'
-        for name, text in list(reasons.items())[:_SHOWN]]
-  if report.refused or report.remarks:
-    lines.append(f'  all of them: {folder}/{split}.report.json')
-  return lines
-
-
-def _instances_line(source: 'Source') -> str:
-  """Returns what AP will be measured against in panoptic records."""
-  instances = getattr(source, 'instances', '')
-  if instances:
-    return f'with the instances of {instances}, which AP is measured against'
-  return 'without instances: AP, if any, is measured against the panoptic segments'
-
-
 def main(argv: Sequence[str]) -> None:
+  if argv[:1] == [CUSTOM]:
+    prepare_custom.main(argv[1:])
+    return
   args = flags().parse(argv)
   _check(args)
   sources = sources_of(args)
   from tf_maskformer.dataloaders import images
   from tf_maskformer.dataloaders.preparation import described
   from tf_maskformer.dataloaders.preparation import manifest
-  from tf_maskformer.dataloaders.preparation import shards
+  from tf_maskformer.dataloaders.preparation import run
   images.allow(args.max_pixels)
+  first = next(iter(sources.values()))
+  data_set = catalog.get(dataclasses.asdict(first)['data_set'])
   with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
-    described.write(args.output, sources, known_data_sets.task_of(args))
-    for split, source in sources.items():
-      report = shards.convert(source, args.output, split, args.shards, args.workers)
-      for line in _summary(split, source, report, args.output):
-        errors.say(line)
+    described.write(args.output, data_set, sources, known_data_sets.task_of(args))
+    run.run(sources, data_set, args.output, args.shards, args.workers)
 
 
 if __name__ == '__main__':

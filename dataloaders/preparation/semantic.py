@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import label_images
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import image_files
@@ -41,17 +42,29 @@ class SemanticFolders(LabeledFolders):
       UnusableImage: one of them cannot be used.
     """
     file = image_files.read(self.image_path(row))
-    label = label_images.read(self.label_path(row), file.size)
+    form = catalog.get(self.data_set).label_form
+    label = label_images.read(self.label_path(row), file.size, form)
     return file, label_images.classes_of(label, self.data_set, row['label'])
 
   def convert_image(self, row: dict[str, Any]) -> Converted:
     """See `Source.convert_image`. Each class that an image has is one segment."""
     file, classes = self.read(row)
-    present = np.unique(classes[classes >= 0])
-    id_map = np.where(classes >= 0, np.searchsorted(present, classes) + 1, 0)
-    areas = np.bincount(id_map.ravel(), minlength=len(present) + 1)[1:]
-    segments = [
-        schema.Segment(class_id=int(class_id), is_crowd=False, plane=0, area=int(area), id=k + 1)
-        for k, (class_id, area) in enumerate(zip(present, areas))]
-    remarks = [] if segments else ['nothing but void']
-    return converted(file, row, [id_map], segments, remarks)
+    return of_classes(file, row, classes)
+
+
+def of_classes(file: ImageFile, row: dict[str, Any], classes: np.ndarray) -> Converted:
+  """Returns the record of an image; each class that it has is one segment.
+
+  Args:
+    file: the image.
+    row: its 'id' and 'file_name'.
+    classes: of its pixels, integers [height, width], -1 where void.
+  """
+  present = np.unique(classes[classes >= 0])
+  id_map = np.where(classes >= 0, np.searchsorted(present, classes) + 1, 0)
+  areas = np.bincount(id_map.ravel(), minlength=len(present) + 1)[1:]
+  segments = [
+      schema.Segment(class_id=int(class_id), is_crowd=False, plane=0, area=int(area), id=k + 1)
+      for k, (class_id, area) in enumerate(zip(present, areas))]
+  remarks = [] if segments else ['nothing but void']
+  return converted(file, row, [id_map], segments, remarks)
