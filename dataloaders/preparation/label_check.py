@@ -49,11 +49,13 @@ def require_plausible(paths: Sequence[str], data_set: str) -> None:
   for rule, class_of in _other_rules(row).items():
     other_void = _void_share(samples, class_of)
     if values <= set(class_of) and (is_strange or other_void < void):
-      what = f'{unknown[:5]} have no meaning' if is_strange else f'{void:.0%} of them are void'
+      what = f'{void:.0%} of the pixels are void'
+      if is_strange:
+        what = f'the values {unknown[:5]} have no meaning'
       raise errors.UserError(
-          f'the labels ({paths[0]} for one) do not fit data set {data_set}: their pixels would be '
-          f'{row.label_rule!r} of the class, by which {what}; as {rule!r} of the class all values '
-          f'have a meaning and {other_void:.0%} are void; give the labels as published')
+          f'the labels ({paths[0]} for one) do not fit data set {data_set}: read by its rule, '
+          f'{row.label_rule!r}, {what}; read by {rule!r}, every value has a meaning and '
+          f'{other_void:.0%} are void; give the labels as published')
 
 
 def _samples(paths: Sequence[str]) -> list[dict[int, int]]:

@@ -22,13 +22,14 @@ def write(folder, values, count=5, suffix='.png'):
 
 @pytest.mark.parametrize('data_set, values, message', [
     # Cityscapes' training ids, where ids are meant, and where the names do not say so.
-    ('cityscapes', [0, 0, 1, 2, 8, 10, 13, 255], "are 'id' of the class, by which .* void; as 'in"),
+    ('cityscapes', [0, 0, 1, 2, 8, 10, 13, 255],
+     "by its rule, 'id', 75% .* void; read by 'index', .* 12%"),
     # Labels that count from 0, where 0 is void.
-    ('ade20k', [0, 0, 0, 1, 2], "'index . 1' of the class, by which 60% .*void; as 'index' .* 0%"),
+    ('ade20k', [0, 0, 0, 1, 2], "'index . 1', 60% .*void; read by 'index', .* 0% are void"),
     # The labels that Mask2Former's preparation writes.
-    ('ade20k', [0, 3, 7, 255], r"by which \[255\] have no meaning; as 'index' of the class all"),
+    ('ade20k', [0, 3, 7, 255], r"the values \[255\] have no meaning; read by 'index'"),
     # Labels that count from 1 with 0 as void, where they count from 0.
-    ('coco_stuff10k', [1, 2, 171, 5], r"by which \[171\] have no meaning; as 'index . 1'")])
+    ('coco_stuff10k', [1, 2, 171, 5], r"the values \[171\] have no meaning; read by 'index . 1'")])
 def test_another_rule(data_set, values, message, tmp_path):
   with pytest.raises(UserError, match=message):
     label_check.require_plausible(write(tmp_path, values), data_set)
