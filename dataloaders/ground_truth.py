@@ -57,6 +57,8 @@ class GroundTruth:
     self._json = instance_annotations
     self._parse = _parser(data_set)
     self._decode = _segments_decoder(data_set)
+    # Every score of an image asks for its segments.
+    self._last: tuple[int, dict[str, np.ndarray]] | None = None
     offsets = record_files.record_offsets(record_files.match(input_path))
     facts = _facts(offsets)
     source_ids = [fact.source_id for fact in facts]
@@ -118,10 +120,13 @@ class GroundTruth:
     return found['id_maps'].max(axis=2).astype(np.int32), segments
 
   def _segments(self, example_id: int) -> dict[str, np.ndarray]:
-    record = self._record(example_id)
-    with _naming(self._offsets[example_id]):
-      decoded = self._decode(record)
-      return {name: value.numpy() for name, value in decoded.items()}
+    """Returns the segments of a record; they are not to be changed."""
+    if self._last is None or self._last[0] != example_id:
+      record = self._record(example_id)
+      with _naming(self._offsets[example_id]):
+        decoded = self._decode(record)
+        self._last = (example_id, {name: value.numpy() for name, value in decoded.items()})
+    return self._last[1]
 
   def instances(self, example_id: int) -> list[dict[str, Any]]:
     """Returns what AP is measured against, see `instance_source`.

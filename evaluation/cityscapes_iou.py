@@ -39,6 +39,11 @@ class CityscapesIoU:
     self._instances = official.generateInstanceStats(self._args)
     self._seen_instances = 0
 
+  @property
+  def confusion(self) -> np.ndarray:
+    """int64 [class of the truth, class predicted], pixels."""
+    return self._pixels.confusion
+
   def update(self, truth: np.ndarray, predicted: np.ndarray, instance_map: np.ndarray,
              values: np.ndarray) -> None:
     """Adds an image.

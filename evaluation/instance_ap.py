@@ -79,5 +79,5 @@ class InstanceAP:
 
 
 def _rankable(score: float) -> float:
-  """Returns a score, the lowest of all for NaN, which pycocotools ranks last and hotcoco refuses."""
+  """Returns a score; for NaN, which pycocotools ranks last and hotcoco refuses, the lowest."""
   return -sys.float_info.max if math.isnan(score) else score

@@ -1,4 +1,4 @@
-"""Boundaries are what the authors' code draws: eroded by squares, the border part of the outline."""
+"""Boundaries as the authors' code draws them: eroded by squares, also from the image's border."""
 
 import cv2
 import numpy as np
