@@ -6,7 +6,7 @@ Imports no TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from tf_maskformer import errors
@@ -92,6 +92,19 @@ class OneOf:
     raise errors.UserError(f'{where} cannot be {given}; known: {listed}')
 
 
+@dataclasses.dataclass(frozen=True)
+class Checked:
+  """What a function does not refuse; it raises UserError."""
+  function: Callable[[Any], object]
+
+  def check(self, value: object, where: str) -> None:
+    """See `Rule`."""
+    try:
+      self.function(value)
+    except errors.UserError as e:
+      raise errors.UserError(f'{where}: {e}') from e
+
+
 DEFAULT = Within(0, limits.INT32)
 
 
@@ -120,6 +133,11 @@ def choice(default: Any, known: Iterable[object],
     refused: values that users may expect, with what to do instead.
   """
   return _field(default, OneOf(tuple(known), tuple((refused or {}).items())))
+
+
+def checked(default: Any, function: Callable[[Any], object]) -> Any:
+  """Returns a field of a value that `function` does not refuse with a UserError."""
+  return _field(default, Checked(function))
 
 
 def rule(config: object, name: str) -> Rule:

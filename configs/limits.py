@@ -21,6 +21,7 @@ LOSS_POINTS = 2**20  # per mask
 WEIGHT = 1e6  # of losses, costs and rates; their products stay far below float32's 3e38
 NORM = 1e30  # of a gradient; a norm that no gradient reaches turns the clipping off
 LIST = 1000  # numbers
+PATH = 4096  # characters
 DEVICES = 4096
 SMALLEST = 1.2e-38  # the smallest normal float32; what is smaller becomes 0
 NEARLY_ONE = 0.999999  # float32 has few values between this and 1

@@ -120,9 +120,7 @@ def validate(experiment: Experiment) -> None:
 def _validate_values(experiment: Experiment) -> None:
   """Checks each value by itself: also those that followed from environment variables."""
   for key, config, name in fields.leaves(experiment):
-    # A data set that a checkpoint brought along is not one of the field's choices.
-    if key != 'task.data_set':
-      check_value(key, getattr(config, name), config, key)
+    check_value(key, getattr(config, name), config, key)
 
 
 def _validate_task(task: Segmentation) -> None:

@@ -8,6 +8,7 @@ from tf_maskformer.configs import limits
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.configs.fields import checked
 from tf_maskformer.configs.fields import choice
 from tf_maskformer.configs.fields import within
 from tf_maskformer.configs.losses import Losses
@@ -27,8 +28,9 @@ class Segmentation(cfg.TaskConfig):
 
   MODELS (not a field): the families of models that the task is for.
   """
-  # A row of configs/datasets/catalog.py: classes, names, things, colors.
-  data_set: str = choice('coco_panoptic', catalog.names())
+  # Classes, names, things, colors: the name of a file in configs/datasets/, or the path of a YAML
+  # file like those.
+  data_set: str = checked('coco_panoptic', catalog.get)
   model: Model = dataclasses.field(default_factory=MaskFormer)
   train_data: DataConfig = dataclasses.field(
       default_factory=lambda: DataConfig(is_training=True))

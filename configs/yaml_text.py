@@ -21,8 +21,12 @@ _FLOAT = re.compile(r'[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?')
 _NOT_FINITE = re.compile(r'[-+]?\.(inf|nan)', re.IGNORECASE)
 
 
-def load(text: str) -> Any:
+def load(text: str, nodes: int = _NODES) -> Any:
   """Returns the mapping, list, text, number, truth value or None that a text says.
+
+  Args:
+    text: YAML.
+    nodes: values that it may have, aliases unfolded.
 
   Raises:
     yaml.YAMLError: it is not YAML, or is of the kind that is left out.
@@ -33,14 +37,15 @@ def load(text: str) -> Any:
     node = yaml.compose(text, yaml.SafeLoader)
   except RecursionError as error:
     raise yaml.YAMLError(f'nested deeper than {DEPTH} levels') from error
-  return None if node is None else _Values().of(node)
+  return None if node is None else _Values(nodes).of(node)
 
 
 class _Values:
   """The values of nodes, whose number is limited."""
 
-  def __init__(self):
-    self._left = _NODES
+  def __init__(self, most: int):
+    self._most = most
+    self._left = most
 
   def of(self, node: yaml.Node, depth: int = 0) -> Any:
     """Returns the value of a node.
@@ -54,7 +59,7 @@ class _Values:
     """
     self._left -= 1
     if self._left < 0:
-      raise _error(node, f'more than {_NODES} values, aliases (*name) unfolded')
+      raise _error(node, f'more than {self._most} values, aliases (*name) unfolded')
     if depth > DEPTH:
       raise _error(node, f'nested deeper than {DEPTH} levels')
     if isinstance(node, yaml.MappingNode) and node.tag == f'{_TAG}map':

@@ -41,7 +41,7 @@ def read_instances(path: str, data_set: str) -> list[Row]:
 
   Args:
     path: of the file, local or remote.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Returns:
     One dict per image, sorted by id: id, file_name, height, width, 'instances', dicts of id,
@@ -77,7 +77,7 @@ def read_panoptic(path: str, data_set: str) -> list[Row]:
 
   Args:
     path: of the file, local or remote.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Returns:
     One dict per annotated image, sorted by id: id, file_name, height, width, 'png', the file name

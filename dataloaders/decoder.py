@@ -46,7 +46,7 @@ def parse_features(record: tf.Tensor, data_set: str) -> Features:
 
   Args:
     record: string scalar.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Raises:
     tf.errors.InvalidArgumentError: it is not an Example, or `record_checks.checked` refuses it;
@@ -141,7 +141,7 @@ def decode_segments(features: Features, data_set: str, polygons_replace_maps: bo
 
   Args:
     features: what `parse_features` returned.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     polygons_replace_maps: whether id maps that `polygons.redraw` does not read are left undecoded;
       one empty map replaces them.
 

@@ -45,7 +45,7 @@ class GroundTruth:
 
     Args:
       input_path: the validation records.
-      data_set: name in configs/datasets/catalog.py.
+      data_set: see `catalog.get`.
       instance_annotations: instances JSON that `instances` reads instead of the records.
       semantic_labels: folder of label PNGs that `labels` reads.
 

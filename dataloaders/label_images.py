@@ -37,7 +37,7 @@ def classes_of(label: np.ndarray, data_set: str, path: str) -> np.ndarray:
 
   Args:
     label: integers [height, width].
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     path: of the label, for messages.
 
   Returns:

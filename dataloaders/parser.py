@@ -19,7 +19,7 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
     is_real: bool; False for an example that only fills the last batch.
     seed: int32 [2], of the augmentation.
     config: sizes and augmentation.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Returns:
     (features, targets) as of `reader.build`, without the batch axis; id_maps and image are padded

@@ -1,12 +1,16 @@
 """The input pipeline: endless training batches in a reproducible order, validation once."""
 
 import dataclasses
+import os
 
 import numpy as np
 import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor
+from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import record_files
@@ -45,7 +49,7 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
 
   Args:
     params: records, batch size (of validation 0: one image per replica), augmentation.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     seed: of order and augmentation.
     start_step: training steps to skip.
     input_context: which of the input pipelines this is; None: the only one.
@@ -160,7 +164,7 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
 
   Args:
     params: the records.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     num_classes: the model's.
     field: name of the configuration's field, for the error.
 
@@ -185,6 +189,7 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
                     f'({decoder.explain(e)}); convert the data set again with tf-maskformer '
                     'prepare, or choose the data set that it was converted for '
                     '(task.data_set)') from e
+  _check_data_set(paths, data_set, field)
   wrong = [int(c) for c in example['class'] if not 0 <= c < num_classes]
   if wrong:
     raise UserError(
@@ -192,6 +197,19 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
         f'{num_classes - 1}; choose the data set that it was converted for (task.data_set, '
         'task.model.num_classes)')
   return paths
+
+
+def _check_data_set(paths: list[str], data_set: str, field: str) -> None:
+  """Checks that the records are of this data set's classes, where a description is with them."""
+  for folder in sorted({os.path.dirname(path) for path in paths}):
+    path = os.path.join(folder, descriptor_file.NAME)
+    if not tf.io.gfile.exists(path):
+      continue
+    difference = descriptor.difference(catalog.get(path), catalog.get(data_set))
+    if difference:
+      raise UserError(
+          f'{field}: the records in {folder} are of other classes than task.data_set={data_set}: '
+          f'{difference}; set task.data_set={path}')
 
 
 def _check_fillers(params: DataConfig, count: int, field: str) -> None:

@@ -17,7 +17,7 @@ def locate(input_path: str, data_set: str, seconds: float = _SECONDS) -> str:
 
   Args:
     input_path: what the configuration says.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     seconds: after which the search ends.
 
   Returns:

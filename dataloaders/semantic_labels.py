@@ -28,7 +28,7 @@ class SemanticLabels:
 
     Args:
       folder: of the PNGs, searched with all folders below it.
-      data_set: name in configs/datasets/catalog.py; says what the values mean.
+      data_set: see `catalog.get`; says what the values mean.
       images: (source id, file name) per validation record.
       input_path: the validation records, for messages.
 

@@ -111,7 +111,7 @@ def flags() -> cli.Parser:
       help='TFRecords for the input pipeline; default: synthetic 640x480 images')
   parser.add_argument(
       '--data_set', default='coco_panoptic',
-      help='data set of --records, by its name in configs/datasets/catalog.py')
+      help='data set of --records, by its name or YAML file')
   return parser
 
 
@@ -130,8 +130,7 @@ def check(args: argparse.Namespace) -> None:
   errors.require(
       not args.micro_batch or args.batch % args.micro_batch == 0,
       f'--micro_batch {args.micro_batch} does not divide --batch {args.batch}')
-  if args.data_set not in catalog.names():
-    raise errors.unknown('data set', args.data_set, catalog.names())
+  catalog.get(args.data_set)
 
 
 def main(argv: Sequence[str]) -> None:

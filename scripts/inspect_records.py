@@ -17,6 +17,7 @@ from tf_maskformer import cli
 from tf_maskformer import errors
 from tf_maskformer import json_text
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.configs.datasets.descriptor import Class
 
 _SHOWN = 5  # problems that the error names
@@ -91,7 +92,7 @@ def _examples(path: str, data_set: str, problems: list[str]
 
   Args:
     path: of the file.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     problems: records that cannot be used are added here, a line each.
 
   Yields:
@@ -135,14 +136,18 @@ def _check_truth(record: bytes, example: dict[str, Any], data_set: str) -> None:
 
 
 def _data_set_of(path: str) -> str:
-  """Returns the data set that the manifest next to a file of records names, else COCO's panoptic.
+  """Returns the data set of a file of records: the description next to it, else its manifest's.
 
-  The manifest is what `tf-maskformer prepare` writes next to its shards.
+  Both are what `tf-maskformer prepare` writes next to its shards; earlier versions wrote no
+  description. Without either it is COCO's panoptic.
 
   Raises:
     UserError: it cannot be read.
   """
   file = pathlib.Path(path)
+  description = file.with_name(descriptor_file.NAME)
+  if description.is_file():
+    return str(description)
   manifest = file.with_name(f'{file.name.partition("-")[0]}.manifest.json')
   if not manifest.is_file():
     return _DEFAULT
@@ -180,8 +185,8 @@ def flags() -> cli.Parser:
   parser.add_argument('--input', required=True, help='file, glob, or several separated by commas')
   parser.add_argument(
       '--data_set',
-      help='name in configs/datasets/catalog.py; default: what the manifest next to the records '
-      f'says, else {_DEFAULT}')
+      help='name, or YAML file, of the data set; default: the data_set.yaml next to the records, '
+      f'else what their manifest says, else {_DEFAULT}')
   parser.add_argument('--output', help='folder for images with their segments drawn over them')
   parser.add_argument(
       '--num_images', '--num_pictures', type=int, default=8, help='how many of them')
@@ -201,8 +206,9 @@ def main(argv: Sequence[str]) -> None:
 
   paths = record_files.match(args.input, '--input')
   data_set = args.data_set or _data_set_of(paths[0])
+  name = catalog.get(data_set).name
   classes = catalog.get(data_set).classes
-  print(f'classes of {data_set}' + ('' if args.data_set else ' (--data_set changes it)'))
+  print(f'classes of {name}' + ('' if args.data_set else ' (--data_set changes it)'))
   tally = Tally()
   for path in tqdm(paths, unit='files'):
     for number, example in _examples(path, data_set, tally.problems):

@@ -10,6 +10,7 @@ r"""Converts a data set to TFRecords.
         --labels ADEChallengeData2016/annotations/training --split train --output records/
     tf-maskformer prepare cityscapes --cityscapes_root /data/cityscapes \
         --data_set cityscapes_instance --output records/
+    tf-maskformer prepare custom --help    # data of your own
 """
 
 import argparse
@@ -24,12 +25,12 @@ from tf_maskformer import errors
 from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.scripts import prepare_custom
 
 if TYPE_CHECKING:
-  from tf_maskformer.dataloaders.preparation.shards import Report
   from tf_maskformer.dataloaders.preparation.source import Source
 
-_SHOWN = 5  # refused images and remarks that are printed
+CUSTOM = 'custom'  # has flags of its own
 
 
 def flags() -> cli.Parser:
@@ -59,8 +60,8 @@ def flags() -> cli.Parser:
       '--label_suffix', default='.png', help="semantic: what replaces it in the labels' names")
   parser.add_argument('--split', help="first part of the records' names, e.g. train (one split)")
   parser.add_argument(
-      '--data_set', help='name in configs/datasets/catalog.py: the classes; default: the panoptic '
-      "or instance row of the layout's own data set")
+      '--data_set', help='name or YAML file of a data set: the classes; default: the panoptic or '
+      "instance classes of the layout's own data set")
   parser.add_argument(
       '--shards', type=int, default=0, help='files per split; default: images / 1000, at least 8')
   parser.add_argument(
@@ -159,43 +160,22 @@ def _check(args: argparse.Namespace) -> None:
     raise errors.UserError(f'--targets has no effect on {args.layout}; leave it out')
 
 
-def _summary(split: str, source: 'Source', report: 'Report', folder: str) -> list[str]:
-  """Returns what became of a split, a line each."""
-  kept = f', {report.shards_kept} shards were finished already' if report.shards_kept else ''
-  lines = [f'{split}: {report.written} images in {folder}{kept}; '
-           f'{len(report.refused)} refused, {len(report.remarks)} with remarks']
-  if hasattr(source, 'panoptic'):
-    lines.append(f'  {_instances_line(source)}')
-  for title, reasons in (('refused', report.refused), ('remark', report.remarks)):
-    lines += [
-        f'  {title}: {errors.quoted(name)}: {errors.one_line(text)}'
-        for name, text in list(reasons.items())[:_SHOWN]]
-  if report.refused or report.remarks:
-    lines.append(f'  all of them: {folder}/{split}.report.json')
-  return lines
-
-
-def _instances_line(source: 'Source') -> str:
-  """Returns what AP will be measured against in panoptic records."""
-  instances = getattr(source, 'instances', '')
-  if instances:
-    return f'with the instances of {instances}, which AP is measured against'
-  return 'without instances: AP, if any, is measured against the panoptic segments'
-
-
 def main(argv: Sequence[str]) -> None:
+  if argv[:1] == [CUSTOM]:
+    prepare_custom.main(argv[1:])
+    return
   args = flags().parse(argv)
   _check(args)
   sources = sources_of(args)
   from tf_maskformer.dataloaders import images
+  from tf_maskformer.dataloaders.preparation import described
   from tf_maskformer.dataloaders.preparation import manifest
-  from tf_maskformer.dataloaders.preparation import shards
+  from tf_maskformer.dataloaders.preparation import run
   images.allow(args.max_pixels)
+  data_set = catalog.get(args.data_set or LAYOUTS[args.layout].data_set)
   with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
-    for split, source in sources.items():
-      report = shards.convert(source, args.output, split, args.shards, args.workers)
-      for line in _summary(split, source, report, args.output):
-        errors.say(line)
+    described.write(args.output, data_set, sources)
+    run.run(sources, data_set, args.output, args.shards, args.workers)
 
 
 if __name__ == '__main__':

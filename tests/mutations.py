@@ -223,7 +223,7 @@ MUTATIONS = (
     Mutation('fillers_are_scored', 'dataloaders/reader.py', 'record, position < count,',
              'record, position >= 0,', 'tests/dataloaders/road_test.py'),
     Mutation('source_not_compared', 'dataloaders/preparation/shards.py',
-             "'source': dataclasses.asdict(source)", "'source': ''",
+             "'source': fields", "'source': ''",
              'tests/dataloaders/preparation/shards_test.py'),
     Mutation('children_keep_the_lock', 'tf_maskformer/lock.py',
              'os.register_at_fork(after_in_child=_close_inherited)', '',

@@ -8,6 +8,10 @@ import yaml
 
 from tf_maskformer import files
 from tf_maskformer.configs import override_files
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor
+from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.configs.experiments import settings
 from tf_maskformer.configs.experiments.settings import PARAMS
 from tf_maskformer.configs.experiments.settings import as_yaml
 from tf_maskformer.configs.task import Experiment
@@ -48,6 +52,7 @@ def compare(experiment: Experiment, name: str, folder: str, has_weights: bool) -
   now = _flat(yaml.safe_load(as_yaml(experiment, name)))
   # A field that only one of them knows was added or removed since; its default keeps what was.
   common = sorted(set(before) & set(now))
+  _compare_data_sets(before.get('task.data_set'), experiment.task.data_set, folder)
   changed = [key for key in common if before[key] != now[key]]
   fatal = [key for key in changed if key == 'experiment' or key.startswith('task.model.')]
   if fatal:
@@ -56,6 +61,20 @@ def compare(experiment: Experiment, name: str, folder: str, has_weights: bool) -
         f'{folder} was made with {key}={quoted(before[key])}, now it is {now[key]} ({len(fatal)} '
         'such differences); choose another --model_dir or the same model')
   return [f'{key}: {quoted(before[key])} -> {now[key]}' for key in changed]
+
+
+def _compare_data_sets(before: Any, now: str, folder: str) -> None:
+  """Raises UserError where a run's data set, its own copy or a built-in one, has other classes."""
+  path = os.path.join(folder, descriptor_file.NAME)
+  if tf.io.gfile.exists(path):
+    before = path
+  elif before not in catalog.names():
+    return
+  difference = descriptor.difference(catalog.get(before), catalog.get(now))
+  if difference:
+    raise UserError(
+        f'{folder} was made with other classes: {difference}; choose another --model_dir or the '
+        'same classes')
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -88,6 +107,7 @@ def write(experiment: Experiment, name: str, folder: str, step: int) -> None:
         return
     kept = os.path.join(folder, f'params.before_step_{step}.yaml')
     tf.io.gfile.copy(path, kept, overwrite=True)  # not renamed: a kill would leave none
+  settings.write_data_set(folder, experiment.task.data_set)
   files.write_text(path, text)
 
 

@@ -1,72 +1,16 @@
-"""The known data sets, one row each. Nothing else asks for a data set's name."""
+"""The known data sets, a file each, and those of a user's files. Nothing else asks for a name."""
 
 import functools
+import os
 import pathlib
 
 from tf_maskformer import errors
-from tf_maskformer.configs.datasets import descriptor
+from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.configs.datasets.descriptor import DataSet
+from tf_maskformer.configs.datasets.descriptor_file import Description
 
-_LABEL_MAPS = pathlib.Path(__file__).parent / 'label_maps'
-
-# Fields of `DataSet` by row; the classes are in label_maps/<name>.json, or are the things of
-# another row.
-_ROWS: dict[str, dict] = {
-    'ade20k': {  # annotations/ as published
-        'train_examples': 20210,
-        'validation_examples': 2000,
-        'label_rule': 'index + 1',
-        'void_labels': (0,),
-        'semantic_truth': 'labels',
-    },
-    'ade20k_full': {  # as MaskFormer's preparation writes them
-        'train_examples': 25574,
-        'validation_examples': 2000,
-        'void_labels': (65535,),
-    },
-    'ade20k_instance': {
-        'things_of': 'ade20k',
-        'train_examples': 20210,
-        'validation_examples': 2000,
-    },
-    'cityscapes': {  # *_labelIds.png; what is not a class is void
-        'train_examples': 2975,
-        'validation_examples': 500,
-        'label_rule': 'id',
-        'void_labels': (*range(34), 255),
-        'instance_rule': 'cityscapes',
-        'semantic_rule': 'cityscapes',
-    },
-    'cityscapes_instance': {
-        'things_of': 'cityscapes',
-        'train_examples': 2975,
-        'validation_examples': 500,
-        'instance_rule': 'cityscapes',
-    },
-    'coco_instance': {
-        'things_of': 'coco_panoptic',
-        'train_examples': 118287,
-        'validation_examples': 5000,
-    },
-    'coco_panoptic': {
-        'train_examples': 118287,
-        'validation_examples': 5000,
-    },
-    'coco_stuff10k': {  # as MaskFormer's preparation writes them
-        'train_examples': 9000,
-        'validation_examples': 1000,
-    },
-    'mapillary': {  # labels/ as published
-        'train_examples': 18000,
-        'validation_examples': 2000,
-        'void_labels': (65,),
-        'semantic_truth': 'labels',
-    },
-    'shapes_instance': {
-        'things_of': 'shapes_panoptic',
-    },
-    'shapes_panoptic': {},
-}
+_FOLDER = pathlib.Path(__file__).parent
+_ENDINGS = ('.yaml', '.yml')
 
 
 # Data sets that a checkpoint brought along, by name.
@@ -75,7 +19,18 @@ _added: dict[str, DataSet] = {}
 
 def names() -> list[str]:
   """Returns the names of the built-in data sets, sorted."""
-  return sorted(_ROWS)
+  return list(_names())
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+  return tuple(sorted(path.stem for path in _FOLDER.glob('*.yaml')))
+
+
+def is_path(name: str) -> bool:
+  """Whether a name is that of a file that describes a data set, or of a folder with one."""
+  return name not in _names() and name not in _added and (
+      '/' in name or name.endswith(_ENDINGS) or os.path.isdir(name))
 
 
 def add(data_set: DataSet) -> DataSet:
@@ -84,7 +39,7 @@ def add(data_set: DataSet) -> DataSet:
   Raises:
     UserError: the name is that of another data set.
   """
-  if data_set.name in _ROWS or _added.get(data_set.name, data_set) != data_set:
+  if data_set.name in _names() or _added.get(data_set.name, data_set) != data_set:
     raise errors.UserError(
         f'data set {data_set.name} is known with other classes; give the new one another name')
   _added[data_set.name] = data_set
@@ -95,24 +50,54 @@ def get(name: str) -> DataSet:
   """Returns a data set.
 
   Args:
-    name: of its row, or of one that was added.
+    name: of a built-in one, of one that was added, or see `describe`.
 
   Raises:
-    UserError: the name is unknown.
+    UserError: the name is unknown, or the file cannot be used.
   """
   if name in _added:
     return _added[name]
-  return _built_in(name)
+  return describe(name).data_set
+
+
+def describe(name: str) -> Description:
+  """Returns what the file of a data set says.
+
+  Args:
+    name: of a built-in data set, or the path of a file, local or remote, which is read again when
+      it has changed, or of a folder that holds `descriptor_file.NAME`.
+
+  Raises:
+    UserError: the name is unknown, or the file cannot be used.
+  """
+  if name in _names():
+    return _built_in(name)
+  if not is_path(name):
+    known = [*_names(), *_added]
+    raise errors.UserError(
+        f'{errors.unknown("data set", name, known)} (a data set of your own is named by the path '
+        'of its YAML file)')
+  path = name if name.endswith(_ENDINGS) else os.path.join(name, descriptor_file.NAME)
+  return _of_file(path, _state(path))
 
 
 @functools.cache
-def _built_in(name: str) -> DataSet:
-  if name not in _ROWS:
-    raise errors.unknown('data set', name, _ROWS)
-  fields = dict(_ROWS[name])
-  things_of = fields.pop('things_of', None)
-  if things_of:
-    classes = tuple(c for c in _built_in(things_of).classes if c.isthing)
-  else:
-    classes = descriptor.read_label_map(_LABEL_MAPS / f'{name}.json')
-  return DataSet(name, classes, **fields)
+def _built_in(name: str) -> Description:
+  path = _FOLDER / f'{name}.yaml'
+  return descriptor_file.parse(path.read_text(encoding='utf-8'), str(path), get)
+
+
+def _state(path: str) -> tuple[int, ...]:
+  """Returns what changes with a local file; nothing of a remote one, which is slow to ask."""
+  if '://' in path or not os.path.isfile(path):
+    return ()
+  stat = os.stat(path)
+  return stat.st_mtime_ns, stat.st_size
+
+
+@functools.lru_cache(maxsize=32)
+def _of_file(path: str, state: tuple[int, ...]) -> Description:
+  del state  # only tells whether the file is still the same
+  from tf_maskformer.configs import override_files  # loads TensorFlow
+  text = override_files.read_text(path, descriptor_file.LARGEST, 'data set')
+  return descriptor_file.parse(text, path, get)

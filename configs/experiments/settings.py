@@ -4,7 +4,6 @@ The stronger first: `--params_override`, `--config_file`, environment variables 
 document them), and the registered experiment or, of a run, its params.yaml.
 """
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
@@ -18,15 +17,11 @@ from tf_maskformer.configs import override_files
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.datasets import catalog
-from tf_maskformer.configs.datasets import descriptor
-from tf_maskformer.configs.datasets.descriptor import DataSet
+from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.task import Experiment
 
 PARAMS = 'params.yaml'
-CLASSES = 'classes.json'  # a label map: the classes of a run whose data set is not built in
-_LARGEST_CLASSES = 2**22  # bytes; a class has about 80
-_LONGEST_NAME = 200  # characters of a data set's
 
 
 def settle(
@@ -75,7 +70,7 @@ def of_run(folder: str) -> tuple[str, Experiment]:
   if not isinstance(name, str):
     raise errors.UserError(f'{path} does not name its experiment; give --experiment')
   experiment = registry.get(name)
-  _take_own_classes(experiment, values, folder)
+  _take_own_data_set(values, folder)
   removed: list[str] = []
   known = _known(values, experiment, '', removed)
   if removed:
@@ -94,32 +89,22 @@ def as_yaml(experiment: Experiment, name: str) -> str:
 def write(folder: str, name: str, experiment: Experiment) -> None:
   """Writes what `of_run` reads into a folder that is not a run's: of a converted checkpoint."""
   files.write_text(os.path.join(folder, PARAMS), as_yaml(experiment, name))
-  data_set = catalog.get(experiment.task.data_set)
-  if data_set.name not in catalog.names():
-    label_map = [dataclasses.asdict(c) for c in data_set.classes]
-    files.write_json(os.path.join(folder, CLASSES), label_map)
+  write_data_set(folder, experiment.task.data_set)
 
 
-def _take_own_classes(experiment: Experiment, values: dict, folder: str) -> None:
-  """Sets a data set that is not built in from the folder's classes; takes it out of `values`."""
+def write_data_set(folder: str, data_set: str) -> None:
+  """Writes a copy of a data set that is not built in into a folder, as `of_run` takes it."""
+  if data_set not in catalog.names():
+    text = descriptor_file.text_of(catalog.get(data_set))
+    files.write_text(os.path.join(folder, descriptor_file.NAME), text)
+
+
+def _take_own_data_set(values: dict, folder: str) -> None:
+  """Makes the data set in a run's `values` its own copy, where it has one."""
   task = values.get('task')
-  task = task if isinstance(task, Mapping) else {}
-  name = task.get('data_set')
-  path = os.path.join(folder, CLASSES)
-  if not isinstance(name, str) or name in catalog.names() or not tf.io.gfile.exists(path):
-    return
-  if not 0 < len(name) <= _LONGEST_NAME:
-    raise errors.UserError(
-        f'{os.path.join(folder, PARAMS)}: task.data_set has {len(name)} characters; a name has 1 '
-        f'to {_LONGEST_NAME}')
-  text = override_files.read_text(path, _LARGEST_CLASSES, 'label map')
-  try:
-    rows = override_files.parse_json(text)
-  except ValueError as error:
-    raise errors.UserError(f'{path}, the label map, {error}') from error
-  data_set = DataSet(name, descriptor.classes_of(rows, path))
-  experiment.task.data_set = catalog.add(data_set).name
-  values['task'] = {key: value for key, value in task.items() if key != 'data_set'}
+  path = os.path.join(folder, descriptor_file.NAME)
+  if isinstance(task, Mapping) and tf.io.gfile.exists(path):
+    values['task'] = {**task, 'data_set': path}
 
 
 def _known(values: Mapping, config, prefix: str, removed: list[str]) -> dict:

@@ -34,7 +34,7 @@ class CityscapesPixels(LabeledFolders):
   """
   skip_empty: bool = False
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
     file = image_files.read(self.image_path(row))
     label = label_images.read(self.label_path(row), file.size)
@@ -42,13 +42,8 @@ class CityscapesPixels(LabeledFolders):
     skips = self.skip_empty and catalog.get(self.data_set).has_things_alone
     if skips and all(segment.is_crowd for segment in segments):
       raise UnusableImage(source.NOTHING_TO_TRAIN_ON)
-    remarks = list(file.remarks)
-    if not segments:
-      remarks.append('nothing but void')
-    record = schema.write(
-        file.data, file.format, file.size, row['id'], row['file_name'], [id_map], segments,
-        void=_void(label))
-    return record, '; '.join(remarks)
+    remarks = [] if segments else ['nothing but void']
+    return source.converted(file, row, [id_map], segments, remarks, void=_void(label))
 
   def _segments(self, label: np.ndarray) -> tuple[np.ndarray, list[schema.Segment]]:
     """Returns the id map of a label, int32 [height, width], and its segments.
@@ -87,7 +82,7 @@ def splits(root: str, data_set: str, targets: str | None = None) -> dict[str, La
 
   Args:
     root: holds leftImg8bit and gtFine.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     targets: what is trained on, 'polygons' or 'pixels'; None: as published, polygons of a data set
       of things alone.
 

@@ -55,7 +55,7 @@ class CityscapesPolygons(LabeledFolders):
     _require_shapely()
     return super().rows()
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`. An image that has no instance except groups is not used."""
     image_path = self.image_path(row)
     label_path = self.label_path(row)
@@ -65,9 +65,7 @@ class CityscapesPolygons(LabeledFolders):
     instances = visible_instances(objects, self.data_set, label_path)
     if all(instance['iscrowd'] for instance in instances):
       raise UnusableImage(source.NOTHING_TO_TRAIN_ON)
-    record, remarks = coco_instances.record_of(
-        {**row, 'instances': instances}, file, self.data_set)
-    return record, '; '.join(remarks)
+    return coco_instances.record_of({**row, 'instances': instances}, file, self.data_set)
 
 
 def _read(path: str) -> tuple[int, int, list[dict[str, Any]]]:
@@ -96,7 +94,7 @@ def visible_instances(objects: list[dict[str, Any]], data_set: str, path: str
 
   Args:
     objects: of the polygon file, each in front of those before it.
-    data_set: name in configs/datasets/catalog.py, of things alone.
+    data_set: see `catalog.get`, of things alone.
     path: of the file, for messages.
 
   Returns:

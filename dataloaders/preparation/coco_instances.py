@@ -24,7 +24,7 @@ class CocoInstances(source.Source):
   Attributes:
     images: folder of images.
     annotations: instances JSON.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     skip_empty: whether images without an instance to train on are left out (detectron2's
       FILTER_EMPTY_ANNOTATIONS).
   """
@@ -37,7 +37,7 @@ class CocoInstances(source.Source):
     """See `annotations.read_instances`."""
     return annotations.read_instances(self.annotations, self.data_set)
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
     annotations.require_usable(row)
     path = posixpath.join(self.images, row['file_name'])
@@ -45,21 +45,20 @@ class CocoInstances(source.Source):
     image_files.require_size(file, (row['height'], row['width']), path)
     if self.skip_empty and all(instance['iscrowd'] for instance in row['instances']):
       raise UnusableImage(source.NOTHING_TO_TRAIN_ON)
-    record, remarks = record_of(row, file, self.data_set)
-    return record, '; '.join(remarks)
+    return record_of(row, file, self.data_set)
 
   def annotations_state(self) -> list[int]:
     """See `Source.annotations_state`."""
     return source.file_state(self.annotations)
 
 
-def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> tuple[bytes, list[str]]:
-  """Returns the record of an image with its instances, and all remarks.
+def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> source.Converted:
+  """Returns the record of an image with its instances.
 
   Args:
     row: 'id', 'file_name' and 'instances', annotations in COCO's form.
     file: the image.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
 
   Raises:
     UnusableImage: an instance is damaged or has no mask, or there are too many.
@@ -76,14 +75,12 @@ def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> tuple[byte
   values = [set(np.unique(id_map).tolist()) for id_map in id_maps]
   segments = [_segment(instance, classes, plane) for instance, plane in zip(instances, planes)]
   polygons.require_drawable([outline for segment in segments for outline in segment.polygons])
-  record = schema.write(
-      file.data, file.format, file.size, str(row['id']), file_name, id_maps, segments)
-  remarks = list(file.remarks)
+  remarks = []
   # A mask that has pixels has them all in its own id map.
   num_empty = sum(k + 1 not in values[plane] for k, plane in enumerate(planes))
   if num_empty:
     remarks.append(f'{num_empty} instances without pixels')
-  return record, remarks
+  return source.converted(file, row, id_maps, segments, remarks)
 
 
 def _segment(instance: dict[str, Any], classes: dict[int, int], plane: int) -> schema.Segment:
@@ -107,7 +104,7 @@ def coco_splits(root: str, data_set: str) -> dict[str, CocoInstances]:
 
   Args:
     root: holds train2017, val2017 and annotations.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
   """
   return {
       split: CocoInstances(

@@ -27,7 +27,7 @@ class CocoPanoptic(source.Source):
     images: folder of images.
     annotations: panoptic JSON.
     panoptic: folder of the PNGs.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
   """
   images: str
   annotations: str
@@ -38,7 +38,7 @@ class CocoPanoptic(source.Source):
     """See `annotations.read_panoptic`."""
     return annotations.read_panoptic(self.annotations, self.data_set)
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
     annotations.require_usable(row)
     path = posixpath.join(self.images, row['file_name'])
@@ -57,10 +57,8 @@ class CocoPanoptic(source.Source):
             area=int(info.get('area', count)),
             id=info['id'])
         for info, count in zip(infos, pixels)]
-    record = schema.write(
-        file.data, file.format, file.size, str(row['id']), row['file_name'], [id_map], segments,
-        instances=self.instances_of(row))
-    return record, '; '.join(file.remarks + _remarks(infos, pixels))
+    return source.converted(
+        file, row, [id_map], segments, _remarks(infos, pixels), instances=self.instances_of(row))
 
   def instances_of(self, row: dict[str, Any]) -> list[schema.Instance] | None:
     """Returns the instances for the record of a row, None where they are not known."""
@@ -181,7 +179,7 @@ def coco_splits(root: str, data_set: str) -> dict[str, CocoPanoptic]:
 
   Args:
     root: holds train2017, val2017 and annotations.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
   """
   folder = posixpath.join(root, 'annotations')
   sources = {

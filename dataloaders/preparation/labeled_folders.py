@@ -17,7 +17,7 @@ class LabeledFolders(source.Source):
   Attributes:
     images: folder of images, searched with all folders below it.
     labels: folder of labels at the same relative paths.
-    data_set: name in configs/datasets/catalog.py.
+    data_set: see `catalog.get`.
     image_suffix: end of the images' names.
     label_suffix: what replaces it in the labels' names.
   """

@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer.dataloaders.preparation import counts
+from tf_maskformer.dataloaders.preparation.counts import Counts
 
 ADVICE = 'finished shards are kept; correct that and run the same command again'
 _LENGTH = struct.Struct('<Q')
@@ -28,11 +30,13 @@ class ShardReport:
     refused: {image: reason} of those left out.
     remarks: {image: what was changed or is odd} of those that were written.
     size: bytes of the shard; None: not known, of an earlier version.
+    counts: of those that were written.
   """
   written: int = 0
   refused: dict[str, str] = dataclasses.field(default_factory=dict)
   remarks: dict[str, str] = dataclasses.field(default_factory=dict)
   size: int | None = None
+  counts: Counts = dataclasses.field(default_factory=Counts)
 
 
 class Manifest:
@@ -94,12 +98,12 @@ class Manifest:
 
 def _shard_report(content: dict[str, Any]) -> ShardReport:
   """Returns a shard's report as the manifest has it; raises ValueError or TypeError."""
-  shard = ShardReport(**content)
+  shard = ShardReport(**{**content, 'counts': counts.parse(content.get('counts', {}))})
   texts = [*shard.refused.items(), *shard.remarks.items()]
-  counts = [shard.written, 0 if shard.size is None else shard.size]
+  numbers = [shard.written, 0 if shard.size is None else shard.size]
   if not all(isinstance(word, str) for pair in texts for word in pair):
     raise ValueError('a report that is not text')
-  if not all(type(count) is int and count >= 0 for count in counts):
+  if not all(type(count) is int and count >= 0 for count in numbers):
     raise ValueError('a count that is not one')
   return shard
 

@@ -9,13 +9,15 @@ from tf_maskformer.dataloaders import label_images
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import image_files
 from tf_maskformer.dataloaders.preparation.labeled_folders import LabeledFolders
+from tf_maskformer.dataloaders.preparation.source import Converted
+from tf_maskformer.dataloaders.preparation.source import converted
 
 
 @dataclasses.dataclass(frozen=True)
 class SemanticFolders(LabeledFolders):
   """One split; the `label_rule` of the data set says what the pixels of a label mean."""
 
-  def convert_image(self, row: dict[str, Any]) -> tuple[bytes, str]:
+  def convert_image(self, row: dict[str, Any]) -> Converted:
     """See `Source.convert_image`. Each class that an image has is one segment."""
     file = image_files.read(self.image_path(row))
     label = label_images.read(self.label_path(row), file.size)
@@ -26,9 +28,5 @@ class SemanticFolders(LabeledFolders):
     segments = [
         schema.Segment(class_id=int(class_id), is_crowd=False, plane=0, area=int(area), id=k + 1)
         for k, (class_id, area) in enumerate(zip(present, areas))]
-    remarks = list(file.remarks)
-    if not segments:
-      remarks.append('nothing but void')
-    record = schema.write(
-        file.data, file.format, file.size, row['id'], row['file_name'], [id_map], segments)
-    return record, '; '.join(remarks)
+    remarks = [] if segments else ['nothing but void']
+    return converted(file, row, [id_map], segments, remarks)

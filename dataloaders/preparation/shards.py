@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import hashlib
 import os
 import posixpath
 from typing import Any
@@ -12,10 +13,14 @@ from tqdm import tqdm
 
 from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders import images
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import local
 from tf_maskformer.dataloaders.preparation import manifest
+from tf_maskformer.dataloaders.preparation.counts import Counts
 from tf_maskformer.dataloaders.preparation.manifest import Manifest
 from tf_maskformer.dataloaders.preparation.manifest import ShardReport
 from tf_maskformer.dataloaders.preparation.source import Source
@@ -37,18 +42,21 @@ class Report:
     remarks: {image: what was changed or is odd} of those that were written.
     shards_kept: shards that were finished already and were left as they are.
     shards_failed: {shard: how its process died} of those that are missing.
+    counts: of the images that were written.
   """
   written: int = 0
   refused: dict[str, str] = dataclasses.field(default_factory=dict)
   remarks: dict[str, str] = dataclasses.field(default_factory=dict)
   shards_kept: int = 0
   shards_failed: dict[str, str] = dataclasses.field(default_factory=dict)
+  counts: Counts = dataclasses.field(default_factory=Counts)
 
   def add(self, shard: ShardReport) -> None:
     """Adds the images of a shard."""
     self.written += shard.written
     self.refused.update(shard.refused)
     self.remarks.update(shard.remarks)
+    self.counts.add(shard.counts)
 
 
 def convert(source: Source, output: str, split: str, num_shards: int = 0, workers: int = 1
@@ -134,14 +142,22 @@ def _require_success(report: Report, split: str) -> None:
 
 def _identity(source: Source, num_shards: int, num_images: int) -> dict[str, Any]:
   """Returns what two conversions have in common whose shards are the same; JSON."""
+  fields = dataclasses.asdict(source)
   return {
-      'source': dataclasses.asdict(source),
+      'source': fields,
+      'classes': _digest(catalog.get(fields['data_set'])),
       'annotations': source.annotations_state(),
       'format': schema.FORMAT,
       'num_shards': num_shards,
       'num_images': num_images,
       'max_pixels': images.max_pixels(),
   }
+
+
+def _digest(data_set: DataSet) -> str:
+  """Returns what changes with the meaning of the annotations."""
+  text = descriptor_file.text_of(data_set)
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _remove_foreign_shards(output: str, split: str, own: list[str]) -> None:
@@ -173,11 +189,12 @@ def _convert(row: dict[str, Any], source: Source, report: ShardReport) -> bytes 
   """Returns the record of an image, None where it cannot be used; notes in the report which."""
   name = errors.quoted(row['file_name'])
   try:
-    record, remark = source.convert_image(row)
+    converted = source.convert_image(row)
   except images.UnusableImage as e:
     report.refused[name] = str(e)
     return None
   report.written += 1
-  if remark:
-    report.remarks[name] = errors.one_line(remark)
-  return record
+  report.counts.add(converted.counts)
+  if converted.remark:
+    report.remarks[name] = errors.one_line(converted.remark)
+  return converted.record

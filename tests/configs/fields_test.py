@@ -74,7 +74,6 @@ SHARES_BELOW_ONE = {
     f'{SWIN}.drop_path', f'{PIXEL}.encoder_dropout', f'{TRANSFORMER}.dropout', f'{ADAMW}.beta_1',
     f'{ADAMW}.beta_2'}
 CHOICES = {
-    'task.data_set': tuple(catalog.names()),
     'task.model.which_pixel_decoder': ('transformer_fpn', 'fpn', 'deformable'),
     f'{RESNET}.stem_type': ('basic', 'deeplab'),
     f'{RESNET}.norm': ('frozen', 'batch', 'sync', 'group'),
@@ -92,6 +91,8 @@ CHOICES = {
 
 
 def _wanted(key):
+  if key == 'task.data_set':
+    return fields.Checked(catalog.get)
   if key in BOUNDS:
     return fields.Within(*BOUNDS[key])
   if key in SHARES | SHARES_BELOW_ONE:
@@ -132,6 +133,7 @@ def test_every_key_of_the_table_exists():
     (fields.Within(1, 2.5), (1, 1.5, [], [1, 2.5]), (0, 0.5, -1, [1, 0], [2, 3], [1] * 1001)),
     (fields.Within(-1, 255), (-1, 0, 255), (-2, 256)),
     (fields.Share(), (0, 0.5, 1), (-0.1, 1.1)),
+    (fields.Checked(catalog.get), ('coco_panoptic',), ('coco', 'none.yaml')),
     (fields.Share(below_one=True), (0, 0.999999), (-0.1, 0.99999999, 1, 1.1)),
     (fields.OneOf(('a', '')), ('a', ''), ('b', 'A')),
     (fields.OneOf((1, 2)), (1, 2), (0, 3)),

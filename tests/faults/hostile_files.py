@@ -19,7 +19,7 @@ def settings_file(rng: random.Random, ending: str) -> tuple[str, bytes]:
 
 
 def run_files(rng: random.Random, params: bytes) -> tuple[bytes, bytes]:
-  """Returns a damaged params.yaml and a damaged classes.json.
+  """Returns a damaged params.yaml and a damaged data_set.yaml.
 
   Args:
     rng: chooses.
@@ -54,7 +54,7 @@ def _label_maps(rng: random.Random) -> list[bytes]:
       [{**good, 'id': i, 'name': 'a\n\x1b'} for i in range(133)]]
   if rng.random() < 0.02:
     rows = [[{**good, 'id': i} for i in range(70000)]]
-  texts = [json.dumps(one).encode() for one in rows]
+  texts = [json.dumps({'name': 'own', 'classes': one}).encode() for one in rows]
   cut = texts[-1][:rng.randrange(len(texts[-1]))]
   deep = b'[' * 10**5
   return [*texts, cut, deep, b'', b'\xff\xfe', b'[NaN]', b'9' * 5000, b'{"id": 1, "id": 2}']

@@ -251,7 +251,7 @@ def _runs(rng: random.Random) -> Case:
   whole = settings.as_yaml(registry.get(name), name).encode()
   params, classes = hostile_files.run_files(rng, whole)
   argv = ('--model_dir={folder}', '--mode=' + rng.choice(train.MODES))
-  return Case('', argv, {'params.yaml': params, 'classes.json': classes})
+  return Case('', argv, {'params.yaml': params, 'data_set.yaml': classes})
 
 
 def _flags(rng: random.Random) -> Case:

@@ -23,6 +23,26 @@ def test_classes_and_things(name, num_classes, num_things):
   assert all(0 <= channel <= 255 for c in data_set.classes for channel in c.color)
 
 
+def test_a_file_of_ones_own(tmp_path):
+  path = tmp_path / 'data_set.yaml'
+  path.write_text('classes: [cat, dog]')
+  for name in (str(path), str(tmp_path)):
+    assert [c.name for c in catalog.get(name).classes] == ['cat', 'dog']
+  assert catalog.get(str(path)).name == tmp_path.name
+  path.write_text('classes: [cat, dog, cow]')
+  assert catalog.get(str(path)).num_classes == 3
+
+
+@pytest.mark.parametrize('content', [None, b'\xff\xfe', b'classes: [' + b'a, ' * 3 * 10**6])
+def test_a_file_that_cannot_be_read(tmp_path, content):
+  path = tmp_path / 'own.yaml'
+  if content:
+    path.write_bytes(content)
+  with pytest.raises(UserError, match='own.yaml') as error:
+    catalog.get(str(path))
+  assert '\n' not in str(error.value)
+
+
 def test_every_row_is_tested_above():
   assert len(catalog.names()) == 11
 

@@ -91,11 +91,11 @@ def test_no_params(tmp_path):
 
 
 @pytest.mark.parametrize('text, words', [
-    ('', 'label map, is empty'), ('[', 'label map, is not JSON'),
-    ('{}', 'a list of 1 to'),
-    ('[{"id": 1}]', 'name is not text'), ('[' * 5000, 'nested too deeply')])
-def test_damaged_classes(tmp_path, text, words):
-  write_params(tmp_path, task={'data_set': 'own'})
-  (tmp_path / 'classes.json').write_text(text)
+    ('', 'does not describe a data set'), ('[', 'not a YAML file of a data set'),
+    ('{}', 'a list of 1 to'), ('classes: [{id: 1}]', 'name is not text'),
+    ('[' * 5000, 'nested deeper'), ('clases: [a]', 'did you mean classes')])
+def test_a_damaged_data_set(tmp_path, text, words):
+  write_params(tmp_path, task={'data_set': 'own.yaml'})
+  (tmp_path / 'data_set.yaml').write_text(text)
   with pytest.raises(UserError, match=words):
     settings.of_run(str(tmp_path))

@@ -1,0 +1,79 @@
+"""Classes as a command line names them."""
+
+import os
+from typing import NamedTuple
+
+from tf_maskformer import errors
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor
+from tf_maskformer.configs.datasets.descriptor import Class
+
+_LARGEST = 2**20  # bytes of a text file
+_ENDINGS = ('.yaml', '.yml')
+
+
+class ClassList(NamedTuple):
+  """Classes and how label images and annotations name them; see `DataSet`.
+
+  Attributes:
+    classes: in order; empty: not given.
+    void: values of label images that belong to no class.
+    ignored: names of categories that are left out.
+    label_form: 'values' or 'colors'.
+  """
+  classes: tuple[Class, ...] = ()
+  void: tuple[int, ...] = ()
+  ignored: tuple[str, ...] = ()
+  label_form: str = 'values'
+
+
+def read(text: str) -> ClassList:
+  """Returns the classes of a flag.
+
+  Args:
+    text: names separated by commas; the path of a text file with a name per line, or of a YAML file
+      that describes a data set; the name of a built-in data set; or ''.
+
+  Raises:
+    UserError: a file cannot be read, or a name is empty or given twice.
+  """
+  if not text:
+    return ClassList()
+  if text in catalog.names() or text.endswith(_ENDINGS):
+    data_set = catalog.get(text)
+    return ClassList(
+        data_set.classes, data_set.void_labels, data_set.ignored, data_set.label_form)
+  if os.path.isfile(text):
+    from tf_maskformer.configs import override_files  # loads TensorFlow
+    lines = override_files.read_text(text, _LARGEST, 'list of classes').splitlines()
+    names = [line.strip() for line in lines if line.strip()]
+    where = text
+  else:
+    errors.require(
+        '/' not in text, f'--classes {text} does not exist; give a file, or names with commas')
+    names = [name.strip() for name in text.split(',')]
+    where = '--classes'
+  return ClassList(of_names(names, where))
+
+
+def of_names(names: list[str], where: str) -> tuple[Class, ...]:
+  """Returns classes of which only the names are known: all of them things, ids from 0.
+
+  Args:
+    names: in order.
+    where: for messages.
+
+  Raises:
+    UserError: there is none, one is empty, or two are the same.
+  """
+  errors.require(bool(names), f'{where} names no class')
+  seen: dict[str, str] = {}
+  for name in names:
+    plain = descriptor.plain(name)
+    errors.require(plain != '', f'{where} has an empty name')
+    errors.require(
+        plain not in seen,
+        f'{where} names {errors.quoted(name)} and {errors.quoted(seen.get(plain, ""))}, which are '
+        'the same; give each class one name')
+    seen[plain] = name
+  return tuple(Class(i, name, True, descriptor.color(i)) for i, name in enumerate(names))

@@ -1,0 +1,151 @@
+r"""Converts a data set of your own to TFRecords, and says how it was understood.
+
+    tf-maskformer prepare custom --images images/ --annotations labels.json --split 0.9 \
+        --output records/
+    tf-maskformer prepare custom --images train/ --annotations train.json \
+        --val_images val/ --val_annotations val.json --output records/
+    tf-maskformer prepare custom --images images/ --annotations masks/ \
+        --classes background,road,car --void 255 --split 0.9 --output records/
+    tf-maskformer prepare custom --images images/ --annotations masks/ --binary cell \
+        --split 0.9 --output records/
+    tf-maskformer prepare custom --annotations data.yaml --output records/    # YOLO polygons
+
+It recognizes COCO JSON of instances (also as CVAT, Roboflow and Label Studio export it), COCO
+panoptic, folders of label images, YOLO polygons, LabelMe, Pascal VOC, *_instanceIds.png. What
+could be meant in two ways is not guessed: the error says which flag decides.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from tf_maskformer import cli
+from tf_maskformer import errors
+from tf_maskformer import interrupts
+from tf_maskformer import output
+from tf_maskformer.configs.datasets import class_lists
+
+_TASKS = ('instance', 'panoptic', 'semantic')
+
+
+def flags() -> cli.Parser:
+  """Returns the flags."""
+  parser = cli.Parser(__doc__)
+  parser.add_argument('--output', required=True, help='folder for the records')
+  parser.add_argument(
+      '--images', default='', help='folder of images; YOLO, VOC, ... say themselves where they are')
+  parser.add_argument(
+      '--annotations', default='', help='file or folder of annotations; default: --images')
+  parser.add_argument('--val_images', default='', help='the same for validation')
+  parser.add_argument('--val_annotations', default='', help='the same for validation')
+  parser.add_argument(
+      '--split', type=float, default=0.0,
+      help='share of the images to train on, at random; the lists are written to --output')
+  parser.add_argument('--seed', type=int, default=0, help='of --split; default: 0')
+  parser.add_argument(
+      '--split_files', nargs='+', default=[],
+      help='text files with names of images, a line each, e.g. train.txt val.txt')
+  parser.add_argument(
+      '--classes', default='',
+      help='names separated by commas, in the order of the label values from 0; a text file with a '
+      'name per line; or a YAML file that also says labels, colors and what is a thing')
+  parser.add_argument(
+      '--void', type=int, nargs='+', default=[],
+      help='values of label images that belong to no class, e.g. 255')
+  parser.add_argument(
+      '--ignore', default='', help='names of annotated classes to leave out, separated by commas')
+  parser.add_argument(
+      '--binary', default='',
+      help='label images have two values, 0 for background and another one for this class')
+  parser.add_argument(
+      '--task', default='', choices=['', *_TASKS],
+      help='what the annotations are read for; default: what their form is made for')
+  parser.add_argument(
+      '--label_suffix', default='',
+      help="end of the label images' names after the image's, e.g. _mask.png; default: found out")
+  parser.add_argument(
+      '--crowds_are_instances', action='store_true',
+      help='annotations marked as crowds (CVAT marks every mask so) are single instances')
+  parser.add_argument('--name', default='', help='of the data set; default: that of --output')
+  parser.add_argument(
+      '--shards', type=int, default=0, help='files per split; default: images / 1000, at least 8')
+  parser.add_argument(
+      '--workers', type=int, default=os.cpu_count(),
+      help='processes; at most one per core and shard are started')
+  parser.add_argument(
+      '--max_pixels', type=int, default=178_956_970,
+      help='width x height of the largest image that is read; larger ones are refused by name')
+  return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+  """Raises UserError for flags that are wrong or contradict each other."""
+  errors.require(
+      bool(args.images or args.annotations), 'give --annotations, and --images where they are')
+  errors.require(
+      not args.split or 0 < args.split < 1, f'--split {args.split} is not between 0 and 1')
+  ways = [bool(args.split), bool(args.split_files), bool(args.val_images or args.val_annotations)]
+  errors.require(
+      sum(ways) < 2, 'give one of --split, --split_files, and --val_images with --val_annotations')
+  errors.require(
+      not (args.binary and args.classes), 'give --binary or --classes, not both')
+  errors.require(
+      args.shards >= 0 and args.workers >= 1, '--shards must be 0 or more and --workers 1 or more')
+  errors.require(
+      args.max_pixels >= 1, f'--max_pixels {args.max_pixels} is below 1; give 1 or more')
+  errors.require(
+      all(0 <= value < 2**32 for value in args.void), '--void holds a value that no label has')
+
+
+def _requests(args: argparse.Namespace):
+  """Returns the request of all or the training images, and that of validation or None."""
+  from tf_maskformer.dataloaders.preparation.custom.found import Request
+  classes = class_lists.read(args.classes)
+  ignored = tuple(name.strip() for name in args.ignore.split(',') if name.strip())
+
+  def request(images: str, annotations: str) -> Request:
+    return Request(
+        images=images,
+        annotations=annotations or images,
+        classes=classes.classes,
+        void=tuple(args.void) or classes.void,
+        ignored=(*ignored, *classes.ignored),
+        binary=args.binary,
+        task=args.task,
+        crowds_are_instances=args.crowds_are_instances,
+        label_suffix=args.label_suffix,
+        label_form=classes.label_form)
+
+  first = request(args.images, args.annotations)
+  if not (args.val_images or args.val_annotations):
+    return first, None
+  return first, request(args.val_images or args.images, args.val_annotations)
+
+
+def main(argv: Sequence[str]) -> None:
+  args = flags().parse(argv)
+  _check(args)
+  from tf_maskformer.dataloaders import images
+  from tf_maskformer.dataloaders.preparation import described
+  from tf_maskformer.dataloaders.preparation import manifest
+  from tf_maskformer.dataloaders.preparation import run
+  from tf_maskformer.dataloaders.preparation.custom import plan
+  images.allow(args.max_pixels)
+  name = args.name or os.path.basename(os.path.normpath(args.output)) or 'data_set'
+  with interrupts.ending_at_sigterm():
+    planned = plan.make(*_requests(args), name)
+    for line in planned.said:
+      errors.say(line)
+    with output.opened(args.output, manifest.ADVICE):
+      path = described.path(args.output)
+      sources = plan.split(planned, args.output, path, args.split, args.seed, args.split_files)
+      described.write(args.output, planned.data_set, sources, planned.task)
+      run.run(sources, planned.data_set, args.output, args.shards, args.workers)
+  errors.say(f'train on it: tf-maskformer train --experiment mask2former_custom_{planned.task} '
+             f'--params_override=task.data_set={path} --model_dir RUN')
+
+
+if __name__ == '__main__':
+  cli.run(main)
