@@ -11,6 +11,7 @@ from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders import record_facts
 from tf_maskformer.dataloaders import record_files
 from tf_maskformer.dataloaders import schema
@@ -169,7 +170,7 @@ class GroundTruth:
     size = (int(parsed['image/height']), int(parsed['image/width']))
     try:
       annotations.require_usable(row)
-      if (row['height'], row['width']) != size:
+      if row['height'] is not None and (row['height'], row['width']) != size:
         raise UnusableImage(f'{row["file_name"]} is {row["height"]}x{row["width"]}, its record '
                             f'{size[0]}x{size[1]}')
       return self._truth_of_row(row, size)
@@ -180,14 +181,15 @@ class GroundTruth:
   def _truth_of_row(self, row: dict[str, Any], size: tuple[int, int]) -> list[dict[str, Any]]:
     classes = self._data_set.contiguous_ids
     schema.require_masks_fit(len(row['instances']), size)
+    annotations.check_instances(row['instances'], classes, row['file_name'])
     found = []
     for instance in row['instances']:
-      annotations.check_instance(instance, classes, row['file_name'])
+      mask = instance_masks.rasterize(instance, size, self._json)
       found.append({
           'category_id': classes[instance['category_id']],
           'iscrowd': bool(instance['iscrowd']),
-          'area': instance['area'],
-          'mask': annotations.rasterize(instance, size, self._json),
+          'area': instance_masks.area_of(instance, int(mask.sum())),
+          'mask': mask,
       })
     return found
 
