@@ -12,6 +12,7 @@ from tf_maskformer.evaluation import captions
 
 CSV = 'confusion.csv'  # names of the files
 PNG = 'confusion.png'
+_NOTHING = '(nothing)'  # column of pixels for which nothing was predicted
 _CORNER = 'truth / prediction'
 _TITLE = "rows: truth, columns: prediction; percent of the truth's pixels"
 _SOME = '; the {} classes with the most pixels'
@@ -27,28 +28,32 @@ _UNSEEN = 232  # gray of the rows of classes that the truth does not have
 _MOST_CLASSES = 400  # in the image, which has 25 megapixels then
 
 
-def as_csv(confusion: np.ndarray, names: Sequence[str]) -> str:
+def as_csv(confusion: np.ndarray, missed: np.ndarray, names: Sequence[str]) -> str:
   """Returns a table of pixels: a row for each true class, a column for each predicted one.
 
   Args:
     confusion: int64 [classes, classes], pixels by true and predicted class.
+    missed: int64 [classes], pixels for which nothing was predicted; a last column if there are any.
     names: of the classes; the first line and the first column.
   """
+  has_missed = bool(missed.any())
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
-  writer.writerow([_CORNER, *names])
-  for name, row in zip(names, confusion.tolist()):
-    writer.writerow([name, *row])
+  writer.writerow([_CORNER, *names, *([_NOTHING] if has_missed else [])])
+  for name, row, count in zip(names, confusion.tolist(), missed.tolist()):
+    writer.writerow([name, *row, *([count] if has_missed else [])])
   return text.getvalue()
 
 
-def draw(confusion: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def draw(confusion: np.ndarray, missed: np.ndarray, names: Sequence[str]) -> np.ndarray:
   """Draws the shares of each true class's pixels: blue what is right, red what is not.
 
   Of more than 400 classes, the 400 with the most pixels in the truth.
 
   Args:
     confusion: int64 [classes, classes], pixels by true and predicted class.
+    missed: int64 [classes], pixels for which nothing was predicted, which makes the shares of the
+      others less.
     names: of the classes.
 
   Returns:
@@ -58,6 +63,7 @@ def draw(confusion: np.ndarray, names: Sequence[str]) -> np.ndarray:
   if len(names) > _MOST_CLASSES:
     title += _SOME.format(_MOST_CLASSES)
     most = np.sort(np.argsort(-confusion.sum(axis=1), kind='stable')[:_MOST_CLASSES])
+    missed = missed[most]
     confusion = confusion[np.ix_(most, most)]
     names = [names[k] for k in most]
   count = len(names)
@@ -73,8 +79,9 @@ def draw(confusion: np.ndarray, names: Sequence[str]) -> np.ndarray:
   canvas = Image.new('RGB', (width, top + count * cell + size), 'white')
   pen = ImageDraw.Draw(canvas)
   pen.text((size // 2, head // 2), title, fill='black', font=type_face, anchor='lm')
-  shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-  colors = _colors(confusion, shares)
+  totals = confusion.sum(axis=1) + missed
+  shares = confusion / np.maximum(totals, 1)[:, None]
+  colors = _colors(totals, shares)
   table = Image.fromarray(colors).resize((count * cell, count * cell), Image.Resampling.NEAREST)
   canvas.paste(table, (left, top))
   for k, text in enumerate(texts):
@@ -87,11 +94,18 @@ def draw(confusion: np.ndarray, names: Sequence[str]) -> np.ndarray:
   return np.asarray(canvas)
 
 
-def _colors(confusion: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def files(confusion: np.ndarray, missed: np.ndarray, names: Sequence[str]) -> dict[str, bytes]:
+  """Returns both files by name; arguments as of `draw`."""
+  image = io.BytesIO()
+  Image.fromarray(draw(confusion, missed, names)).save(image, 'PNG')
+  return {CSV: as_csv(confusion, missed, names).encode(), PNG: image.getvalue()}
+
+
+def _colors(totals: np.ndarray, shares: np.ndarray) -> np.ndarray:
   """Returns a color per cell, uint8 [classes, classes, 3]; small shares are made visible."""
   full = np.where(np.eye(len(shares), dtype=bool)[..., None], _RIGHT, _WRONG)
   colors = 255 - np.sqrt(shares)[..., None] * (255 - full)
-  colors[confusion.sum(axis=1) == 0] = _UNSEEN
+  colors[totals == 0] = _UNSEEN
   return colors.round().astype(np.uint8)
 
 

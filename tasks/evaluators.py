@@ -10,7 +10,6 @@ import numpy as np
 
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
-from tf_maskformer.dataloaders import images
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import confusion
 from tf_maskformer.evaluation import report
@@ -164,11 +163,7 @@ class SemanticEvaluator(Evaluator):
 
   def files(self):
     """Returns the confusion matrix, as a table and as an image."""
-    matrix = self._metric.confusion
-    return {
-        confusion.CSV: confusion.as_csv(matrix, self._names).encode(),
-        confusion.PNG: images.encode(confusion.draw(matrix, self._names), 'PNG'),
-    }
+    return confusion.files(self._metric.confusion, self._metric.missed, self._names)
 
   def _true_labels(self, sample: Sample) -> np.ndarray:
     """Returns the classes that mIoU is measured against, [height, width], -1 where void."""
