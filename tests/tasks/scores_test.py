@@ -18,9 +18,8 @@ from tf_maskformer.tasks.scores import Scores
 SIZE, ROAD, CAR, PERSON = (128, 256), 7, 26, 24
 
 
-@pytest.fixture(scope='module', name='root')
-def draw_city(tmp_path_factory):
-  root = tmp_path_factory.mktemp('city')
+def write_city(root):
+  """Writes an image of road, two cars and a person in Cityscapes' layout."""
   label = np.full(SIZE, ROAD, np.uint16)
   label[16:80, 16:96] = CAR * 1000
   label[16:80, 128:192] = CAR * 1000 + 1
@@ -29,6 +28,12 @@ def draw_city(tmp_path_factory):
                                  ('gtFine', 'gtFine_instanceIds', label)):
     (root / folder / 'val/ulm').mkdir(parents=True)
     Image.fromarray(pixels).save(root / f'{folder}/val/ulm/ulm_000000_000019_{suffix}.png')
+
+
+@pytest.fixture(scope='module', name='root')
+def draw_city(tmp_path_factory):
+  root = tmp_path_factory.mktemp('city')
+  write_city(root)
   return root
 
 
