@@ -230,11 +230,11 @@ def test_what_is_another_form(tmp_path):
 @pytest.mark.parametrize('workers', [1, 2])
 def test_scan(tmp_path, workers, monkeypatch):
   monkeypatch.setattr(label_scan, '_PER_JOB', 2)
-  drawn_labels = of(0, 3, count=20) + [np.full(drawn_labels.SIZE, 3, np.uint8)]
-  drawn_labels.pairs(tmp_path, drawn_labels)
+  values = of(0, 3, count=20) + [np.full(drawn_labels.SIZE, 3, np.uint8)]
+  drawn_labels.pairs(tmp_path, values)
   found = label_scan.scan(
       f'{tmp_path}/masks', [f'a{i}.png' for i in range(21)], 'values', workers=workers)
-  pixels = np.concatenate([label.ravel() for label in drawn_labels])
+  pixels = np.concatenate([label.ravel() for label in values])
   assert found.labels == 21 and found.pixels == pixels.size
   three = found.values[3]
   assert (three.pixels, three.images, three.alone) == ((pixels == 3).sum(), 21, 1)

@@ -69,7 +69,8 @@ def test_semantic(tmp_path, has_colors):
   assert drawn_labels.class_names(found) == ['background', 'cat', 'dog']
   truth = drawn_labels.records(found, tmp_path)
   for name, label in labels.items():
-    np.testing.assert_array_equal(drawn_labels.classes(truth, name), np.where(label == BORDER, -1, label))
+    wanted = np.where(label == BORDER, -1, label)
+    np.testing.assert_array_equal(drawn_labels.classes(truth, name), wanted)
   rows = [' '.join(line.split()) for line in found.said]
   border = '[224, 224, 192]' if has_colors else '255'
   assert any(row.startswith(border) and ' void' in row for row in rows)
