@@ -69,7 +69,7 @@ def flags() -> cli.Parser:
       '--binary', default='',
       help='label images have two values, 0 for background and another one for this class')
   parser.add_argument(
-      '--task', default='', choices=['', *_TASKS],
+      '--task', default='', choices=_TASKS,
       help='what the annotations are read for; default: what their form is made for')
   parser.add_argument(
       '--label_suffix', default='',
