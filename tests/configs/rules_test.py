@@ -42,6 +42,8 @@ TRANSFORMER = 'task.model.transformer_decoder'
      ['semantic_labels has no effect', 'task.evaluation.semantic']),
     ('task.evaluation.instance_annotations=x.json',
      ['instance_annotations has no effect', 'task.evaluation.instance']),
+    ('task.evaluation.boundary=True,task.evaluation.panoptic=False,task.evaluation.semantic=True',
+     ['boundary has no effect', 'panoptic or instance']),
     (f'{RESNET}.freeze_at=6', ['freeze_at must be at most 5', '6']),
     (f'{RESNET}.res5_multi_grid=[2,1,1]', ['begins with 2', 'stride 2', 'res5_dilation=2']),
     (f'{RESNET}.depth=14,{RESNET}.res5_multi_grid=[1,2,1]', ['[1, 2, 1]', '1 blocks at depth 14']),

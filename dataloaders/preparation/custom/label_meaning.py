@@ -26,7 +26,7 @@ class Meaning(NamedTuple):
   """What the values mean.
 
   Attributes:
-    classes: each with its labels.
+    classes: each with its labels; stuff, unless the user told things and stuff apart.
     void: values of no class.
     said: lines for the user: a table of values, and remarks.
   """
@@ -52,13 +52,13 @@ def of(scan: Scan, request: Request) -> Meaning:
   void = set(request.void)
   classes = []
   ignored = {descriptor.plain(name) for name in request.ignored}
-  for c in _labeled(request.classes, scan, void):
+  for c in labeled(request.classes, scan.form, void):
     if descriptor.plain(c.name) in ignored:
       void.update(c.labels)
     else:
       classes.append(c)
   errors.require(bool(classes), '--ignore leaves no class')
-  _require_apart(classes, void, scan.form)
+  require_apart(classes, void, scan.form)
   known = void.union(*(c.labels for c in classes))
   unknown = [value for value in _by_share(scan) if value not in known]
   by_itself = [value for value in unknown if value in _USUAL_VOID and scan.form == 'values']
@@ -69,20 +69,25 @@ def of(scan: Scan, request: Request) -> Meaning:
   if scan.form == 'values':  # another lot of the same labels may have them
     void.update(set(_USUAL_VOID) - known)
   said = [*_table(scan, classes, void, by_itself), *remarks(scan, classes, void)]
+  if all(c.isthing for c in classes):  # names alone do not say it
+    classes = [dataclasses.replace(c, isthing=False) for c in classes]
   return Meaning(tuple(classes), tuple(sorted(void)), tuple(said))
 
 
-def _labeled(classes: Sequence[Class], scan: Scan, void: set[int]) -> list[Class]:
+def labeled(classes: Sequence[Class], form: str, void: set[int]) -> list[Class]:
   """Returns classes with their labels: as given, else their color, or their id.
 
-  Names alone have ids from 0; they count on where a value is void.
+  Args:
+    classes: names alone have ids from 0; the values that are void are left out in counting them.
+    form: of the labels, 'values' or 'colors'.
+    void: values of no class.
   """
   by_position = all(c.id == i and not c.labels for i, c in enumerate(classes))
   free = (value for value in range(len(classes) + len(void)) if value not in void)
   found = []
   for c in classes:
     label = c.id
-    if scan.form == 'colors':
+    if form == 'colors':
       red, green, blue = c.color
       label = red + 256 * green + 65536 * blue
     elif by_position:
@@ -91,10 +96,14 @@ def _labeled(classes: Sequence[Class], scan: Scan, void: set[int]) -> list[Class
   return found
 
 
-def _require_apart(classes: Sequence[Class], void: set[int], form: str) -> None:
+def require_apart(classes: Sequence[Class], void: set[int], form: str) -> None:
   """Raises UserError where a value is a class and void, or two classes.
 
-  The values that are usually void are so by default; a class that has one takes it from `void`.
+  Args:
+    classes: with their labels.
+    void: values of no class; those that are usually void are so by default, and a class that has
+      one takes it from there.
+    form: of the labels, for messages.
   """
   seen: dict[int, str] = {}
   for c in classes:
@@ -158,7 +167,7 @@ def _question(scan: Scan, request: Request) -> str:
   if len(values) > _SHOWN and set(_by_share(scan)[:2]) == {0, 255}:
     return f'{text}; {_smoothed(scan)}, and give --binary NAME if 0 is background'
   if len(values) > _MOST_CLASSES or scan.uncounted:
-    return (f'{text}; so many are no classes: if they number instances, give --task instance '
+    return (f'{text}; so many are not classes: if they number instances, give --task instance '
             f'(or panoptic); {_smoothed(scan)}')
   void = [value for value in values if value in _USUAL_VOID]
   named = [value for value in values if value not in void]
@@ -171,9 +180,15 @@ def _question(scan: Scan, request: Request) -> str:
       names = f'names.txt, a file with a name per line for 0 to {named[-1]}'
     zero = '; if 0 is unlabeled, leave out its name and add --void 0' if named[0] == 0 else ''
     return f'{text}; give --classes {names}{more and ", and" + more}{zero}'
-  rows = ', '.join(f'{{id: {value}, name: ...}}' for value in named[:_SHOWN])
-  return (f'{text}; write a file classes.yaml of one line, classes: [{rows}, ...], and give '
-          f'--classes classes.yaml{more}')
+  return f'{text}; {classes_question(named)}{more}'
+
+
+def classes_question(ids: Sequence[int]) -> str:
+  """Returns how to name classes that have these ids."""
+  rows = ', '.join(f'{{id: {number}, name: ...}}' for number in ids[:_SHOWN])
+  rows += ', ...' if len(ids) > _SHOWN else ''
+  return (f'write a file classes.yaml of one line, classes: [{rows}], and give --classes '
+          'classes.yaml')
 
 
 def _colors_question(scan: Scan) -> str:
@@ -233,14 +248,14 @@ def _listed(scan: Scan, values: Sequence[int] | None = None) -> str:
   """Returns values with their share of the pixels, the most frequent first."""
   chosen = _by_share(scan) if values is None else list(values)
   shown = [
-      f'{label_images.text_of(value, scan.form)} ({_percent(scan.share(value))})'
+      f'{label_images.text_of(value, scan.form)} ({percent(scan.share(value))})'
       for value in chosen[:_SHOWN]]
   more = f' and {len(chosen) - _SHOWN} more {scan.form}' if len(chosen) > _SHOWN else ''
   return ', '.join(shown) + more
 
 
-def _percent(share: float) -> str:
-  """Returns a share; a small one is never shown as nothing."""
+def percent(share: float) -> str:
+  """Returns a share as text; a small one is never shown as nothing."""
   return f'{share:.1%}' if share >= 0.001 or not share else '<0.1%'
 
 
@@ -258,7 +273,7 @@ def _table(scan: Scan, classes: Sequence[Class], void: set[int] | Sequence[int],
     elif value in void:
       taken = 'void'
     lines.append(
-        f'  {label_images.text_of(value, scan.form):>15}  {_percent(scan.share(value)):>7}  '
+        f'  {label_images.text_of(value, scan.form):>15}  {percent(scan.share(value)):>7}  '
         f'{scan.values[value].images:>7}  {taken}')
   if len(order) > _SHOWN_ROWS:
     lines.append(f'  and {len(order) - _SHOWN_ROWS} more')

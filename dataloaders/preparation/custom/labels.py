@@ -22,6 +22,8 @@ from tf_maskformer.dataloaders.preparation.custom.found import Request
 from tf_maskformer.dataloaders.preparation.custom.pairs import Pairs
 from tf_maskformer.errors import UserError
 
+PREFERRED = 'labelids'  # of Cityscapes' labels, those that are semantic
+
 
 @dataclasses.dataclass(frozen=True)
 class LabeledPairs(source.Source):
@@ -32,17 +34,19 @@ class LabeledPairs(source.Source):
     labels: folder.
     data_set: see `catalog.get`.
     label_suffix: see `pairs.find`.
+    preferred: see `pairs.find`.
     split: 'train', 'val' or 'test', which a folder on the way to an image is named after; '': all.
   """
   images: str
   labels: str
   data_set: str
   label_suffix: str = ''
+  preferred: str = ''
   split: str = WHOLE
 
   def rows(self) -> list[dict[str, Any]]:
     """Returns dicts of 'id', 'file_name' and 'label'; see `pairs.find`."""
-    found = pairs.find(self.images, self.labels, self.label_suffix).pairs
+    found = pairs.find(self.images, self.labels, self.label_suffix, self.preferred).pairs
     return [
         {'id': pair.id, 'file_name': pair.image, 'label': pair.label} for pair in found
         if not self.split or pairs.split_of(pair.image) == self.split]
@@ -81,20 +85,18 @@ def recognize(request: Request) -> Found | None:
   """
   if request.task not in ('', 'semantic') or not holds_labels(request):
     return None
-  found = pairs.find(request.images, request.annotations, request.label_suffix)
+  preferred = PREFERRED if request.task else ''
+  found = pairs.find(request.images, request.annotations, request.label_suffix, preferred)
   names = [pair.label for pair in found.pairs]
   scan = label_scan.scan(
       request.annotations, names, request.label_form, workers=request.workers)
   meaning = label_meaning.of(scan, request)
-  classes = meaning.classes
-  if all(c.isthing for c in classes):  # names alone do not say it, and it does not matter here
-    classes = tuple(dataclasses.replace(c, isthing=False) for c in classes)
   data_set = DataSet(
-      'labels', classes, label_form=scan.form, void_labels=meaning.void, ignored=request.ignored)
+      'labels', meaning.classes, label_form=scan.form, void_labels=meaning.void)
   said = (*found.said(), *meaning.said)
   return Found(
       f'label images ({scan.form})', 'semantic', data_set,
-      splits_of(found, request, SemanticPairs), said)
+      splits_of(found, request, SemanticPairs, preferred), said)
 
 
 def holds_labels(request: Request) -> bool:
@@ -113,14 +115,15 @@ def holds_labels(request: Request) -> bool:
   return True
 
 
-def splits_of(found: Pairs, request: Request, make: type[LabeledPairs]
-              ) -> dict[str, Callable[[str], source.Source]]:
+def splits_of(found: Pairs, request: Request, make: Callable[..., LabeledPairs],
+              preferred: str = '') -> dict[str, Callable[[str], source.Source]]:
   """Returns what makes the source of each split: those that folders are named after, or one lot.
 
   Args:
     found: the pairs.
     request: see `recognize`.
     make: the source.
+    preferred: see `pairs.find`.
   """
   names = {pairs.split_of(pair.image) for pair in found.pairs}
   if '' in names or len(names) < 2:
@@ -128,6 +131,6 @@ def splits_of(found: Pairs, request: Request, make: type[LabeledPairs]
 
   def source_of(split: str) -> Callable[[str], source.Source]:
     return lambda data_set: make(
-        request.images, request.annotations, data_set, request.label_suffix, split)
+        request.images, request.annotations, data_set, request.label_suffix, preferred, split)
 
   return {name: source_of(name) for name in sorted(names)}

@@ -1,16 +1,15 @@
 """Which label image belongs to which image: the rule by which their names agree is found out."""
 
-import collections
 import os
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tf_maskformer import errors
+from tf_maskformer.dataloaders.preparation.custom import name_rules
+from tf_maskformer.dataloaders.preparation.custom.name_rules import Rule
 
 # Of photographs, and of files that keep every value.
 _PHOTOGRAPHS = ('.avif', '.jp2', '.jpeg', '.jpg', '.webp')
@@ -27,9 +26,6 @@ _LABEL_FOLDERS = {
 _SPLITS = {
     'train': 'train', 'training': 'train', 'val': 'val', 'valid': 'val', 'validation': 'val',
     'dev': 'val', 'test': 'test', 'testing': 'test'}
-_SEPARATOR = re.compile(r'[-_. ]')
-_SAMPLES = 500  # names from which rules are guessed, before they are tried on all
-_RULES = 12  # rules that are tried
 _SHARE = 0.5  # a rule that pairs this share of what the best one pairs is another kind of label
 _SHOWN = 3
 
@@ -39,20 +35,6 @@ class Pair(NamedTuple):
   id: str
   image: str
   label: str
-
-
-class Rule(NamedTuple):
-  """What comes before and after the part of the names, without endings, that images share."""
-  image_prefix: str = ''
-  image_suffix: str = ''
-  label_prefix: str = ''
-  label_suffix: str = ''
-
-  def __str__(self) -> str:
-    if not any(self):
-      return 'of the same name'
-    image = f'{self.image_prefix}NAME{self.image_suffix}'
-    return f'named {self.label_prefix}NAME{self.label_suffix} where the image is {image}'
 
 
 class Pairs(NamedTuple):
@@ -83,7 +65,7 @@ class Pairs(NamedTuple):
     return lines
 
 
-def find(images: str, labels: str, label_suffix: str = '') -> Pairs:
+def find(images: str, labels: str, label_suffix: str = '', preferred: str = '') -> Pairs:
   """Pairs images with labels.
 
   Args:
@@ -91,6 +73,7 @@ def find(images: str, labels: str, label_suffix: str = '') -> Pairs:
     labels: the same; may be the same folder, or within.
     label_suffix: end of the labels' names after what images share, with or without the file's
       ending; '': found out.
+    preferred: word in the suffix that is taken where images have labels of several kinds.
 
   Raises:
     UserError: nothing fits, more than one rule does, or a rule leaves some out that was not given.
@@ -110,7 +93,7 @@ def find(images: str, labels: str, label_suffix: str = '') -> Pairs:
     tried = _tried(
         image_of, label_of, suffix if label_suffix else None, are_both and not label_suffix)
     if tried:
-      rule = _chosen(tried, labels)
+      rule = _chosen(tried, labels, preferred)
       found = _paired(tried[rule], rule, image_of, label_of)
       if are_both:
         found = _without_doubles(found)
@@ -254,97 +237,33 @@ def _tried(image_of: Mapping[str, list[str]], label_of: Mapping[str, list[str]],
     are_both: whether these are the same files, of which some are images and some are labels.
   """
   found = {}
-  for rule in _rules(list(image_of), list(label_of), suffix):
+  for rule in name_rules.candidates(list(image_of), list(label_of), suffix):
     if are_both and not rule.label_suffix and not rule.label_prefix:
       continue
-    images = _shared(image_of, rule.image_prefix, rule.image_suffix)
-    labels = _shared(label_of, rule.label_prefix, rule.label_suffix)
+    images = name_rules.shared(image_of, rule.image_prefix, rule.image_suffix)
+    labels = name_rules.shared(label_of, rule.label_prefix, rule.label_suffix)
     both = {shared: (images[shared], labels[shared]) for shared in images if shared in labels}
     if both:
       found[rule] = both
   return found
 
 
-def _shared(keys: Iterable[str], prefix: str, suffix: str) -> dict[str, str]:
-  """Returns the keys by what is left of them without prefix and suffix of the name."""
-  found = {}
-  for key in keys:
-    folder, base = posixpath.split(key)
-    inner = base[len(prefix):len(base) - len(suffix)]
-    if inner and base.startswith(prefix) and base.endswith(suffix):
-      found[posixpath.join(folder, inner)] = key
-  return found
-
-
-def _rules(images: Sequence[str], labels: Sequence[str], suffix: str | None) -> list[Rule]:
-  """Returns rules to try, the simplest and then the most promising first.
-
-  Args:
-    images: keys.
-    labels: keys.
-    suffix: of the labels; None: any.
-  """
-  rules = [Rule(label_suffix=suffix or '')]
-  promising: collections.Counter[Rule] = collections.Counter()
-  for image_suffix in ('', *_common_suffixes(images)):
-    bases = _shared(images, '', image_suffix)
-    for label in _sample(labels):
-      for cut in range(1, len(label) + 1):
-        rest = label[cut:]
-        fits = _is_suffix(rest, label[cut - 1]) if suffix is None else rest == suffix
-        if fits and label[:cut] in bases:
-          promising[Rule(image_suffix=image_suffix, label_suffix=rest)] += 1
-  rules += [rule for rule, _ in promising.most_common(_RULES)]
-  image_prefix = _common_prefix(images)
-  label_prefix = _common_prefix(labels)
-  if image_prefix != label_prefix:
-    rules.append(Rule(image_prefix, '', label_prefix, suffix or ''))
-  return list(dict.fromkeys(rules))
-
-
-def _sample(names: Sequence[str]) -> list[str]:
-  places = np.linspace(0, len(names) - 1, min(len(names), _SAMPLES)).astype(int)
-  return [names[place] for place in places]
-
-
-def _is_suffix(rest: str, before: str) -> bool:
-  """Whether the end of a name says what kind of file it is, and is not a part of its number."""
-  return not rest or not rest[0].isalnum() or (rest[0].isalpha() and before.isdigit())
-
-
-def _common_suffixes(keys: Sequence[str]) -> list[str]:
-  """Returns the ends that all names share and that begin with a separator."""
-  if len(keys) < 2:
-    return []
-  reversed_keys = [key[::-1] for key in keys]
-  common = os.path.commonprefix([min(reversed_keys), max(reversed_keys)])[::-1]
-  return [common[match.start():] for match in _SEPARATOR.finditer(common)]
-
-
-def _common_prefix(keys: Sequence[str]) -> str:
-  """Returns the beginning that all names share, without the first digits of their numbers."""
-  bases = [posixpath.basename(key) for key in keys]
-  if len(bases) < 2:
-    return ''
-  common = os.path.commonprefix([min(bases), max(bases)])
-  words = list(_SEPARATOR.finditer(common))
-  without_digits = common.rstrip('0123456789')
-  if without_digits != common or all(base[len(common):][:1].isdigit() for base in bases):
-    return without_digits
-  return common[:words[-1].end()] if words else ''
-
-
-def _chosen(tried: Mapping[Rule, dict[str, tuple[str, str]]], labels: str) -> Rule:
+def _chosen(tried: Mapping[Rule, dict[str, tuple[str, str]]], labels: str, preferred: str
+            ) -> Rule:
   """Returns the rule that pairs most; raises UserError where another pairs about as many.
 
   Args:
     tried: see `_tried`.
     labels: folder, for messages.
+    preferred: see `find`.
   """
   most = max(len(both) for both in tried.values())
   rivals = [rule for rule, both in tried.items() if len(both) > _SHARE * most]
   if Rule() in rivals:
     return Rule()
+  wanted = [rule for rule in rivals if preferred and preferred in rule.label_suffix.lower()]
+  if wanted and len({rule.label_suffix for rule in wanted}) == 1:
+    rivals = wanted
   best = max(rivals, key=lambda rule: (len(tried[rule]), -len(''.join(rule))))
   own = {label for _, label in tried[best].values()}
   kinds = {best.label_suffix}
