@@ -130,6 +130,10 @@ def _validate_task(task: Segmentation) -> None:
       f'choose {" or ".join(m.__name__ for m in task.MODELS)}')
   task.model.validate(catalog.get(task.data_set), 'task.model')
   _validate_modules(task)
+  errors.require(
+      task.init_classes == 'by_name' or not task.init_data_set,
+      f"task.init_data_set has no effect with task.init_classes='{task.init_classes}'; set that to "
+      "'by_name'")
   if isinstance(task.losses, PointLosses):
     errors.require(
         task.losses.focal_alpha == Losses.focal_alpha

@@ -46,6 +46,16 @@ class Segmentation(cfg.TaskConfig):
   # .pth, .bin, .safetensors, .h5, see docs/checkpoints.md); empty: from scratch.
   init_checkpoint: str = ''
   init_checkpoint_modules: str = 'all'  # 'all', 'backbone', or names of parts, comma-separated
+  # The class head, where init_checkpoint has other classes: 'by_count': as in the file where it has
+  # as many classes, else its initial values; 'by_name': the rows of classes of the same name and of
+  # no-object are the file's, the others initial; 'new': its initial values; 'strict': refused.
+  init_classes: str = choice('by_count', ('by_count', 'by_name', 'new', 'strict'))
+  # With 'by_name', the data set (see data_set) that init_checkpoint was trained on; empty: what the
+  # checkpoint says, of a run its params.yaml, of a Hugging Face folder its config.json.
+  init_data_set: str = ''
+  # Where the model has more queries than init_checkpoint: 'extend': the first are the file's, the
+  # others initial; 'strict': refused.
+  init_queries: str = choice('strict', ('strict', 'extend'))
 
   MODELS = ()  # type: tuple[type[Model], ...]
 
@@ -116,6 +126,8 @@ class Trainer(cfg.TrainerConfig):
 @dataclasses.dataclass
 class Experiment(cfg.ExperimentConfig):
   """A registered experiment: everything that a run needs to know."""
+  # What follows from the data (sizes, steps, batch, ...) is still to be filled in.
+  fits_data: bool = False
   task: Segmentation = dataclasses.field(default_factory=MaskClassification)
   trainer: Trainer = dataclasses.field(default_factory=Trainer)
   runtime: Runtime = dataclasses.field(default_factory=Runtime)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tf_maskformer import errors
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import coco_categories
 from tf_maskformer.dataloaders import coco_json
 from tf_maskformer.dataloaders import instance_masks
@@ -43,7 +44,7 @@ def read_instances(path: str, data_set: str) -> list[Row]:
       images with one id, or uses categories that the data set does not have or names otherwise.
   """
   content = coco_json.load(path, 'instances')
-  _require_instances(content, path)
+  require_instances(content, path)
   rows = coco_json.image_rows(content['images'], path)
   for row in rows.values():
     row['instances'] = []
@@ -58,7 +59,7 @@ def read_instances(path: str, data_set: str) -> list[Row]:
   return coco_json.finished(rows, unknown)
 
 
-def _require_instances(content: Any, path: str) -> None:
+def require_instances(content: Any, path: str) -> None:
   """Raises UserError where a JSON does not hold instances with masks."""
   coco_json.require_form(content, ('image_id', 'category_id'), path, INSTANCE_FORM)
   annotations = [row for row in content['annotations'] if isinstance(row, dict)]
@@ -123,8 +124,7 @@ def _forget_placeholders(rows: Iterable[Row]) -> None:
 def _use_own_categories(rows: Iterable[Row], content: Row, data_set: str, path: str) -> None:
   """Puts the data set's ids in place of the JSON's; leaves out what the data set ignores.
 
-  What the JSON does not declare is the fault of its image; a JSON that declares nothing is taken by
-  its ids.
+  A JSON that declares no category is taken by its ids.
   """
   if content.get('categories'):
     names = coco_categories.declared(content, path, INSTANCE_FORM)
@@ -134,8 +134,9 @@ def _use_own_categories(rows: Iterable[Row], content: Row, data_set: str, path: 
     names = {number: '' for row in rows for number in _whole_categories(row['instances'])}
   used = {number for row in rows for number in _whole_categories(row['instances'])}
   own_id = coco_categories.resolve(names, used & set(names), data_set, path)
+  known = catalog.get(data_set).contiguous_ids
   for row in rows:
-    _use_own_category(row, own_id, row['instances'])
+    _use_own_category(row, own_id, known, row['instances'])
     kept = [instance for instance in row['instances'] if instance['category_id'] is not None]
     num_ignored = len(row['instances']) - len(kept)
     if num_ignored:
@@ -148,11 +149,25 @@ def _whole_categories(annotated: Any) -> list[int]:
   return [one['category_id'] for one in annotated if type(one['category_id']) is int]
 
 
-def _use_own_category(row: Row, own_id: Mapping[int, int | None], annotated: list[Row]) -> None:
+def _use_own_category(row: Row, own_id: Mapping[int, int | None], known: Mapping[int, int],
+                      annotated: list[Row]) -> None:
+  """Puts the data set's ids in place of the JSON's.
+
+  What the JSON does not declare is taken by its id where the data set has it, and else the fault of
+  the image.
+
+  Args:
+    row: of the image.
+    own_id: of the data set by that of the JSON.
+    known: category ids of the data set.
+    annotated: the image's instances or segments.
+  """
   for one in annotated:
     category_id = one['category_id']
     if type(category_id) is int and category_id in own_id:
       one['category_id'] = own_id[category_id]
+    elif _is_category(category_id, known):
+      row['notes']['{n} annotations of a category that the JSON does not declare'] += 1
     else:
       row['fault'] = row['fault'] or (
           f'{row["file_name"]}: an annotation has the category_id {errors.quoted(category_id)}, '
@@ -180,10 +195,15 @@ def settle_crowds(rows: list[Row], path: str, as_instances: bool) -> None:
       for instance in crowds:
         instance['iscrowd'] = 0
   if total and num_crowds == total and not as_instances:
-    raise errors.UserError(
-        f'annotations {path}: all {total} instances are marked as crowds (iscrowd 1), which are '
-        'not trained on; CVAT marks every mask so that was not drawn as a polygon; give '
-        '--crowds_are_instances to read them as instances')
+    raise crowds_alone(path, total)
+
+
+def crowds_alone(path: str, total: int) -> errors.UserError:
+  """Returns the error for a file in which every one of `total` instances is marked as a crowd."""
+  return errors.UserError(
+      f'annotations {path}: all {total} instances are marked as crowds (iscrowd 1), which are not '
+      'trained on; CVAT marks every mask so that was not drawn as a polygon; give '
+      '--crowds_are_instances to read them as instances')
 
 
 def read_panoptic(path: str, data_set: str) -> list[Row]:
@@ -246,8 +266,9 @@ def _use_own_segment_categories(rows: Iterable[Row], names: dict[int, str], data
   """Puts the data set's ids in place of the JSON's; what is not declared is its image's fault."""
   used = {number for row in rows for number in _whole_categories(row['segments_info'])}
   own_id = coco_categories.resolve(names, used & set(names), data_set, path)
+  known = catalog.get(data_set).contiguous_ids
   for row in rows:
-    _use_own_category(row, own_id, row['segments_info'])
+    _use_own_category(row, own_id, known, row['segments_info'])
 
 
 def require_usable(row: Row) -> None:

@@ -79,7 +79,8 @@ def declared(content: dict[str, Any], path: str, form: tuple[str, str]) -> dict[
     if category_id in names:
       raise coco_json.wrong_form(f'two categories have the id {category_id}', path, form)
     name = category.get('name')
-    names[category_id] = name if isinstance(name, str) and name.strip() else ''
+    is_name = isinstance(name, (str, int)) and not isinstance(name, bool)
+    names[category_id] = str(name) if is_name and str(name).strip() else ''
   return names
 
 

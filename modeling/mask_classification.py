@@ -32,7 +32,9 @@ class MaskClassificationModel(tf_keras.Model):
 
   Attributes:
     parts: names of the parts, as `task.init_checkpoint_modules` knows them.
-    class_tensors: official names of the tensors with a row per class.
+    class_tensors: official names of the tensors with a row per class; of those with one more, the
+      last is that of no-object.
+    query_tensors: official names of the tensors with a row per query, where that is not a class.
   """
   parts = ('backbone', 'pixel_decoder', 'predictor')
 
@@ -54,6 +56,10 @@ class MaskClassificationModel(tf_keras.Model):
   @property
   def class_tensors(self) -> tuple[str, ...]:
     return tuple(f'sem_seg_head.predictor.{name}' for name in self.predictor.CLASS_TENSORS)
+
+  @property
+  def query_tensors(self) -> tuple[str, ...]:
+    return tuple(f'sem_seg_head.predictor.{name}' for name in self.predictor.QUERY_TENSORS)
 
   def undecayed_variables(self) -> list[tf.Variable]:
     """Returns the trainable variables without weight decay: what layers name as `UNDECAYED`.

@@ -38,7 +38,8 @@ def flags() -> cli.Parser:
   parser.add_argument(
       '--experiment',
       help='registered name; its model is filled. Default: what the checkpoint says')
-  parser.add_argument('--checkpoint', required=True, help='file, TensorFlow prefix or folder')
+  parser.add_argument(
+      '--checkpoint', '--model_dir', required=True, help='file, TensorFlow prefix or folder')
   parser.add_argument(
       '--output', required=True, help='folder that does not exist, or file.pkl, file.safetensors')
   parser.add_argument(

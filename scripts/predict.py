@@ -51,7 +51,8 @@ _NAMED = 5  # images named in the message about those that cannot be decoded
 
 def flags() -> cli.Parser:
   parser = cli.Parser(__doc__)
-  parser.add_argument('--checkpoint', required=True, help='folder of a run, or another checkpoint')
+  parser.add_argument(
+      '--checkpoint', '--model_dir', required=True, help='folder of a run, or another checkpoint')
   parser.add_argument(
       '--input', required=True, nargs='+', action='extend',
       help=f'images, folders ({", ".join(image_files.SUFFIXES)}), and patterns in quotes')

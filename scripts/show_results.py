@@ -77,7 +77,7 @@ def draw(predictor, truth, example_id: int, folder: pathlib.Path) -> None:
 
 def flags() -> cli.Parser:
   parser = cli.Parser(__doc__)
-  parser.add_argument('--model_dir', required=True, help='folder of the run')
+  parser.add_argument('--model_dir', '--checkpoint', required=True, help='folder of the run')
   parser.add_argument('--experiment', help="registered name, in place of the run's own settings")
   parser.add_argument('--params_override', action='append', default=[], help='as for train.py')
   parser.add_argument('--config_file', action='append', default=[], help='as for train.py')

@@ -1,11 +1,11 @@
 """From a Hugging Face folder to an experiment and its classes."""
 
-import colorsys
 import hashlib
 import json
 
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import registry
@@ -21,7 +21,6 @@ _TASKS = ('panoptic', 'semantic', 'instance')
 _SAME_NAMES = 0.8
 # Where data set and name leave the task open: what the published files are for.
 _USUAL_TASK = {('maskformer', 'ade20k'): 'semantic'}
-_HUE_STEP = 0.618034  # the golden ratio: hues of neighbors are far apart
 
 
 def configure(path: str) -> tuple[str, Experiment]:
@@ -72,21 +71,16 @@ def known_data_set(labels: tuple[str, ...]) -> DataSet | None:
 
 def _plain(name: str) -> str:
   """Returns the first synonym of a class's name, without what spellings differ in."""
-  return name.split(',')[0].strip().lower().replace('-', ' ').replace('_', ' ')
+  return descriptor.plain(name.split(',')[0])
 
 
 def _data_set_of(labels: tuple[str, ...]) -> DataSet:
   """Returns a data set of classes of which nothing but the names is known."""
   digest = hashlib.sha256(json.dumps(labels).encode()).hexdigest()[:8]
   classes = tuple(
-      Class(id=i, name=name, isthing=True, color=_color(i)) for i, name in enumerate(labels))
+      Class(id=i, name=name, isthing=True, color=descriptor.color(i))
+      for i, name in enumerate(labels))
   return DataSet(f'classes_{digest}', classes)
-
-
-def _color(i: int) -> tuple[int, int, int]:
-  value = (0.95, 0.75)[i % 2]
-  red, green, blue = colorsys.hsv_to_rgb(i * _HUE_STEP % 1, 0.7, value)
-  return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _named_tasks(config: HuggingFaceConfig) -> list[str]:

@@ -21,8 +21,6 @@ from tf_maskformer.serving import candidates
 from tf_maskformer.serving import hugging_face
 from tf_maskformer.serving.predictor import Predictor
 
-_BEST = 'best'  # the folder in a run's folder with its best checkpoint
-
 
 @dataclasses.dataclass(frozen=True)
 class Configured:
@@ -79,7 +77,7 @@ def configure(
   else:
     with files.reading(f'checkpoint {source}'):
       name, settled = _of_source(source)
-  settings.settle(settled, config_files, overrides, environ)
+  settings.settle(settled, config_files, overrides, environ, name=name)
   return Configured(name, settled, catalog.get(settled.task.data_set))
 
 
@@ -119,26 +117,9 @@ def load(
   return Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
 
 
-def run_folder(source: str) -> str | None:
-  """Returns the folder of the run that a checkpoint is of; None where there is no params.yaml.
-
-  Args:
-    source: a run's folder, the folder `best` in it, or a checkpoint's prefix in either.
-  """
-  path = source.rstrip('/') if '://' in source else os.path.abspath(source)
-  if not tf.io.gfile.isdir(path):
-    if not tf.io.gfile.exists(path.removesuffix('.index') + '.index'):
-      return None  # a file of another library, whatever is next to it
-    path = os.path.dirname(path)
-  if settings.has_params(path):
-    return path
-  parent, name = os.path.split(path)
-  return parent if name == _BEST and settings.has_params(parent) else None
-
-
 def _of_source(source: str) -> tuple[str, Experiment]:
   """Returns the name and the experiment that the source itself says."""
-  folder = run_folder(source)
+  folder = settings.run_folder(source)
   if folder:
     return settings.of_run(folder)
   config = hugging_face_config.find(source)

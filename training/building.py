@@ -31,11 +31,28 @@ class Restored(Protocol):
   Attributes:
     path: of the checkpoint.
     restored: names of the model's tensors that were filled.
+    partial: names of those of which some rows were filled.
     missing: names of those that kept their initial values.
   """
   path: str
   restored: Sequence[str]
+  partial: Sequence[str]
   missing: Sequence[str]
+
+
+def check_filled(restored: Restored) -> None:
+  """Checks that a model which is only evaluated has no initial values.
+
+  Raises:
+    UserError: a tensor was not filled, or only in part.
+  """
+  filled = len(restored.restored)
+  initial = [*restored.missing, *restored.partial]
+  if initial:
+    raise UserError(
+        f'{restored.path} fills only {filled} of {filled + len(initial)} tensors, {initial[0]} and '
+        'others would be random; evaluate with the experiment of the checkpoint and '
+        'task.init_checkpoint_modules=all, or insist with --allow_random_weights')
 
 
 class Task(Protocol):

@@ -165,13 +165,8 @@ class Run:
             f'  task.init_checkpoint={start} is not used: the folder has a checkpoint of its own')
       return
     report = self._task.initialize(self._trainer.model)
-    if report and report.missing and not self._trains and not allow_random_weights:
-      filled = len(report.restored)
-      raise errors.UserError(
-          f'{report.path} fills only {filled} of {filled + len(report.missing)} tensors, '
-          f'{report.missing[0]} and others would be random; evaluate with the experiment of '
-          'the checkpoint and task.init_checkpoint_modules=all, or insist with '
-          '--allow_random_weights')
+    if report and not self._trains and not allow_random_weights:
+      building.check_filled(report)
     errors.say(f'weights: {start or "random"} (step 0)')
 
   def writing(self, what: str) -> contextlib.AbstractContextManager[None]:
@@ -276,10 +271,7 @@ class Run:
     Raises:
       SaveFailed: nothing was saved.
     """
-    if not tf.io.gfile.isdir(self._folder):
-      raise checkpoints.SaveFailed(
-          f'{self._folder} was removed or moved while the run wrote to it; stopped at step {step}, '
-          'and nothing was saved there again')
+    checkpoints.require_folder(self._folder, step)
     with self.writing('what TensorBoard shows'):
       writer.flush()
     self._saved = checkpoints.save(self._manager, self._trainer.model, step)
@@ -303,6 +295,7 @@ class Run:
     scores = self._score(step)
     metric = self._experiment.trainer.best_checkpoint_eval_metric
     value = scores.metrics[metric]
+    checkpoints.require_folder(self._folder, step)
     with self.writing(f'the evaluation of step {step}'):
       scores.write_events()
       if self._best.offer(value, step):
@@ -319,6 +312,7 @@ class Run:
     """
     step = int(number(self._trainer.global_step))
     scores = self._score(step)
+    checkpoints.require_folder(self._folder, step)
     with self.writing(f'the evaluation of step {step}, which is printed above,'):
       events.keep(os.path.join(self._folder, events.VALIDATION), lambda one: one != step)
       scores.write_events()

@@ -4,6 +4,7 @@ The stronger first: `--params_override`, `--config_file`, environment variables 
 document them), and the registered experiment or, of a run, its params.yaml.
 """
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 
@@ -14,46 +15,88 @@ from tf_maskformer import errors
 from tf_maskformer import files
 from tf_maskformer.configs import environment
 from tf_maskformer.configs import override_files
+from tf_maskformer.configs import override_syntax
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.configs.datasets import facts
+from tf_maskformer.configs.experiments import custom
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.task import Experiment
 
 PARAMS = 'params.yaml'
+_NAME = 'experiment'  # the key of its name in a params.yaml
+_BEST = 'best'  # the folder in a run's folder with its best checkpoint
 
 
 def settle(
     experiment: Experiment, config_files: Sequence[str] = (), changes: Sequence[str] = (),
-    environ: Mapping[str, str] | None = None, tpu: str = '') -> None:
+    environ: Mapping[str, str] | None = None, tpu: str = '', name: str = '') -> None:
   """Changes an experiment in place by everything that a user may set; completes and validates it.
 
   Args:
     experiment: as registered, or as a run's folder has it.
-    config_files: names of YAML or JSON files; a later one is stronger.
+    config_files: names of YAML or JSON files; a later one is stronger. The params.yaml of a run is
+      one of them, too.
     changes: texts of --params_override; a later one is stronger.
     environ: environment variables; what they change is printed. None: they are not looked at.
     tpu: address of a TPU, which sets the strategy; empty: none.
+    name: registered name of the experiment, which must be that of such a params.yaml; empty: any.
 
   Raises:
     UserError: a setting is wrong, or settings contradict each other.
   """
+  if experiment.fits_data:
+    wanted = copy.deepcopy(experiment)
+    if environ is not None:
+      environment.apply(wanted, environ, says=False)
+    _apply(wanted, config_files, changes, name)
+    records = os.path.dirname(wanted.task.train_data.input_path)
+    wanted.task.data_set = wanted.task.data_set or records
+    for line in custom.fit(experiment, wanted, facts.read(wanted.task.data_set)):
+      errors.say(line)
   if environ is not None:
     environment.apply(experiment, environ)
   if tpu:
     environment.use_tpu(experiment, tpu)
-  for path in config_files:
-    overrides.apply_file(experiment, path)
-  for text in changes:
-    overrides.apply(experiment, text)
+  _apply(experiment, config_files, changes, name)
   experiment.task.resolve()
   rules.validate(experiment)
+
+
+def _apply(experiment: Experiment, config_files: Sequence[str], changes: Sequence[str],
+           name: str) -> None:
+  """Changes an experiment by files and texts; arguments as `settle`."""
+  for path in config_files:
+    _apply_file(experiment, path, name)
+  for text in changes:
+    if override_syntax.is_file(text):
+      _apply_file(experiment, text.strip(), name)
+    else:
+      overrides.apply(experiment, text)
 
 
 def has_params(folder: str) -> bool:
   """Whether a folder holds the params.yaml of a run."""
   return tf.io.gfile.exists(os.path.join(folder, PARAMS))
+
+
+def run_folder(source: str) -> str | None:
+  """Returns the folder of the run that a checkpoint is of; None where there is no params.yaml.
+
+  Args:
+    source: a run's folder, the folder `best` in it, or a checkpoint's prefix in either.
+  """
+  path = source.rstrip('/') if '://' in source else os.path.abspath(source)
+  if not tf.io.gfile.isdir(path):
+    if not tf.io.gfile.exists(path.removesuffix('.index') + '.index'):
+      return None  # a file of another library, whatever is next to it
+    path = os.path.dirname(path)
+  if has_params(path):
+    return path
+  parent, name = os.path.split(path)
+  return parent if name == _BEST and has_params(parent) else None
 
 
 def of_run(folder: str) -> tuple[str, Experiment]:
@@ -66,24 +109,42 @@ def of_run(folder: str) -> tuple[str, Experiment]:
   """
   path = os.path.join(folder, PARAMS)
   values = dict(override_files.read(path))
-  name = values.pop('experiment', None)
+  name = values.pop(_NAME, None)
   if not isinstance(name, str):
     raise errors.UserError(f'{path} does not name its experiment; give --experiment')
   experiment = registry.get(name)
-  _take_own_data_set(values, folder)
+  _apply_params(experiment, values, path)
+  return name, experiment
+
+
+def _apply_file(experiment: Experiment, path: str, name: str) -> None:
+  """Changes an experiment as a file of settings says, which may be the params.yaml of a run."""
+  values = dict(override_files.read(path))
+  if _NAME not in values:
+    overrides.apply_values(experiment, values, path)
+    return
+  given = values.pop(_NAME)
+  if name and given != name:
+    raise errors.UserError(
+        f'{path} has the settings of the experiment {errors.quoted(given)}, not of {name}; give '
+        f'--experiment {errors.quoted(given)}, or a file of settings of {name}')
+  _apply_params(experiment, values, path)
+
+
+def _apply_params(experiment: Experiment, values: dict, path: str) -> None:
+  """Changes an experiment as a params.yaml says, whose name was taken out of `values`."""
+  _take_own_data_set(values, os.path.dirname(path))
   removed: list[str] = []
   known = _known(values, experiment, '', removed)
   if removed:
     fields = ', '.join(removed)
-    line = f'{path}: not used, since this version has no such fields: {fields}'
-    print(errors.one_line(line), flush=True)
+    errors.say(f'{path}: not used, since this version has no such fields: {fields}')
   overrides.apply_values(experiment, known, path)
-  return name, experiment
 
 
 def as_yaml(experiment: Experiment, name: str) -> str:
   """Returns the content of a params.yaml: the name and every field of an experiment."""
-  return yaml.safe_dump({'experiment': name, **experiment.as_dict()})
+  return yaml.safe_dump({_NAME: name, **experiment.as_dict()})
 
 
 def write(folder: str, name: str, experiment: Experiment) -> None:

@@ -48,6 +48,10 @@ class CocoInstances(source.Source):
     row, file = coco_images.read(self.images, row)
     if self.skip_empty and all(instance['iscrowd'] for instance in row['instances']):
       raise UnusableImage(source.NOTHING_TO_TRAIN_ON)
+    num_without_area = sum(instance['area'] is None for instance in row['instances'])
+    if num_without_area:
+      remark = f'{num_without_area} instances without a usable area; it is that of the mask'
+      file = file._replace(remarks=[*file.remarks, remark])
     return record_of(row, file, self.data_set)
 
   def annotations_state(self) -> list[int]:
@@ -81,19 +85,9 @@ def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> source.Con
       _segment(instance, classes, plane, count)
       for instance, plane, count in zip(instances, planes, pixels.tolist())]
   polygons.require_drawable([outline for segment in segments for outline in segment.polygons])
-  return source.converted(file, row, id_maps, segments, _remarks(instances, pixels))
-
-
-def _remarks(instances: list[dict[str, Any]], pixels: np.ndarray) -> list[str]:
-  """Returns what is odd about instances, whose pixels were counted."""
-  remarks = []
-  num_without_area = sum(instance['area'] is None for instance in instances)
-  if num_without_area:
-    remarks.append(f'{num_without_area} instances without a usable area; it is that of the mask')
   num_empty = int((pixels == 0).sum())
-  if num_empty:
-    remarks.append(f'{num_empty} instances without pixels')
-  return remarks
+  remarks = [f'{num_empty} instances without pixels'] if num_empty else []
+  return source.converted(file, row, id_maps, segments, remarks)
 
 
 def _segment(instance: dict[str, Any], classes: dict[int, int], plane: int, pixels: int
@@ -113,17 +107,20 @@ def _segment(instance: dict[str, Any], classes: dict[int, int], plane: int, pixe
       polygons=outlines)
 
 
-def coco_splits(root: str, data_set: str) -> dict[str, CocoInstances]:
+def coco_splits(root: str, data_set: str, crowds_are_instances: bool = False
+                ) -> dict[str, CocoInstances]:
   """Returns the sources of 'train' and 'val' in COCO's official folder layout.
 
   Args:
     root: holds train2017, val2017 and annotations.
     data_set: see `catalog.get`.
+    crowds_are_instances: see `CocoInstances`.
   """
   return {
       split: CocoInstances(
           images=posixpath.join(root, f'{split}2017'),
           annotations=posixpath.join(root, 'annotations', f'instances_{split}2017.json'),
           data_set=data_set,
-          skip_empty=split == 'train')
+          skip_empty=split == 'train',
+          crowds_are_instances=crowds_are_instances)
       for split in ('train', 'val')}

@@ -45,7 +45,7 @@ def find(folder: str, name: str, has_namesake: bool = False) -> str:
     UnusableImage: several files may be meant, or the name leaves the folder and no file of that
       name is in it.
   """
-  if _stays_inside(name) and _exists(posixpath.join(folder, name)):
+  if stays_inside(name) and exists(posixpath.join(folder, name)):
     return name
   index = _index(folder, _changed(folder))
   for spell in (_name, _bare_name, _stem, _bare_stem):
@@ -55,7 +55,7 @@ def find(folder: str, name: str, has_namesake: bool = False) -> str:
         raise UnusableImage(f'{errors.quoted(name)} may be {_shown(found)} in {folder}')
       if found:
         return found[0]
-  if not _stays_inside(name):
+  if not stays_inside(name):
     raise UnusableImage(f'has the file name {errors.quoted(name)}, which leaves the folder, and no '
                         f'image of that name is in {folder}')
   return name
@@ -65,12 +65,14 @@ def _shown(paths: list[str]) -> str:
   return ' or '.join(errors.quoted(path) for path in paths[:3])
 
 
-def _stays_inside(name: str) -> bool:
+def stays_inside(name: str) -> bool:
+  """Whether a path is relative and does not leave its folder, in any system's way of writing."""
   is_absolute = posixpath.isabs(name) or _DRIVE.match(name) or '://' in name
   return not is_absolute and '..' not in re.split(r'[/\\]', name)
 
 
-def _exists(path: str) -> bool:
+def exists(path: str) -> bool:
+  """Whether a file is there, local or remote; a name that no file can have is not."""
   try:
     return bool(tf.io.gfile.exists(path))
   except tf.errors.OpError:  # too long a name, a file where a folder should be

@@ -165,6 +165,19 @@ def read(path: str) -> HuggingFaceConfig:
   return HuggingFaceConfig(path, family, labels, settings, tuple(remarks), name)
 
 
+def labels(path: str) -> tuple[str, ...] | None:
+  """Returns the names of the classes that a config.json says, in their order; None: it has none.
+
+  Raises:
+    UserError: the file is damaged.
+  """
+  values = _read_json(path)
+  found = _labels(path, values)
+  # What transformers writes where nobody named them.
+  is_named = any(name != f'LABEL_{i}' for i, name in enumerate(found))
+  return found if is_named else None
+
+
 def _read_json(path: str) -> Mapping[str, Any]:
   values = foreign_files.read_json(path)
   if not isinstance(values, Mapping):

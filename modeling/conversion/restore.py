@@ -8,6 +8,7 @@ import tf_keras
 from tf_maskformer import errors
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.conversion import names
+from tf_maskformer.modeling.conversion import rows
 from tf_maskformer.modeling.conversion import sources
 
 _NAMES_IN_ERROR = 40
@@ -21,12 +22,14 @@ class Report:
   Attributes:
     path: of the checkpoint.
     kind: the format that was recognized.
-    restored: tensors that were assigned.
+    restored: tensors that were assigned, but for those in `partial`.
+    partial: tensors of which some rows were assigned; the others keep their initial values.
     missing: tensors of the model that the file does not have or that were not wanted; they keep
       their initial values.
     ignored: names in the file that the model does not use.
-    reshaped: those of `restored` that were put together from several, or had another type.
-    new_classes: those of `missing` that the file has for another number of classes.
+    reshaped: those that were assigned and put together from several, or had another type.
+    new_classes: those of `missing` with a row per class that `rows.Rules.classes` left out.
+    remarks: on rows of classes and queries, a line each.
   """
   path: str
   kind: str
@@ -35,18 +38,21 @@ class Report:
   ignored: list[str]
   reshaped: list[str]
   new_classes: list[str]
+  partial: list[str] = dataclasses.field(default_factory=list)
+  remarks: list[str] = dataclasses.field(default_factory=list)
 
   def __str__(self) -> str:
+    partial = f'{len(self.partial)} in part, ' if self.partial else ''
     lines = [
-        f'checkpoint {self.path} ({self.kind}): {len(self.restored)} tensors restored, '
+        f'checkpoint {self.path} ({self.kind}): {len(self.restored)} tensors restored, {partial}'
         f'{len(self.missing)} kept their initial values, {len(self.ignored)} in the file not used']
-    listings = {'initial values': self.missing, 'not used': self.ignored, 'reshaped': self.reshaped}
-    for title, rows in listings.items():
-      if rows:
-        lines.append(f'  {title}: {_listed(rows, limit=_NAMES_IN_REPORT)}')
-    if self.new_classes:
-      names_ = ', '.join(self.new_classes)
-      lines.append(f'  another number of classes: {names_} keep their initial values')
+    listings = {
+        'in part': self.partial, 'initial values': self.missing, 'not used': self.ignored,
+        'reshaped': self.reshaped}
+    for title, tensors in listings.items():
+      if tensors:
+        lines.append(f'  {title}: {_listed(tensors, limit=_NAMES_IN_REPORT)}')
+    lines += [f'  {line}' for line in self.remarks]
     return '\n'.join(map(errors.one_line, lines))
 
 
@@ -71,15 +77,15 @@ def wanted_parts(text: str, model: tf_keras.Model) -> tuple[str, ...]:
 
 def restore(
     model: tf_keras.Model, path: str, parts: tuple[str, ...] | None = None,
-    new_classes: bool = False, allow_nonfinite: bool = False) -> Report:
+    rules: rows.Rules | None = None, allow_nonfinite: bool = False) -> Report:
   """Assigns the arrays of a checkpoint to the model's variables; all of them or, on an error, none.
 
   Args:
     model: the model.
     path: see `sources.read`.
     parts: names of the model's parts to restore; None: all of them.
-    new_classes: where the file has another number of classes, the tensors with a row for each class
-      keep their initial values; otherwise that is an error like any other shape.
+    rules: what is done where the file has other classes or another number of queries; None: it is
+      an error like any other shape.
     allow_nonfinite: weights may be NaN or infinite.
 
   Raises:
@@ -91,12 +97,11 @@ def restore(
   every_entry = names.entries(model)
   entries = {name: e for name, e in every_entry.items() if _part(name) in parts}
   arrays = {name: array for name, array in source.arrays.items() if name in entries}
-  other_classes = _of_other_classes(model, arrays, entries) if new_classes else set()
-  for name in other_classes:
-    del arrays[name]
+  fitted = rows.fit(path, model, arrays, entries, rules or rows.Rules())
+  arrays = fitted.arrays
 
-  _check_shapes(path, arrays, entries)
-  _check_complete(path, set(entries) - set(arrays) - other_classes, source, len(entries), parts)
+  _check_shapes(path, arrays, entries, _options(model, arrays, entries) if rules else '')
+  _check_complete(path, set(entries) - set(arrays) - fitted.new, source, len(entries), parts)
   unused = sorted(name for name in source.arrays if name not in entries)
   _check_all_used(path, [name for name in unused if _part(name) in parts], parts)
 
@@ -105,11 +110,13 @@ def restore(
   return Report(
       path=path,
       kind=source.kind,
-      restored=sorted(arrays),
+      restored=sorted(set(arrays) - fitted.partial),
+      partial=sorted(fitted.partial),
       missing=sorted(set(every_entry) - set(arrays)),
       ignored=unused + source.ignored,
       reshaped=[name for name in source.reshaped if name in arrays],
-      new_classes=sorted(other_classes))
+      new_classes=sorted(fitted.new),
+      remarks=fitted.remarks)
 
 
 def _part(name: str) -> str:
@@ -117,7 +124,20 @@ def _part(name: str) -> str:
   return name.removeprefix('sem_seg_head.').split('.')[0]
 
 
-def _check_shapes(path: str, arrays: dict, entries: dict[str, names.Entry]) -> None:
+def _options(model: tf_keras.Model, arrays: dict, entries: dict[str, names.Entry]) -> str:
+  """Returns what a message says of the options by which rows that differ are taken."""
+  differ = {n for n, array in arrays.items() if tuple(array.shape) != entries[n].official_shape}
+  advice = ''
+  if differ & set(model.query_tensors):
+    advice += "; for more queries than the file has set task.init_queries='extend'"
+  if differ & set(model.class_tensors):
+    advice += "; for other classes set task.init_classes='by_name' or 'new'"
+  return advice
+
+
+def _check_shapes(
+    path: str, arrays: dict, entries: dict[str, names.Entry], advice: str) -> None:
+  """Raises UserError where a shape differs; `advice` ends its message."""
   wrong = []
   for name, array in arrays.items():
     wanted = entries[name].official_shape
@@ -127,7 +147,7 @@ def _check_shapes(path: str, arrays: dict, entries: dict[str, names.Entry]) -> N
     raise UserError(
         f'checkpoint {path} does not fit the model ({len(wrong)} shapes differ: '
         f'{_listed(wrong, "; ", limit=3)}); take the matching experiment or restore fewer parts '
-        'with task.init_checkpoint_modules')
+        f'with task.init_checkpoint_modules{advice}')
 
 
 def _check_complete(
@@ -150,23 +170,11 @@ def _check_all_used(path: str, unknown: list[str], parts: tuple[str, ...]) -> No
         f'no place for ({_listed(unknown)}); take the matching experiment')
 
 
-def _listed(rows: list[str], separator: str = ', ', limit: int = _NAMES_IN_ERROR) -> str:
-  """Returns rows as text; of very many, the first."""
-  more = f'{separator}and {len(rows) - limit} more' if len(rows) > limit else ''
-  return separator.join(rows[:limit]) + more
+def _listed(items: list[str], separator: str = ', ', limit: int = _NAMES_IN_ERROR) -> str:
+  """Returns a list as text; of very many, the first."""
+  more = f'{separator}and {len(items) - limit} more' if len(items) > limit else ''
+  return separator.join(items[:limit]) + more
 
 
 def _size(shape: tuple[int, ...]) -> str:
   return 'x'.join(map(str, shape))
-
-
-def _of_other_classes(
-    model: tf_keras.Model, arrays: dict, entries: dict[str, names.Entry]) -> set[str]:
-  """Returns the names of the tensors with a row for each class that have another number of rows."""
-  found = set()
-  for name in set(model.class_tensors) & set(arrays):
-    given = arrays[name].shape
-    wanted = entries[name].official_shape
-    if given[0] != wanted[0] and given[1:] == wanted[1:]:
-      found.add(name)
-  return found

@@ -1,6 +1,7 @@
 """Reads files that hold tensors by name: pickles, safetensors, and shards with an index."""
 
 import pathlib
+import re
 
 import ml_dtypes
 import numpy as np
@@ -23,6 +24,7 @@ _LONGEST_FILE_NAME = 255
 FOLDER_FILES = (
     'model.safetensors', 'model.safetensors' + INDEX, 'pytorch_model.bin',
     'pytorch_model.bin' + INDEX)
+_SHARD = re.compile(r'(.+)-[0-9]{5}-of-[0-9]{5}(\.safetensors|\.bin)')
 # The types that checkpoints use; safetensors' own NumPy reader does not know bfloat16.
 _SAFETENSORS_TYPES = {
     'F64': np.float64, 'F32': np.float32, 'F16': np.float16, 'BF16': ml_dtypes.bfloat16,
@@ -36,11 +38,21 @@ def is_tensor_file(path: str) -> bool:
 
 
 def of_folder(folder: str) -> str | None:
-  """Returns the file with the weights in a folder of Hugging Face's save_pretrained, or None."""
+  """Returns the file with the weights in a folder of Hugging Face's save_pretrained, or None.
+
+  Raises:
+    UserError: there are shards without the index that says what is in them.
+  """
   for name in FOLDER_FILES:
     path = f'{folder.rstrip("/")}/{name}'
     if tf.io.gfile.exists(path):
       return path
+  for name in sorted(tf.io.gfile.listdir(folder)):
+    shard = _SHARD.fullmatch(name)
+    if shard:
+      raise UserError(
+          f'folder {folder} has the shard {quoted(name)}, but {quoted(shard[1] + shard[2])}{INDEX}'
+          ', which says what is in the shards, is missing; download the folder again')
   return None
 
 

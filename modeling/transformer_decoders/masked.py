@@ -85,6 +85,7 @@ class FeedForward(_Part):
 class MaskedDecoder(tf_keras.layers.Layer):
   """Queries in, class and mask logits out, once before the first layer and once after each."""
   CLASS_TENSORS = ('class_embed.weight', 'class_embed.bias')
+  QUERY_TENSORS = ('query_feat.weight', 'query_embed.weight')
 
   def __init__(self, config: Mask2Former, widths: Mapping[str, int], name: str | None = None):
     """Makes the decoder.

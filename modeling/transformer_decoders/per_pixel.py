@@ -11,6 +11,7 @@ from tf_maskformer.modeling.layers.convolution import Conv2D
 class PerPixelHead(Conv2D):
   """A 1x1 convolution from mask features to the classes."""
   CLASS_TENSORS = ('weight', 'bias')
+  QUERY_TENSORS = ()
 
   def __init__(self, config: PerPixelBaseline, widths: Mapping[str, int], name: str | None = None):
     """Makes the head; `config` is the model's, and of what `widths` describes nothing is read."""

@@ -72,6 +72,7 @@ class QueryTransformer(tf_keras.layers.Layer):
 class StandardDecoder(tf_keras.layers.Layer):
   """Queries in, class and mask logits out; the heads are shared by all layers."""
   CLASS_TENSORS = ('class_embed.weight', 'class_embed.bias')
+  QUERY_TENSORS = ('query_embed.weight',)  # type: tuple[str, ...]
 
   def __init__(self, config: TransformerModel, widths: Mapping[str, int], name: str | None = None):
     """Makes the decoder.
@@ -127,6 +128,7 @@ class PerPixelDecoder(StandardDecoder):
   Its queries are the classes, and their mask logits those of the pixels.
   """
   CLASS_TENSORS = ('query_embed.weight',)
+  QUERY_TENSORS = ()
 
   def _class_head(self, hidden, num_classes):
     return None

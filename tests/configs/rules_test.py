@@ -10,7 +10,7 @@ from tf_maskformer.configs.experiments import table
 from tf_maskformer.errors import UserError
 
 
-@pytest.mark.parametrize('name', table.ROWS)
+@pytest.mark.parametrize('name', sorted(set(table.ROWS) - set(table.CUSTOM)))
 def test_registered_experiments_are_valid(name):
   rules.validate(registry.get(name))
 

@@ -44,11 +44,12 @@ def make_run(tmp_path_factory):
   return folder
 
 
-@pytest.mark.parametrize('flag, count', [('--images', 2), ('--pictures', 1)])
-def test_a_run_folder_is_enough(run, capsys, flag, count):
+@pytest.mark.parametrize('folder_flag, flag, count', [
+    ('--model_dir', '--images', 2), ('--checkpoint', '--pictures', 1)])
+def test_a_run_folder_is_enough(run, capsys, folder_flag, flag, count):
   for old in run.glob('images/*'):
     old.unlink()
-  show_results.main([f'--model_dir={run}', f'{flag}={count}'])
+  show_results.main([f'{folder_flag}={run}', f'{flag}={count}'])
   truth = GroundTruth(f'{run_records(run)}', 'shapes_panoptic')
   sources = [truth.source_id(i) for i in truth.example_ids[:count]]
   assert sorted(path.stem for path in run.glob('images/*')) == sorted(sources)

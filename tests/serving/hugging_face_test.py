@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.errors import UserError
@@ -64,6 +65,32 @@ def test_a_folder_needs_nothing_else(folder, source, capsys):
   assert 'are not those of a known data set' in printed and 'does not tell the task' in printed
 
 
+def split(folder, output):
+  """Copies a folder with its weights in two shards and an index."""
+  output.mkdir()
+  (output / 'config.json').write_text((folder / 'config.json').read_text())
+  tensors = safetensors.numpy.load_file(folder / 'model.safetensors')
+  shard_of_name = {}
+  for i in range(2):
+    shard = f'model-{i + 1:05}-of-00002.safetensors'
+    part = {n: tensors[n] for n in sorted(tensors)[i::2]}
+    safetensors.numpy.save_file(part, output / shard)
+    shard_of_name.update(dict.fromkeys(part, shard))
+  index = output / 'model.safetensors.index.json'
+  index.write_text(json.dumps({'metadata': {'total_size': 1}, 'weight_map': shard_of_name}))
+
+
+def test_shards(folder, tmp_path):
+  split(folder[0], tmp_path / 'hub')
+  for source in ('', 'model.safetensors.index.json'):
+    assert_is(loading.open_checkpoint(tmp_path / 'hub' / source), folder[1])
+  convert_checkpoint.main([f'--model_dir={tmp_path}/hub', f'--output={tmp_path}/converted'])
+  assert_is(loading.open_checkpoint(tmp_path / 'converted'), folder[1])
+  (tmp_path / 'hub/model-00002-of-00002.safetensors').unlink()
+  with pytest.raises(UserError, match='shard model-00002-of-00002.safetensors is missing'):
+    loading.open_checkpoint(tmp_path / 'hub')
+
+
 def test_overrides(folder):
   found = loading.configure(folder[0], overrides=[
       'task.evaluation.semantic=True,task.evaluation.panoptic=False',
@@ -82,6 +109,7 @@ def test_a_converted_folder_loads_alone(folder, tmp_path):
   assert [c.name for c in loaded.data_set.classes] == LABELS
   before = loading.configure(path)
   assert loaded.data_set == before.data_set
+  before.experiment.task.data_set = str(tmp_path / 'converted/data_set.yaml')
   assert loaded.experiment.as_dict() == before.experiment.as_dict()
 
 

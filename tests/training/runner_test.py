@@ -153,6 +153,11 @@ def test_evaluating_half_a_checkpoint_is_refused(records, trained, tmp_path, cap
   with pytest.raises(UserError, match=message):
     run(e, 'eval', tmp_path / 'half')
   e.task.init_checkpoint_modules = 'all'
+  e.task.init_queries = 'extend'
+  e.task.model.num_queries += 1
+  with pytest.raises(UserError, match='fills only .* query_embed.weight and others would be ran'):
+    run(e, 'eval', tmp_path / 'partly')
+  e.task.model.num_queries -= 1
   assert run(e, 'eval', tmp_path / 'all') == 0
   assert '0 kept their initial values' in capsys.readouterr().out
 

@@ -4,6 +4,9 @@ import pytest
 import yaml
 
 from tf_maskformer.configs import overrides
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets.descriptor import Class
+from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.experiments import settings
 from tf_maskformer.errors import UserError
@@ -99,3 +102,47 @@ def test_a_damaged_data_set(tmp_path, text, words):
   (tmp_path / 'data_set.yaml').write_text(text)
   with pytest.raises(UserError, match=words):
     settings.of_run(str(tmp_path))
+
+
+@pytest.mark.parametrize('as_override', [False, True])
+def test_the_params_of_a_run_are_a_file_of_settings(tmp_path, as_override, capsys):
+  changed = write_params(
+      tmp_path, 'task.model.num_queries=7,trainer.train_steps=9', strange={'gone': 1})
+  changed.task.resolve()
+  path = str(tmp_path / 'params.yaml')
+  given = ((), [path]) if as_override else ([path], ())
+  experiment = registry.get(NAME)
+  settings.settle(experiment, *given, name=NAME)
+  assert experiment.as_dict() == changed.as_dict()
+  assert 'no such fields: strange' in capsys.readouterr().out
+  other = 'mask2former_shapes_panoptic'
+  words = f'params.yaml has the settings of the experiment {NAME}, not of {other}'
+  with pytest.raises(UserError, match=words):
+    settings.settle(registry.get(other), *given, name=other)
+
+
+def test_the_classes_of_a_run_come_with_its_params(tmp_path):
+  own = DataSet('boats', (Class(4, 'hull', True, (1, 2, 3)), Class(9, 'sea', False, (4, 5, 6))))
+  experiment = registry.get(NAME)
+  experiment.task.data_set = catalog.add(own).name
+  settings.settle(experiment, name=NAME)
+  settings.write(str(tmp_path), NAME, experiment)
+  again = registry.get(NAME)
+  settings.settle(again, [str(tmp_path / 'params.yaml')], name=NAME)
+  assert catalog.get(again.task.data_set) == own
+  assert again.task.model.as_dict() == experiment.task.model.as_dict()
+
+
+@pytest.mark.parametrize('given', ['maskformer_coco_panoptic', 3, None, [1], 'x' * 9999])
+def test_params_of_another_experiment(tmp_path, given):
+  path = tmp_path / 'a.yaml'
+  path.write_text(yaml.safe_dump({'experiment': given, 'trainer': {'train_steps': 3}}))
+  with pytest.raises(UserError, match='a.yaml has the settings of the experiment'):
+    settings.settle(registry.get(NAME), [str(path)], name=NAME)
+
+
+def test_a_data_set_of_the_first_weights_needs_its_use():
+  experiment = registry.get(NAME)
+  with pytest.raises(UserError, match="init_data_set has no effect with .*'by_count'"):
+    settings.settle(experiment, changes=['task.init_data_set=coco_panoptic'])
+  settings.settle(experiment, changes=['task.init_classes=by_name'])

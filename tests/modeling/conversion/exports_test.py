@@ -16,6 +16,7 @@ from tf_maskformer.modeling.conversion import exports
 from tf_maskformer.modeling.conversion import names
 from tf_maskformer.modeling.conversion import pickles
 from tf_maskformer.modeling.conversion import restore
+from tf_maskformer.modeling.conversion import rows
 from tf_maskformer.modeling.conversion import sources
 from tf_maskformer.modeling.factory import build_model
 
@@ -208,7 +209,7 @@ def test_another_number_of_classes(tmp_path, make, changed):
   before = values(model)
   with pytest.raises(UserError, match='does not fit'):
     restore.restore(model, path)
-  report = restore.restore(model, path, new_classes=True)
+  report = restore.restore(model, path, rules=rows.Rules('by_count'))
   assert report.new_classes == [f'sem_seg_head.predictor.{name}' for name in changed]
   assert report.new_classes == report.missing
   assert 'another number of classes' in str(report)

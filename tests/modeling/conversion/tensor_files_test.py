@@ -53,6 +53,13 @@ def test_a_missing_shard(tmp_path):
     tensor_files.read(str(index))
 
 
+def test_a_missing_index(tmp_path):
+  write_shards(tmp_path, TENSORS).unlink()
+  words = 'has the shard model-00001-of-.*, but model.safetensors.index.json, .* is missing'
+  with pytest.raises(UserError, match=words):
+    sources.find(str(tmp_path))
+
+
 def test_a_shard_of_another_download(tmp_path):
   index = write_shards(tmp_path, TENSORS)
   shard = tmp_path / 'model-00002-of-00002.safetensors'
