@@ -74,6 +74,8 @@ SHARES_BELOW_ONE = {
     f'{SWIN}.drop_path', f'{PIXEL}.encoder_dropout', f'{TRANSFORMER}.dropout', f'{ADAMW}.beta_1',
     f'{ADAMW}.beta_2'}
 CHOICES = {
+    'task.init_classes': ('by_count', 'by_name', 'new', 'strict'),
+    'task.init_queries': ('strict', 'extend'),
     'task.model.which_pixel_decoder': ('transformer_fpn', 'fpn', 'deformable'),
     f'{RESNET}.stem_type': ('basic', 'deeplab'),
     f'{RESNET}.norm': ('frozen', 'batch', 'sync', 'group'),
