@@ -25,7 +25,8 @@ _DIGITS = 40
 _TRUE_FALSE = {'true': True, '1': True, 'false': False, '0': False}
 
 
-def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> list[str]:
+def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ, says: bool = True
+          ) -> list[str]:
   """Changes `experiment` in place as the environment says, and prints what it changed.
 
   Args:
@@ -33,6 +34,7 @@ def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> li
     environ: the variables; TFRECORDS_DIR, RESNET_CKPT, MASKFORMER_CKPT, TRAIN_BATCH_SIZE,
       EVAL_BATCH_SIZE, BASE_LR, IMG_SIZE, NO_OBJ_CLS_WEIGHT, DEEP_SUPERVISION, ON_TPU and TPU_NAME
       are looked at.
+    says: whether it is printed.
 
   Returns:
     One line for each variable that is set: its name, value, and what it changed.
@@ -45,7 +47,7 @@ def apply(experiment: Experiment, environ: Mapping[str, str] = os.environ) -> li
     text = value_of(name, environ)
     if text:
       lines.append(f'{name}={text}: {change(experiment, name, text, environ)}')
-  for line in lines:
+  for line in lines if says else []:
     print(f'environment: {errors.one_line(line)}', flush=True)
   return lines
 

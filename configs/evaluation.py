@@ -22,6 +22,8 @@ class Evaluation(hyperparams.Config):
   # instances_*.json that AP is measured against; empty: the records' instances, or their segments
   # where they hold no instances.
   instance_annotations: str = ''
+  # Boundary PQ and boundary AP too, of what is scored (Cheng et al., CVPR 2021).
+  boundary: bool = False
   # Panoptic pixels whose own mask is below 0.5 stay void (Mask2Former).
   confident_pixels_only: bool = False
   # Best pairs of query and class.

@@ -164,6 +164,10 @@ def _validate_evaluation(evaluation: Evaluation, is_per_pixel: bool) -> None:
       'task.evaluation.instance_annotations has no effect without task.evaluation.instance; set '
       'that to True')
   errors.require(
+      not evaluation.boundary or evaluation.panoptic or evaluation.instance,
+      'task.evaluation.boundary has no effect without task.evaluation.panoptic or instance; set '
+      'one to True')
+  errors.require(
       not evaluation.semantic_labels or evaluation.semantic,
       'task.evaluation.semantic_labels has no effect without task.evaluation.semantic; set that to '
       'True')

@@ -126,6 +126,8 @@ class Trainer(cfg.TrainerConfig):
 @dataclasses.dataclass
 class Experiment(cfg.ExperimentConfig):
   """A registered experiment: everything that a run needs to know."""
+  # What follows from the data (sizes, steps, batch, ...) is still to be filled in.
+  fits_data: bool = False
   task: Segmentation = dataclasses.field(default_factory=MaskClassification)
   trainer: Trainer = dataclasses.field(default_factory=Trainer)
   runtime: Runtime = dataclasses.field(default_factory=Runtime)

@@ -107,14 +107,14 @@ def shortest_edge_size(size: tf.Tensor, short_edge: tf.Tensor, long_edge_limit: 
     long_edge_limit: pixels; 0: none.
 
   Returns:
-    int32 [2].
+    int32 [2], 1 or more; detectron2 rounds a side below half a pixel to 0.
   """
   exact = tf.cast(size, tf.float64)
   exact = exact * (tf.cast(short_edge, tf.float64) / tf.reduce_min(exact))
   if long_edge_limit:
     longest = tf.reduce_max(exact)
     exact = tf.where(longest > long_edge_limit, exact * (long_edge_limit / longest), exact)
-  return tf.cast(exact + 0.5, tf.int32)
+  return tf.maximum(tf.cast(exact + 0.5, tf.int32), 1)
 
 
 def flip(sample: Sample, probability: float, seed: tf.Tensor) -> Sample:

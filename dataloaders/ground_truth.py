@@ -11,6 +11,7 @@ from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders import record_facts
 from tf_maskformer.dataloaders import record_files
 from tf_maskformer.dataloaders import schema
@@ -57,11 +58,14 @@ class GroundTruth:
     self._json = instance_annotations
     self._parse = _parser(data_set)
     self._decode = _segments_decoder(data_set)
+    # Every score of an image asks for its segments.
+    self._last: tuple[int, dict[str, np.ndarray]] | None = None
     offsets = record_files.record_offsets(record_files.match(input_path))
     facts = _facts(offsets)
     source_ids = [fact.source_id for fact in facts]
     self._offsets = _by_example_id(source_ids, offsets)
     self._source_ids = dict(zip(self._offsets, source_ids))
+    self._file_names = dict(zip(self._offsets, (fact.file_name for fact in facts)))
     if self._data_set.instance_rule == 'cityscapes':
       self._require_void(input_path)
     self.knows_crowds = all(fact.knows_crowds for fact in facts)
@@ -89,6 +93,15 @@ class GroundTruth:
   def source_id(self, example_id: int) -> str:
     """Returns the image's id in its data set."""
     return self._source_ids[example_id]
+
+  def file_name(self, example_id: int) -> str:
+    """Returns the name of the image's file, '' where the record does not say."""
+    return self._file_names[example_id]
+
+  def size(self, example_id: int) -> tuple[int, int]:
+    """Returns (height, width) of the image."""
+    features = self._features(example_id)
+    return int(features['image/height']), int(features['image/width'])
 
   def _features(self, example_id: int) -> dict[str, tf.Tensor]:
     """Returns the features of a record, nothing decoded."""
@@ -118,10 +131,13 @@ class GroundTruth:
     return found['id_maps'].max(axis=2).astype(np.int32), segments
 
   def _segments(self, example_id: int) -> dict[str, np.ndarray]:
-    record = self._record(example_id)
-    with _naming(self._offsets[example_id]):
-      decoded = self._decode(record)
-      return {name: value.numpy() for name, value in decoded.items()}
+    """Returns the segments of a record; they are not to be changed."""
+    if self._last is None or self._last[0] != example_id:
+      record = self._record(example_id)
+      with _naming(self._offsets[example_id]):
+        decoded = self._decode(record)
+        self._last = (example_id, {name: value.numpy() for name, value in decoded.items()})
+    return self._last[1]
 
   def instances(self, example_id: int) -> list[dict[str, Any]]:
     """Returns what AP is measured against, see `instance_source`.
@@ -160,11 +176,10 @@ class GroundTruth:
 
   def _annotated_instances(self, example_id: int, row: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the instances of a row of the JSON, whose size must be the record's."""
-    parsed = self._features(example_id)
-    size = (int(parsed['image/height']), int(parsed['image/width']))
+    size = self.size(example_id)
     try:
       annotations.require_usable(row)
-      if (row['height'], row['width']) != size:
+      if row['height'] is not None and (row['height'], row['width']) != size:
         raise UnusableImage(f'{row["file_name"]} is {row["height"]}x{row["width"]}, its record '
                             f'{size[0]}x{size[1]}')
       return self._truth_of_row(row, size)
@@ -175,14 +190,15 @@ class GroundTruth:
   def _truth_of_row(self, row: dict[str, Any], size: tuple[int, int]) -> list[dict[str, Any]]:
     classes = self._data_set.contiguous_ids
     schema.require_masks_fit(len(row['instances']), size)
+    annotations.check_instances(row['instances'], classes, row['file_name'])
     found = []
     for instance in row['instances']:
-      annotations.check_instance(instance, classes, row['file_name'])
+      mask = instance_masks.rasterize(instance, size, self._json)
       found.append({
           'category_id': classes[instance['category_id']],
           'iscrowd': bool(instance['iscrowd']),
-          'area': instance['area'],
-          'mask': annotations.rasterize(instance, size, self._json),
+          'area': instance_masks.area_of(instance, int(mask.sum())),
+          'mask': mask,
       })
     return found
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL import TiffImagePlugin
 from PIL import UnidentifiedImageError
 
 from tf_maskformer import errors
@@ -30,6 +31,9 @@ _SMALLEST_LIMIT = 2**26  # bytes; a small image may carry that much of something
 # write at most 15; 100 scans of the largest image are allowed.
 _MAX_SCANS = 100
 _START_OF_SCAN = b'\xff\xda'
+
+_PNG_DEPTH = 24  # offset of the bits per channel in a PNG
+_TIFF_BITS_PER_SAMPLE = 258  # the tag
 
 _max_pixels = MAX_PIXELS
 
@@ -60,6 +64,20 @@ def max_pixels() -> int:
 def is_deep(image: Image.Image) -> bool:
   """Whether an image is gray of 16 or 32 bits or of floats, which Pillow would clip at 255."""
   return image.mode.startswith(('I', 'F'))
+
+
+def bits_per_channel(image: Image.Image, data: bytes) -> int:
+  """Returns the bits per channel in a file, which Pillow's mode does not always tell.
+
+  Args:
+    image: decoded by `decode`.
+    data: the file's bytes.
+  """
+  if image.format == 'PNG':
+    return data[_PNG_DEPTH]
+  if isinstance(image, TiffImagePlugin.TiffImageFile):
+    return max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
+  return 8
 
 
 def load(path: str) -> bytes:

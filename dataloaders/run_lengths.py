@@ -21,21 +21,22 @@ def decode(counts: Any, size: tuple[int, int]) -> np.ndarray:
   """Returns the mask of run lengths, bool [height, width].
 
   Args:
-    counts: text, bytes, or a list of whole numbers; what is missing at the end is zeros.
+    counts: text, bytes, or a list of whole numbers.
     size: (height, width) of the mask.
 
   Raises:
-    ValueError: they are not run lengths, or of a larger mask.
+    ValueError: they are not run lengths, or of a mask with another number of pixels.
   """
   runs = _of_list(counts) if isinstance(counts, list) else _of_text(counts)
   num_pixels = size[0] * size[1]
-  if (runs < 0).any() or (runs > num_pixels).any() or runs.sum() > num_pixels:
+  if (runs < 0).any() or (runs > num_pixels).any():
     raise ValueError(f'the run lengths do not fit {size[0]}x{size[1]} pixels')
+  total = int(runs.sum())
+  if total != num_pixels:
+    raise ValueError(
+        f'the run lengths are of {total} pixels, not of {size[0]}x{size[1]} ({num_pixels})')
   values = np.arange(len(runs)) % 2 == 1
-  mask = np.zeros(num_pixels, bool)
-  pixels = np.repeat(values, runs)
-  mask[:len(pixels)] = pixels
-  return mask.reshape(size[1], size[0]).T
+  return np.repeat(values, runs).reshape(size[1], size[0]).T
 
 
 def _of_list(counts: list) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import label_images
 from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.errors import UserError
@@ -70,7 +71,7 @@ class SemanticLabels:
     """
     path = self._paths[source_id]
     try:
-      label = label_images.read(path, size)
+      label = label_images.read(path, size, catalog.get(self._data_set).label_form)
       return label_images.classes_of(label, self._data_set, path)
     except UnusableImage as e:
       raise UserError(f'{_FIELD} cannot be used: {e}; give the labels that belong to data set '

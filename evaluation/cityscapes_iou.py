@@ -14,6 +14,7 @@ from cityscapesscripts.helpers import labels
 
 from tf_maskformer.evaluation.mean_iou import MeanIoU
 
+_UNLABELED = 0  # id of cityscapesscripts
 _SINGLE = 1000  # an instance's value is 1000 * label id + number; lower ones are stuff and groups
 
 
@@ -32,12 +33,23 @@ class CityscapesIoU:
       names: of the classes, in their order, as cityscapesscripts spells them.
     """
     self._labels = [labels.name2label[name] for name in names]
-    self._ids = np.array([label.id for label in self._labels])
+    # The last one, of class -1, is of pixels for which nothing is predicted.
+    self._ids = np.array([label.id for label in self._labels] + [_UNLABELED])
     self._pixels = MeanIoU(len(names))
     self._args = copy.copy(official.args)
     official.generateMatrix(self._args)  # sets evalLabels
     self._instances = official.generateInstanceStats(self._args)
     self._seen_instances = 0
+
+  @property
+  def confusion(self) -> np.ndarray:
+    """int64 [class of the truth, class predicted], pixels."""
+    return self._pixels.confusion
+
+  @property
+  def missed(self) -> np.ndarray:
+    """int64 [class of the truth], pixels for which nothing was predicted."""
+    return self._pixels.missed
 
   def update(self, truth: np.ndarray, predicted: np.ndarray, instance_map: np.ndarray,
              values: np.ndarray) -> None:
@@ -45,7 +57,7 @@ class CityscapesIoU:
 
     Args:
       truth: integers [height, width], the class, below 0 where it is void.
-      predicted: integers [height, width], 0 .. classes - 1.
+      predicted: integers [height, width], 0 .. classes - 1; -1 where nothing is predicted.
       instance_map: integers [height, width], k at the pixels of the k-th of `values`, counted from
         1; 0 where there is none.
       values: integers [n], what *_instanceIds.png holds there; below 1000: not an instance.
@@ -110,7 +122,9 @@ class CityscapesIoU:
   def _official_confusion(self) -> np.ndarray:
     """Returns the confusion matrix by label id, int64."""
     confusion = np.zeros([max(self._args.evalLabels) + 1] * 2, np.int64)
-    confusion[np.ix_(self._ids, self._ids)] = self._pixels.confusion
+    ids = self._ids[:-1]
+    confusion[np.ix_(ids, ids)] = self._pixels.confusion
+    confusion[ids, _UNLABELED] = self._pixels.missed
     return confusion
 
   def _of_classes(self, confusion: np.ndarray) -> list[dict[str, float]]:

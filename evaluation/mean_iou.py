@@ -10,10 +10,12 @@ class MeanIoU:
 
   Attributes:
     confusion: int64 [class of the truth, class predicted], pixels.
+    missed: int64 [class of the truth], pixels for which nothing was predicted.
   """
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
+    self.missed = np.zeros(num_classes, np.int64)
     self.confusion = np.zeros([num_classes, num_classes], np.int64)
 
   def update(self, truth: np.ndarray, predicted: np.ndarray) -> None:
@@ -21,7 +23,8 @@ class MeanIoU:
 
     Args:
       truth: integers [height, width], the class, below 0 where it is void.
-      predicted: integers [height, width], 0 .. classes - 1.
+      predicted: integers [height, width], 0 .. classes - 1, below 0 where nothing is predicted,
+        which is wrong for the true class and counts for no other.
 
     Raises:
       ValueError: the sizes differ, or a class is out of range.
@@ -30,9 +33,13 @@ class MeanIoU:
       raise ValueError(f'truth is {truth.shape}, prediction {predicted.shape}; they must have '
                        'the same size')
     known = truth >= 0
+    self._require_known(truth[known])
+    missed = known & (predicted < 0)
+    if missed.any():
+      self.missed += np.bincount(truth[missed], minlength=self._num_classes)
+      known &= ~missed
     true_classes = truth[known].astype(np.int64)
     found_classes = predicted[known].astype(np.int64)
-    self._require_known(true_classes)
     self._require_known(found_classes)
     pairs = true_classes * self._num_classes + found_classes
     counts = np.bincount(pairs, minlength=self._num_classes**2)
@@ -45,6 +52,7 @@ class MeanIoU:
   def merge(self, other: 'MeanIoU') -> None:
     """Adds what another instance has seen."""
     self.confusion += other.confusion
+    self.missed += other.missed
 
   def result(self) -> dict[str, Any]:
     """Returns the scores.
@@ -56,7 +64,7 @@ class MeanIoU:
       'per_class': {class: {'iou', 'acc'}} of these, x100.
     """
     hit = np.diag(self.confusion).astype(np.float64)
-    truth = self.confusion.sum(axis=1)
+    truth = self.confusion.sum(axis=1) + self.missed
     predicted = self.confusion.sum(axis=0)
     seen = np.flatnonzero(truth)
     total = max(truth.sum(), 1)

@@ -1,12 +1,19 @@
-"""Panoptic quality as panopticapi computes it (Kirillov et al., arXiv 1801.00868)."""
+"""Panoptic quality as panopticapi computes it (Kirillov et al., arXiv 1801.00868).
 
-from collections.abc import Iterable
+Boundary PQ is the same with the smaller one of two IoUs, of the segments and of their boundaries
+(Cheng et al., CVPR 2021).
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from tf_maskformer.evaluation import boundary
+
 VOID = 0
 _ID_BITS = 32  # a pair of ids in one number: the truth's above, the prediction's below
+_TABLE = 2**20  # pairs of ids that are counted in a table of all of them
 
 Segments = dict[int, dict[str, Any]]  # by id
 Overlaps = dict[tuple[int, int], int]  # (true id, predicted id) -> pixels
@@ -21,13 +28,15 @@ class PanopticQuality:
   last; so does this.
   """
 
-  def __init__(self, num_classes: int, thing_classes: Iterable[int]):
+  def __init__(self, num_classes: int, thing_classes: Iterable[int], of_boundaries: bool = False):
     """Starts with nothing seen.
 
     Args:
       num_classes: classes are 0 .. num_classes - 1.
       thing_classes: those that are things.
+      of_boundaries: computes Boundary PQ.
     """
+    self._of_boundaries = of_boundaries
     self._things = frozenset(thing_classes)
     self._iou = np.zeros(num_classes)
     self._tp = np.zeros(num_classes, np.int64)
@@ -58,9 +67,14 @@ class PanopticQuality:
     truth = {segment['id']: segment for segment in true_segments}
     predicted = {segment['id']: segment for segment in segments}
     overlaps = _overlaps(true_map, id_map)
-    areas = _predicted_areas(overlaps)
+    areas = _areas(overlaps, 1)
     _check(predicted, set(areas) - {VOID})
-    matched_truth, matched_predicted = self._count_matches(truth, predicted, overlaps, areas)
+    true_areas = {t: segment['area'] for t, segment in truth.items()}
+    ious = _ious(overlaps, true_areas, areas)
+    if self._of_boundaries:
+      of_boundaries = _boundary_ious(true_map, id_map)
+      ious = {pair: min(iou, of_boundaries.get(pair, 0.0)) for pair, iou in ious.items()}
+    matched_truth, matched_predicted = self._count_matches(truth, predicted, ious)
     crowds = self._count_missed(truth, matched_truth)
     for p in set(predicted) - matched_predicted:
       category = predicted[p]['category_id']
@@ -70,21 +84,16 @@ class PanopticQuality:
       if excused / areas[p] <= 0.5:
         self._fp[category] += 1
 
-  def _count_matches(self, truth: Segments, predicted: Segments, overlaps: Overlaps,
-                     areas: dict[int, int]) -> tuple[set[int], set[int]]:
+  def _count_matches(self, truth: Segments, predicted: Segments,
+                     ious: dict[tuple[int, int], float]) -> tuple[set[int], set[int]]:
     """Counts true positives; returns the ids of matched true and predicted segments."""
     matched_truth = set()
     matched_predicted = set()
-    for (t, p), common in overlaps.items():
-      if t not in truth or p not in predicted or truth[t]['iscrowd']:
+    for (t, p), iou in ious.items():
+      if p not in predicted or truth[t]['iscrowd']:
         continue
       category = truth[t]['category_id']
-      if category != predicted[p]['category_id']:
-        continue
-      union = areas[p] + truth[t]['area'] - common - overlaps.get((VOID, p), 0)
-      # At least what both have, also where the stated area of the truth is too small.
-      iou = common / max(union, common)
-      if iou > 0.5:
+      if category == predicted[p]['category_id'] and iou > 0.5:
         self._tp[category] += 1
         self._iou[category] += iou
         matched_truth.add(t)
@@ -139,21 +148,64 @@ class PanopticQuality:
 
 
 def _overlaps(true_map: np.ndarray, id_map: np.ndarray) -> Overlaps:
-  """Returns the pixels of each pair of ids that occurs."""
-  shift = np.uint64(_ID_BITS)
-  keys = true_map.astype(np.uint64).ravel() << shift | id_map.astype(np.uint64).ravel()
-  pairs, counts = np.unique(keys, return_counts=True)
-  true_ids = (pairs >> shift).tolist()
-  predicted_ids = (pairs & np.uint64(2**_ID_BITS - 1)).tolist()
-  return dict(zip(zip(true_ids, predicted_ids), counts.tolist()))
+  """Returns the pixels of each pair of ids that occurs, in the order of the ids."""
+  rows = int(true_map.max(initial=0)) + 1
+  columns = int(id_map.max(initial=0)) + 1
+  if rows * columns <= _TABLE:  # ten times as fast as to sort the pixels
+    counts = np.bincount((true_map.astype(np.int64) * columns + id_map).ravel())
+    pairs = np.flatnonzero(counts)
+    true_ids, predicted_ids = np.divmod(pairs, columns)
+    counts = counts[pairs]
+  else:
+    shift = np.uint64(_ID_BITS)
+    keys = true_map.astype(np.uint64).ravel() << shift | id_map.astype(np.uint64).ravel()
+    pairs, counts = np.unique(keys, return_counts=True)
+    true_ids = pairs >> shift
+    predicted_ids = pairs & np.uint64(2**_ID_BITS - 1)
+  return dict(zip(zip(true_ids.tolist(), predicted_ids.tolist()), counts.tolist()))
 
 
-def _predicted_areas(overlaps: Overlaps) -> dict[int, int]:
-  """Returns the pixels of each predicted id, void too."""
+def _areas(overlaps: Overlaps, side: int) -> dict[int, int]:
+  """Returns the pixels of each id, void too: of the true ones (side 0) or of the predicted (1)."""
   areas: dict[int, int] = {}
-  for (_, p), common in overlaps.items():
-    areas[p] = areas.get(p, 0) + common
+  for pair, common in overlaps.items():
+    areas[pair[side]] = areas.get(pair[side], 0) + common
   return areas
+
+
+def _ious(overlaps: Overlaps, true_areas: Mapping[int, int], areas: Mapping[int, int]
+          ) -> dict[tuple[int, int], float]:
+  """Returns the IoU of each pair that overlaps, void left out of the union.
+
+  Args:
+    overlaps: of all pixels.
+    true_areas: pixels by true id; those of other ids have no IoU.
+    areas: pixels by predicted id.
+  """
+  ious = {}
+  for (t, p), common in overlaps.items():
+    if t in true_areas and p != VOID:
+      union = areas[p] + true_areas[t] - common - overlaps.get((VOID, p), 0)
+      # At least what both have, also where the stated area of the truth is too small.
+      ious[t, p] = common / max(union, common)
+  return ious
+
+
+def _boundary_ious(true_map: np.ndarray, id_map: np.ndarray) -> dict[tuple[int, int], float]:
+  """Returns the IoU of each pair of boundaries that overlap, void left out of the union.
+
+  As in the authors' code, all of the void counts there, not its boundary alone.
+  """
+  overlaps = _overlaps(_boundaries(true_map), _boundaries(id_map))
+  true_areas = _areas(overlaps, 0)
+  true_areas.pop(VOID, None)
+  return _ious(overlaps, true_areas, _areas(overlaps, 1))
+
+
+def _boundaries(id_map: np.ndarray) -> np.ndarray:
+  """Returns a map whose ids are at the segments' boundaries; the pixels inside have an id more."""
+  inside = boundary.interior(id_map, boundary.width_of(id_map.shape))
+  return np.where(inside & (id_map != VOID), id_map.max() + 1, id_map)
 
 
 def _means(scores: dict[str, np.ndarray], classes: list[int]) -> dict[str, Any]:

@@ -43,21 +43,24 @@ class PanopticReport(Report):
   COLUMNS = {
       'pq_all': 'PQ', 'sq_all': 'SQ', 'rq_all': 'RQ', 'pq_things': 'PQ things',
       'pq_stuff': 'PQ stuff'}
+  _PREFIX = ''  # of the metrics' names
+  _TITLE = ''  # above the table
   names = tuple(f'{measure}_{group}' for group in GROUPS for measure in MEASURES)
 
   def metrics(self, result, classes, per_class):
     """See `Report`."""
     metrics = {}
     for group in GROUPS:
-      metrics.update({f'{measure}_{group}': result[group][measure] for measure in MEASURES})
+      for measure in MEASURES:
+        metrics[f'{self._PREFIX}{measure}_{group}'] = result[group][measure]
     if per_class:
       for c, row in result['per_class'].items():
-        metrics[f'pq_class/{classes[c].name}'] = row['pq']
+        metrics[f'{self._PREFIX}pq_class/{classes[c].name}'] = row['pq']
     return metrics
 
   def table(self, result, classes, per_class):
     """See `Report`."""
-    lines = [f'{"":<24}{"PQ":>7}{"SQ":>7}{"RQ":>7}{"classes":>9}']
+    lines = [f'{self._TITLE:<24}{"PQ":>7}{"SQ":>7}{"RQ":>7}{"classes":>9}']
     for group in GROUPS:
       row = result[group]
       lines.append(f'{group:<24}{_numbers(row, MEASURES)}{row["num_classes"]:9d}')
@@ -67,6 +70,14 @@ class PanopticReport(Report):
         counts = f'{row["tp"]:7d}{row["fp"]:7d}{row["fn"]:7d}'
         lines.append(f'{classes[c].name:<24}{_numbers(row, MEASURES)}{counts}')
     return '\n'.join(lines)
+
+
+class BoundaryPanopticReport(PanopticReport):
+  """Of `PanopticQuality` of boundaries."""
+  COLUMNS = {'boundary_pq_all': 'boundary PQ'}
+  _PREFIX = 'boundary_'
+  _TITLE = 'boundaries'
+  names = tuple(f'boundary_{name}' for name in PanopticReport.names)
 
 
 class SemanticReport(Report):
@@ -136,20 +147,23 @@ class CityscapesReport(Report):
 class InstanceReport(Report):
   """Of `InstanceAP`."""
   COLUMNS = {'ap': 'AP', 'ap50': 'AP50'}
-  names = tuple(_AP_TITLES)
+  _MEASURES: Sequence[str] = tuple(_AP_TITLES)
+  _PREFIX = ''  # of the metrics' names
+  _ROW = 'masks'
+  names = _MEASURES
 
   def metrics(self, result, classes, per_class):
     """See `Report`."""
-    metrics = {name: result[name] for name in self.names}
+    metrics = {f'{self._PREFIX}{name}': result[name] for name in self._MEASURES}
     if per_class:
       for c, value in result['per_class'].items():
-        metrics[f'ap_class/{classes[c].name}'] = value
+        metrics[f'{self._PREFIX}ap_class/{classes[c].name}'] = value
     return metrics
 
   def table(self, result, classes, per_class):
     """See `Report`."""
-    titles = ''.join(f'{_AP_TITLES[name]:>7}' for name in self.names)
-    lines = [f'{"":<24}{titles}', f'{"masks":<24}{_numbers(result, self.names)}']
+    titles = ''.join(f'{_AP_TITLES[name]:>7}' for name in self._MEASURES)
+    lines = [f'{"":<24}{titles}', f'{self._ROW:<24}{_numbers(result, self._MEASURES)}']
     if per_class:
       lines.append(f'{"class":<24}{"AP":>7}')
       for c, value in result['per_class'].items():
@@ -157,14 +171,24 @@ class InstanceReport(Report):
     return '\n'.join(lines)
 
 
+class BoundaryInstanceReport(InstanceReport):
+  """Of `BoundaryAP`."""
+  COLUMNS = {'boundary_ap': 'boundary AP'}
+  _PREFIX = 'boundary_'
+  _ROW = 'boundaries'
+  names = tuple(f'boundary_{name}' for name in _AP_TITLES)
+
+
 class CityscapesInstanceReport(InstanceReport):
   """Of `CityscapesAP`."""
-  names = ('ap', 'ap50')
+  _MEASURES = ('ap', 'ap50')
+  names = _MEASURES
 
 
 # In the order of the columns of a results table.
 REPORTS = (
-    PanopticReport, CityscapesReport, SemanticReport, InstanceReport, CityscapesInstanceReport)
+    PanopticReport, BoundaryPanopticReport, CityscapesReport, SemanticReport, InstanceReport,
+    BoundaryInstanceReport, CityscapesInstanceReport)
 
 
 def columns() -> dict[str, str]:

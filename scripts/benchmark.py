@@ -1,4 +1,4 @@
-"""Times the training step, inference, matching and the input pipeline.
+"""Times the training step, inference, matching, the input pipeline and the evaluators.
 
 If Hugging Face's port is installed, the same work is timed there.
 
@@ -28,6 +28,7 @@ from tf_maskformer.configs.datasets import catalog
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORKER = ROOT / 'scripts' / 'benchmark_worker.py'
+_OF_RECORDS = ('input', 'evaluation')
 _CELLS = 16  # along a side of the synthetic segments, which divide it
 # Flags of whole numbers: lowest and highest.
 _BOUNDS = {
@@ -42,7 +43,7 @@ def measure(side: str, work: str, args: argparse.Namespace, precision: str) -> d
       '--batch', str(args.batch), '--precision', precision, '--repeats', str(args.repeats),
       '--segments', str(args.segments), '--threads', str(args.threads), '--model', args.model,
       '--backbone', args.backbone, '--micro_batch', str(args.micro_batch)]
-  if work == 'input':
+  if work in _OF_RECORDS:
     command += ['--records', args.records, '--data_set', args.data_set]
   done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
   if done.returncode == 3:  # the worker's code for a missing package
@@ -105,10 +106,10 @@ def flags() -> cli.Parser:
       '--precision', nargs='+', default=['float32', 'bfloat16'], choices=['float32', 'bfloat16'])
   parser.add_argument(
       '--work', nargs='+', default=['train', 'inference', 'matching', 'input'],
-      choices=['train', 'inference', 'matching', 'input', 'parts'])
+      choices=['train', 'inference', 'matching', 'input', 'parts', 'evaluation'])
   parser.add_argument(
       '--records', default='',
-      help='TFRecords for the input pipeline; default: synthetic 640x480 images')
+      help='TFRecords for the input pipeline and the evaluators; default: synthetic 640x480 images')
   parser.add_argument(
       '--data_set', default='coco_panoptic',
       help='data set of --records, by its name or YAML file')
@@ -137,7 +138,7 @@ def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   check(args)
   with tempfile.TemporaryDirectory() as folder:
-    if 'input' in args.work and not args.records:
+    if not args.records and any(work in _OF_RECORDS for work in args.work):
       args.records = make_records(folder)
       args.data_set = 'shapes_panoptic'
     report(args)
@@ -149,6 +150,12 @@ def report_parts(args: argparse.Namespace, precision: str) -> None:
   for name, seconds in parts.items():
     share = 100 * seconds / parts['training step']
     print(f'  {name:<40} {seconds:8.3f} s  {share:5.1f} %', flush=True)
+
+
+def report_evaluation(args: argparse.Namespace) -> None:
+  """Measures and prints what an image costs our evaluators."""
+  for name, seconds in measure('ours', 'evaluation', args, 'float32')['parts'].items():
+    print(f'  {name:<40} {1000 * seconds:8.1f} ms per image', flush=True)
 
 
 def report(args: argparse.Namespace) -> None:
@@ -165,6 +172,8 @@ def report(args: argparse.Namespace) -> None:
     for precision in args.precision if has_precision else ['float32']:
       if work == 'parts':
         report_parts(args, precision)
+      elif work == 'evaluation':
+        report_evaluation(args)
       else:
         row = compare(work, args, precision)
         print('  '.join(f'{cell:>10}' for cell in row), flush=True)

@@ -327,6 +327,11 @@ def main() -> None:
   parser.add_argument('--records', default='')
   parser.add_argument('--data_set', default='coco_panoptic')
   args = parser.parse_args()
+  if args.work == 'evaluation':
+    from tf_maskformer.scripts import benchmark_scores
+    parts = benchmark_scores.seconds_per_image(args.records, args.data_set, args.repeats)
+    print(json.dumps({'parts': parts}))
+    return
   side = Ours(args) if args.side == 'ours' else HuggingFace(args)
   result = getattr(side, args.work)()
   print(json.dumps({**result, 'work_gb': result['peak_gb'] - side.after_imports}))

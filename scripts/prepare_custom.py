@@ -1,5 +1,6 @@
 r"""Converts a data set of your own to TFRecords, and says how it was understood.
 
+    tf-maskformer prepare custom --data my_data/ --output records/
     tf-maskformer prepare custom --images images/ --annotations labels.json --split 0.9 \
         --output records/
     tf-maskformer prepare custom --images train/ --annotations train.json \
@@ -8,8 +9,9 @@ r"""Converts a data set of your own to TFRecords, and says how it was understood
         --classes background,road,car --void 255 --split 0.9 --output records/
     tf-maskformer prepare custom --images images/ --annotations masks/ --binary cell \
         --split 0.9 --output records/
-    tf-maskformer prepare custom --annotations data.yaml --output records/    # YOLO polygons
 
+With --data, images and annotations are found by the usual names (images/, labels/, masks/, train/,
+val/, data.yaml, ...); of what is not split, a tenth is for validation.
 It recognizes COCO JSON of instances (also as CVAT, Roboflow and Label Studio export it), COCO
 panoptic, folders of label images, YOLO polygons, LabelMe, Pascal VOC, *_instanceIds.png. What
 could be meant in two ways is not guessed: the error says which flag decides.
@@ -26,14 +28,21 @@ from tf_maskformer import errors
 from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.configs.datasets import class_lists
+from tf_maskformer.configs.datasets import descriptor_file
 
 _TASKS = ('instance', 'panoptic', 'semantic')
+_SHARE = 0.9  # of the images to train on, where --data are not split and nothing else is said
 
 
 def flags() -> cli.Parser:
   """Returns the flags."""
   parser = cli.Parser(__doc__)
-  parser.add_argument('--output', required=True, help='folder for the records')
+  parser.add_argument(
+      '--output', help='folder for the records; default: that of --data with _records after it')
+  parser.add_argument(
+      '--data', default='',
+      help='folder with images and annotations, or YAML file of a data set that says where they '
+      'are')
   parser.add_argument(
       '--images', default='', help='folder of images; YOLO, VOC, ... say themselves where they are')
   parser.add_argument(
@@ -83,7 +92,12 @@ def flags() -> cli.Parser:
 def _check(args: argparse.Namespace) -> None:
   """Raises UserError for flags that are wrong or contradict each other."""
   errors.require(
-      bool(args.images or args.annotations), 'give --annotations, and --images where they are')
+      bool(args.data or args.images or args.annotations),
+      'give --data, or --images and --annotations')
+  errors.require(
+      not (args.data and (args.images or args.annotations)),
+      '--data finds images and annotations itself; give it, or --images and --annotations')
+  errors.require(bool(args.output or args.data), 'give --output, the folder for the records')
   errors.require(
       not args.split or 0 < args.split < 1, f'--split {args.split} is not between 0 and 1')
   ways = [bool(args.split), bool(args.split_files), bool(args.val_images or args.val_annotations)]
@@ -101,8 +115,12 @@ def _check(args: argparse.Namespace) -> None:
 
 def _requests(args: argparse.Namespace):
   """Returns the request of all or the training images, and that of validation or None."""
+  from tf_maskformer.dataloaders.preparation.custom import layouts
   from tf_maskformer.dataloaders.preparation.custom.found import Request
-  classes = class_lists.read(args.classes)
+  named = args.classes
+  if not named and descriptor_file.is_description(args.data):
+    named = args.data
+  classes = class_lists.read(named)
   ignored = tuple(name.strip() for name in args.ignore.split(',') if name.strip())
 
   def request(images: str, annotations: str) -> Request:
@@ -116,8 +134,14 @@ def _requests(args: argparse.Namespace):
         task=args.task,
         crowds_are_instances=args.crowds_are_instances,
         label_suffix=args.label_suffix,
-        label_form=classes.label_form)
+        label_form=classes.label_form,
+        workers=args.workers)
 
+  if args.data:
+    first_lot, second_lot = layouts.find(args.data)
+    errors.say(f'{args.data}: annotations {first_lot.annotations}'
+               f'{f", images {first_lot.images}" if first_lot.images else ""}')
+    return request(*first_lot), request(*second_lot) if second_lot else None
   first = request(args.images, args.annotations)
   if not (args.val_images or args.val_annotations):
     return first, None
@@ -127,24 +151,48 @@ def _requests(args: argparse.Namespace):
 def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   _check(args)
+  task = convert(args)
+  path = os.path.join(output_of(args), descriptor_file.NAME)
+  errors.say(f'train on it: tf-maskformer train --experiment mask2former_custom_{task} '
+             f'--params_override=task.data_set={path} --model_dir RUN')
+
+
+def output_of(args: argparse.Namespace) -> str:
+  """Returns the folder for the records."""
+  from tf_maskformer.configs.datasets import facts
+  return args.output or facts.folder_of_raw(args.data)
+
+
+def convert(args: argparse.Namespace) -> str:
+  """Converts what the flags name; returns the task that it is annotated for.
+
+  Raises:
+    UserError: see `plan.make`, `plan.split`, `run.run`.
+  """
   from tf_maskformer.dataloaders import images
   from tf_maskformer.dataloaders.preparation import described
   from tf_maskformer.dataloaders.preparation import manifest
   from tf_maskformer.dataloaders.preparation import run
   from tf_maskformer.dataloaders.preparation.custom import plan
   images.allow(args.max_pixels)
-  name = args.name or os.path.basename(os.path.normpath(args.output)) or 'data_set'
+  folder = output_of(args)
+  name = args.name or os.path.basename(os.path.normpath(folder)) or 'data_set'
+  share = args.split
+  if args.data and not args.split_files:
+    share = share or _SHARE
   with interrupts.ending_at_sigterm():
     planned = plan.make(*_requests(args), name)
     for line in planned.said:
       errors.say(line)
-    with output.opened(args.output, manifest.ADVICE):
-      path = described.path(args.output)
-      sources = plan.split(planned, args.output, path, args.split, args.seed, args.split_files)
-      described.write(args.output, planned.data_set, sources, planned.task)
-      run.run(sources, planned.data_set, args.output, args.shards, args.workers)
-  errors.say(f'train on it: tf-maskformer train --experiment mask2former_custom_{planned.task} '
-             f'--params_override=task.data_set={path} --model_dir RUN')
+    if args.data and not (args.split or planned.needs_split):
+      share = 0
+    with output.opened(folder, manifest.ADVICE):
+      path = described.path(folder)
+      names = plan.split_names(planned, share, args.split_files)
+      described.write(folder, planned.data_set, names, planned.task)  # the sources read it
+      sources = plan.split(planned, folder, path, share, args.seed, args.split_files)
+      run.run(sources, planned.data_set, folder, args.shards, args.workers)
+  return planned.task
 
 
 if __name__ == '__main__':

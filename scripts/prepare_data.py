@@ -1,19 +1,21 @@
 r"""Converts a data set to TFRecords.
 
+    tf-maskformer prepare ade20k --root ADEChallengeData2016 --task panoptic --output records/
+    tf-maskformer prepare pascal_voc --root VOCdevkit --task semantic --output records/
     tf-maskformer prepare coco_panoptic --coco_root /data/coco --output /data/coco_records
     tf-maskformer prepare coco_panoptic --images images/ --annotations panoptic.json \
         --panoptic pngs/ --split val --instances instances.json --output records/
     tf-maskformer prepare coco_instances --coco_root /data/coco \
         --output /data/coco_instance_records
-    tf-maskformer prepare semantic --data_set ade20k \
-        --images ADEChallengeData2016/images/training \
-        --labels ADEChallengeData2016/annotations/training --split train --output records/
+    tf-maskformer prepare semantic --data_set ade20k --images images/ --labels labels/ \
+        --split train --output records/
     tf-maskformer prepare cityscapes --cityscapes_root /data/cityscapes \
         --data_set cityscapes_instance --output records/
     tf-maskformer prepare custom --help    # data of your own
 """
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +27,7 @@ from tf_maskformer import errors
 from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.scripts import known_data_sets
 from tf_maskformer.scripts import prepare_custom
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ def flags() -> cli.Parser:
   parser = cli.Parser(__doc__)
   parser.add_argument('layout', choices=list(LAYOUTS), help='how the data set is stored')
   parser.add_argument('--output', required=True, help='folder for the records')
+  known_data_sets.add_flags(parser)
   parser.add_argument(
       '--coco_root', help='COCO: folder with train2017, val2017 and annotations; both splits')
   parser.add_argument(
@@ -49,6 +53,10 @@ def flags() -> cli.Parser:
       'polygons of cityscapes_instance, else pixels')
   parser.add_argument('--images', help='folder of images (one split)')
   parser.add_argument('--annotations', help='COCO: panoptic or instances JSON (one split)')
+  parser.add_argument(
+      '--crowds_are_instances', action='store_true',
+      help='coco_instances: annotations marked as crowds (CVAT marks every mask so) are single '
+      'instances')
   parser.add_argument('--panoptic', help='coco_panoptic: folder of panoptic PNGs (one split)')
   parser.add_argument(
       '--instances', help='coco_panoptic: instances JSON, stored in the records; AP is then '
@@ -93,12 +101,14 @@ def _cityscapes(args: argparse.Namespace) -> Mapping[str, 'Source']:
 def _coco_instances(args: argparse.Namespace) -> Mapping[str, 'Source']:
   from tf_maskformer.dataloaders.preparation import coco_instances
   if args.coco_root:
-    return coco_instances.coco_splits(args.coco_root, args.data_set)
+    return coco_instances.coco_splits(
+        args.coco_root, args.data_set, args.crowds_are_instances)
   if not (args.images and args.annotations and args.split):
     raise errors.UserError(
         'coco_instances needs --coco_root, or --images, --annotations and --split')
   source = coco_instances.CocoInstances(
-      args.images, args.annotations, args.data_set, skip_empty=args.split.startswith('train'))
+      args.images, args.annotations, args.data_set, skip_empty=args.split.startswith('train'),
+      crowds_are_instances=args.crowds_are_instances)
   return {args.split: source}
 
 
@@ -134,11 +144,15 @@ LAYOUTS = {
     'coco_instances': Layout(_coco_instances, 'coco_instance'),
     'cityscapes': Layout(_cityscapes, 'cityscapes'),
     'semantic': Layout(_semantic, None),
+    **{name: Layout(known_data_sets.sources, None)
+       for name in ('ade20k', 'ade20k_full', 'coco_stuff10k', 'mapillary', 'pascal_voc')},
 }
 
 
 def sources_of(args: argparse.Namespace) -> Mapping[str, 'Source']:
   """Returns the splits that the flags name, each with its source; raises UserError."""
+  if args.root:
+    return known_data_sets.sources(args)
   layout = LAYOUTS[args.layout]
   data_set = args.data_set or layout.data_set
   return layout.sources(argparse.Namespace(**{**vars(args), 'data_set': data_set}))
@@ -152,10 +166,14 @@ def _check(args: argparse.Namespace) -> None:
     raise errors.UserError('--shards must be 0 or more and --workers 1 or more')
   if args.max_pixels < 1:
     raise errors.UserError(f'--max_pixels {args.max_pixels} is below 1; give 1 or more')
+  known_data_sets.check(args)
   if args.instances and (args.layout != 'coco_panoptic' or args.coco_root):
     raise errors.UserError(
         '--instances goes with coco_panoptic and one split (--images, --annotations, --panoptic, '
         '--split); --coco_root finds annotations/instances_val2017.json by itself')
+  if args.crowds_are_instances and args.layout != 'coco_instances':
+    raise errors.UserError(
+        f'--crowds_are_instances has no effect on {args.layout}; leave it out')
   if args.targets and args.layout != 'cityscapes':
     raise errors.UserError(f'--targets has no effect on {args.layout}; leave it out')
 
@@ -172,9 +190,10 @@ def main(argv: Sequence[str]) -> None:
   from tf_maskformer.dataloaders.preparation import manifest
   from tf_maskformer.dataloaders.preparation import run
   images.allow(args.max_pixels)
-  data_set = catalog.get(args.data_set or LAYOUTS[args.layout].data_set)
+  first = next(iter(sources.values()))
+  data_set = catalog.get(dataclasses.asdict(first)['data_set'])
   with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
-    described.write(args.output, data_set, sources)
+    described.write(args.output, data_set, sources, known_data_sets.task_of(args))
     run.run(sources, data_set, args.output, args.shards, args.workers)
 
 

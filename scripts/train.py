@@ -2,6 +2,7 @@
 
   tf-maskformer train --experiment maskformer_coco_panoptic --model_dir runs/coco
   tf-maskformer train --mode eval --model_dir runs/coco
+  tf-maskformer train --data my_data/    # your own, see --data, --task and --model
 
 In a checkout that is not installed: python train.py, with the same flags. Without --experiment the
 run in --model_dir is resumed or evaluated as the params.yaml in it says.
@@ -18,6 +19,8 @@ from tf_maskformer import cli
 from tf_maskformer import errors
 from tf_maskformer.configs import override_syntax
 from tf_maskformer.configs.experiments import table
+from tf_maskformer.scripts import own_data
+from tf_maskformer.scripts import show_results
 
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 
@@ -40,17 +43,24 @@ def flags() -> cli.Parser:
   parser.add_argument(
       '--allow_random_weights', action='store_true',
       help='let eval score a model without a checkpoint')
+  own_data.add_flags(parser)
   return parser
 
 
-def settle(arguments: argparse.Namespace):
-  """Returns what the flags mean: name, `configs.task.Experiment` and folder of the run."""
+def settle(arguments: argparse.Namespace, data_set: str = ''):
+  """Returns what the flags mean: name, `configs.task.Experiment` and folder of the run.
+
+  Args:
+    arguments: of `flags`.
+    data_set: that the experiment is on; '': its own, or that of --params_override.
+  """
   from tf_maskformer.configs import environment
   from tf_maskformer.configs.experiments import registry
   from tf_maskformer.configs.experiments import settings
   if arguments.experiment:
     name = arguments.experiment
     experiment = registry.get(name)
+    experiment.task.data_set = data_set or experiment.task.data_set
   else:
     name, experiment = settings.of_run(arguments.model_dir)
   settings.settle(
@@ -70,7 +80,10 @@ def check(arguments: argparse.Namespace) -> None:
     value = getattr(arguments, flag) or ''
     if not override_syntax.is_text(value):
       raise errors.UserError(f'--{flag} {errors.quoted(value)} is not UTF-8; give another name')
-  if not arguments.experiment:
+  own_data.check(arguments)
+  if arguments.data:
+    pass  # the experiment follows
+  elif not arguments.experiment:
     _check_run(arguments.model_dir)
   elif arguments.experiment not in table.ROWS:
     raise errors.unknown('experiment', arguments.experiment, table.ROWS)
@@ -98,7 +111,8 @@ def main(argv: Sequence[str]) -> int | None:
 
   # TensorFlow comes in only here, where the names are known to be right.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  name, experiment, model_dir = settle(arguments)
+  data_set = own_data.prepare(arguments) if arguments.data else ''
+  name, experiment, model_dir = settle(arguments, data_set)
   from tf_maskformer.dataloaders import reader
   from tf_maskformer.training import preflight
   tpu_address = preflight.check(experiment, arguments.mode, model_dir, reader.preflight)
@@ -107,7 +121,7 @@ def main(argv: Sequence[str]) -> int | None:
   from tf_maskformer.tasks.factory import build_task
   from tf_maskformer.training import runner
   try:
-    return runner.run(
+    code = runner.run(
         experiment, name, arguments.mode, model_dir, make_task=build_task,
         allow_random_weights=arguments.allow_random_weights, tpu_address=tpu_address)
   except (tf.errors.ResourceExhaustedError, MemoryError) as error:
@@ -115,6 +129,9 @@ def main(argv: Sequence[str]) -> int | None:
         f'memory ran out ({errors.reason(error)}); lower task.train_data.global_batch_size, '
         'task.validation_data.global_batch_size, task.micro_batch_size or parser.output_size (the '
         'environment variable IMG_SIZE)') from error
+  if arguments.data and not code and arguments.mode != 'train':
+    show_results.main(['--model_dir', model_dir])
+  return code
 
 
 if __name__ == '__main__':

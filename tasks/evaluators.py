@@ -11,7 +11,9 @@ import numpy as np
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
+from tf_maskformer.evaluation import confusion
 from tf_maskformer.evaluation import report
+from tf_maskformer.evaluation.boundary_ap import BoundaryAP
 from tf_maskformer.evaluation.cityscapes_ap import CityscapesAP
 from tf_maskformer.evaluation.cityscapes_iou import CityscapesIoU
 from tf_maskformer.evaluation.instance_ap import InstanceAP
@@ -42,14 +44,15 @@ class Sample(NamedTuple):
   true_segments: list[dict]
 
 
-class Evaluator:
-  """One kind of score; subclasses set `_metric` (its `result()` is reported) and `report`.
-
-  Attributes:
-    report: how the result is told.
-  """
+class Measure(NamedTuple):
+  """A metric, whose `result()` is reported, and how."""
+  metric: Any
   report: report.Report
-  _metric: Any
+
+
+class Evaluator:
+  """One kind of score; subclasses say in `_measures` what is measured of it."""
+  _measures: list[Measure]
 
   def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth | None):
     """Makes the evaluator.
@@ -71,15 +74,28 @@ class Evaluator:
     """Returns a prediction as an id map int32 [*sizes.original] and its segments, to be drawn."""
     raise NotImplementedError
 
+  @property
+  def names(self) -> list[str]:
+    """Names of the metrics that every such evaluation has."""
+    return [name for measure in self._measures for name in measure.report.names]
+
   def result(self) -> tuple[dict[str, float], list[str]]:
     """Returns the metrics by name, and the table and what is to be said below it."""
-    result = self._metric.result()
-    arguments = (result, self._data_set.classes, self._evaluation.report_per_class)
-    lines = [self.report.table(*arguments), *self._remarks(result)]
-    return self.report.metrics(*arguments), lines
+    metrics: dict[str, float] = {}
+    tables = []
+    results = [measure.metric.result() for measure in self._measures]
+    for measure, result in zip(self._measures, results):
+      arguments = (result, self._data_set.classes, self._evaluation.report_per_class)
+      metrics.update(measure.report.metrics(*arguments))
+      tables.append(measure.report.table(*arguments))
+    return metrics, [*tables, *self._remarks(results[0])]
+
+  def files(self) -> dict[str, bytes]:
+    """Returns files that belong to the result, by name."""
+    return {}
 
   def _remarks(self, result: dict) -> list[str]:
-    """Returns lines about what the score was measured against."""
+    """Returns lines about what was measured; `result` is the first metric's."""
     raise NotImplementedError
 
 
@@ -88,8 +104,12 @@ class PanopticEvaluator(Evaluator):
 
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
-    self._metric = PanopticQuality(data_set.num_classes, data_set.thing_classes)
-    self.report = report.PanopticReport()
+    self._measures = [Measure(
+        PanopticQuality(data_set.num_classes, data_set.thing_classes), report.PanopticReport())]
+    if evaluation.boundary:
+      self._measures.append(Measure(
+          PanopticQuality(data_set.num_classes, data_set.thing_classes, of_boundaries=True),
+          report.BoundaryPanopticReport()))
 
   def update(self, sample):
     """See `Evaluator`."""
@@ -98,7 +118,8 @@ class PanopticEvaluator(Evaluator):
         sample.output['class_logits'], sample.output['mask_logits'], sample.sizes,
         self._data_set.thing_classes, evaluation.object_mask_threshold,
         evaluation.overlap_threshold, evaluation.confident_pixels_only)
-    self._metric.update(sample.true_map, sample.true_segments, id_map, segments)
+    for measure in self._measures:
+      measure.metric.update(sample.true_map, sample.true_segments, id_map, segments)
     return id_map, segments
 
   def as_segments(self, prediction, sizes):
@@ -115,12 +136,13 @@ class SemanticEvaluator(Evaluator):
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
     self._is_cityscapes = data_set.semantic_rule == 'cityscapes'
+    self._names = [c.name for c in data_set.classes]
     if self._is_cityscapes:
-      self._metric = CityscapesIoU([c.name for c in data_set.classes])
-      self.report = report.CityscapesReport()
+      self._metric: Any = CityscapesIoU(self._names)
+      self._measures = [Measure(self._metric, report.CityscapesReport())]
     else:
       self._metric = MeanIoU(data_set.num_classes)
-      self.report = report.SemanticReport()
+      self._measures = [Measure(self._metric, report.SemanticReport())]
 
   def update(self, sample):
     """See `Evaluator`."""
@@ -138,6 +160,10 @@ class SemanticEvaluator(Evaluator):
   def as_segments(self, prediction, sizes):
     """See `Evaluator`."""
     return semantic.as_segments(prediction)
+
+  def files(self):
+    """Returns the confusion matrix, as a table and as an image."""
+    return confusion.files(self._metric.confusion, self._metric.missed, self._names)
 
   def _true_labels(self, sample: Sample) -> np.ndarray:
     """Returns the classes that mIoU is measured against, [height, width], -1 where void."""
@@ -157,11 +183,13 @@ class InstanceEvaluator(Evaluator):
     super().__init__(evaluation, data_set, truth)
     self._is_cityscapes = data_set.instance_rule == 'cityscapes'
     if self._is_cityscapes:
-      self._metric = CityscapesAP(data_set.num_classes)
-      self.report = report.CityscapesInstanceReport()
-    else:
-      self._metric = InstanceAP(data_set.num_classes)
-      self.report = report.InstanceReport()
+      self._measures = [
+          Measure(CityscapesAP(data_set.num_classes), report.CityscapesInstanceReport())]
+      return
+    self._measures = [Measure(InstanceAP(data_set.num_classes), report.InstanceReport())]
+    if evaluation.boundary:
+      self._measures.append(
+          Measure(BoundaryAP(data_set.num_classes), report.BoundaryInstanceReport()))
 
   def update(self, sample):
     """See `Evaluator`."""
@@ -172,10 +200,9 @@ class InstanceEvaluator(Evaluator):
         only_classes=things if self._evaluation.panoptic else None)
     every_instance = self._truth.instances(sample.example_id)
     true_things = [row for row in every_instance if row['category_id'] in things]
-    if self._is_cityscapes:
-      self._metric.update(true_things, found, self._truth.void(sample.example_id))
-    else:
-      self._metric.update(true_things, found)
+    void = [self._truth.void(sample.example_id)] if self._is_cityscapes else []
+    for measure in self._measures:
+      measure.metric.update(true_things, found, *void)
     return found
 
   def as_segments(self, prediction, sizes):
@@ -183,7 +210,7 @@ class InstanceEvaluator(Evaluator):
     return predictions.drawable(prediction, sizes.original)
 
   def _remarks(self, result):
-    return measured_against.instance(self._data_set, self._truth)
+    return measured_against.instance(self._data_set, self._truth, self._evaluation.boundary)
 
 
 def build(evaluation: Evaluation, data_set: DataSet, truth: GroundTruth | None) -> list[Evaluator]:
@@ -202,5 +229,5 @@ def metric_names(evaluation: Evaluation, data_set: DataSet) -> list[str]:
   """Returns the names of the metrics that every such evaluation has."""
   names = []
   for evaluator in build(evaluation, data_set, truth=None):
-    names.extend(evaluator.report.names)
+    names.extend(evaluator.names)
   return names

@@ -27,9 +27,11 @@ def semantic(data_set: DataSet, truth: GroundTruth, result: dict) -> list[str]:
   return lines
 
 
-def instance(data_set: DataSet, truth: GroundTruth) -> list[str]:
-  """Returns the lines below AP; the segments of data sets of things alone are the instances."""
-  if len(data_set.thing_classes) == data_set.num_classes or data_set.instance_rule == 'cityscapes':
+def instance(data_set: DataSet, truth: GroundTruth, boundary: bool) -> list[str]:
+  """Returns the lines below AP; `boundary`: boundary AP was asked for, too."""
+  if data_set.instance_rule == 'cityscapes':
+    return ["boundary AP is not measured: it is defined by COCO's rules."] if boundary else []
+  if data_set.has_things_alone:  # their segments are the instances
     return []
   if truth.instance_source == 'annotations':
     return ['AP is against task.evaluation.instance_annotations.']

@@ -8,9 +8,12 @@ from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import drawing
+from tf_maskformer.modeling.postprocessing.resize import to_original
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.tasks import evaluators
 from tf_maskformer.tasks.evaluators import Sample
+
+_SHARED_ELEMENTS = 2**26  # of mask logits at original size that are in memory at the same time
 
 
 class Scores:
@@ -19,6 +22,8 @@ class Scores:
   def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth):
     self._num_images = evaluation.num_images
     self._classes = data_set.classes
+    # All masks are needed for mIoU, a part of them for the others.
+    self._shares_masks = evaluation.semantic and (evaluation.panoptic or evaluation.instance)
     self._truth = truth
     self._evaluators = evaluators.build(evaluation, data_set, truth)
     self._loss = 0.0
@@ -30,6 +35,8 @@ class Scores:
     example_id = int(output['example_id'])
     sizes = Sizes.of(output['padded_size'], output['image_size'], output['original_size'])
     true_map, true_segments = self._truth[example_id]
+    if self._shares_masks:
+      output, sizes = _at_original_size(output, sizes)
     sample = Sample(example_id, output, sizes, true_map, true_segments)
     predictions = [evaluator.update(sample) for evaluator in self._evaluators]
     self._loss += float(output['loss'])
@@ -48,14 +55,29 @@ class Scores:
   def result(self) -> dict[str, Any]:
     """Returns the metrics by name, and what belongs to them.
 
-    These are 'scored' (ids), 'table' (text) and 'images' (name: uint8 [1, height, width, 3]).
+    These are 'scored' (ids), 'table' (text), 'images' (name: uint8 [1, height, width, 3]) and
+    'files' (name: bytes).
     """
     metrics = {}
     lines = []
+    files = {}
     for evaluator in self._evaluators:
       own_metrics, own_lines = evaluator.result()
       metrics.update(own_metrics)
       lines.extend(own_lines)
+      files.update(evaluator.files())
     metrics['validation_loss'] = self._loss / max(len(self._scored), 1)
     images = {f'prediction_{i}': image[None] for i, image in enumerate(self._drawn)}
-    return {**metrics, 'scored': self._scored, 'table': '\n'.join(lines), 'images': images}
+    return {
+        **metrics, 'scored': self._scored, 'table': '\n'.join(lines), 'images': images,
+        'files': files}
+
+
+def _at_original_size(output: dict[str, np.ndarray], sizes: Sizes
+                      ) -> tuple[dict[str, np.ndarray], Sizes]:
+  """Resizes an image's masks for all evaluators at once, unless they would be too large."""
+  masks = output['mask_logits']
+  if len(masks) * sizes.original[0] * sizes.original[1] > _SHARED_ELEMENTS:
+    return output, sizes
+  resized = {**output, 'mask_logits': to_original(masks, sizes)}
+  return resized, Sizes(sizes.original, sizes.original, sizes.original)

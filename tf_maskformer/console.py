@@ -14,6 +14,7 @@ VERBS = {
     'predict': ('predict', 'predict images with a checkpoint'),
     'prepare': ('prepare_data', 'convert a data set to TFRecords'),
     'inspect': ('inspect_records', 'check and draw the records of a data set'),
+    'evaluate_predictions': ('evaluate_predictions', 'score predictions in files, of any program'),
     'convert': ('convert_checkpoint', 'convert checkpoints of other libraries, and back'),
     'show': ('show_results', "draw a run's predictions next to the truth; its results as a table"),
     'experiments': ('list_experiments', 'print the registered experiments'),
@@ -23,7 +24,7 @@ VERBS = {
 
 def usage() -> str:
   """Returns what `tf-maskformer --help` prints."""
-  lines = [f'  {verb:12} {text}' for verb, (_, text) in VERBS.items()]
+  lines = [f'  {verb:21} {text}' for verb, (_, text) in VERBS.items()]
   first = 'usage: tf-maskformer VERB [flags]; --help after a verb prints its flags'
   return '\n'.join([first, '', *lines])
 

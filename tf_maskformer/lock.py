@@ -18,7 +18,7 @@ from tf_maskformer import errors
 _LONGEST = 4096  # bytes read of a lock file
 _TRIES = 100  # each is lost to a process that released the lock in that moment
 _NOT_SUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # by some network folders
-_open_files: set[int] = set()  # descriptors of the locks that this process holds
+_open_files: dict[int, str] = {}  # the locks that this process holds: descriptor, path
 
 
 @contextlib.contextmanager
@@ -43,12 +43,20 @@ def held(folder: str | os.PathLike, name: str = '.lock') -> Iterator[None]:
   path = os.path.join(folder, name)
   process = os.getpid()
   descriptor = _acquire(folder, path)
-  _open_files.add(descriptor)
+  _open_files[descriptor] = path
   try:
     yield
   finally:
     if os.getpid() == process:  # not in a child, whose copy `_close_inherited` has closed
       _release(descriptor, path)
+
+
+def is_lost(folder: str | os.PathLike) -> bool:
+  """Whether a folder that this process has locked was removed, moved or made again since."""
+  folder = os.fspath(folder)
+  return any(
+      os.path.dirname(path) == folder and not _is_at(descriptor, path)
+      for descriptor, path in _open_files.items())
 
 
 def _acquire(folder: str, path: str) -> int:
@@ -115,7 +123,7 @@ def _is_at(descriptor: int, path: str) -> bool:
   """Whether an open file is the one at the path; its holder removes it."""
   try:
     there = os.stat(path, follow_symlinks=False)
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     return False
   return os.path.samestat(os.fstat(descriptor), there)
 
@@ -139,7 +147,7 @@ def _owner(descriptor: int) -> str:
 
 def _release(descriptor: int, path: str) -> None:
   """Removes the lock file, if it is still there, and lets the next process in."""
-  _open_files.discard(descriptor)
+  _open_files.pop(descriptor, None)
   with contextlib.suppress(OSError):  # one that stays is no obstacle
     if _is_at(descriptor, path):
       os.remove(path)

@@ -13,6 +13,7 @@ import tf_keras
 from tf_maskformer import checkpoint_files
 from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer import lock
 from tf_maskformer import tensor_index
 
 # Seconds since 1970. The manager forgets a checkpoint whose time is not after the last start of a
@@ -141,6 +142,14 @@ def _difference(error: Exception) -> str:
     if missing:
       return f'it does not have {", ".join(missing[:_NAMED])}{" …" if missing[_NAMED:] else ""}'
   return errors.reason(error)
+
+
+def require_folder(folder: str, step: int) -> None:
+  """Raises SaveFailed where a run's folder is gone; a later write would make another one."""
+  if lock.is_lost(folder) or not tf.io.gfile.isdir(folder):
+    raise SaveFailed(
+        f'{folder} was removed or moved while the run wrote to it; stopped at step {step}, and '
+        'nothing was saved there again')
 
 
 def save(manager: tf.train.CheckpointManager, model: tf_keras.Model, step: int) -> str:

@@ -16,7 +16,8 @@ FOLDER = 'evaluations'
 _HISTORY = 'history.json'
 
 
-def write(folder: str, step: int, images: int, metrics: Mapping[str, float]) -> None:
+def write(folder: str, step: int, images: int, metrics: Mapping[str, float],
+          more: Mapping[str, bytes] | None = None) -> None:
   """Writes evaluations/step_<step>.json, and evaluations/history.json with all of them and times.
 
   The first says that the evaluation of the step is done; an earlier one of the same step is
@@ -27,8 +28,11 @@ def write(folder: str, step: int, images: int, metrics: Mapping[str, float]) -> 
     step: of the checkpoint that was scored.
     images: how many were scored.
     metrics: scores and losses by name.
+    more: further files of the last evaluation, by name; written first.
   """
   tf.io.gfile.makedirs(os.path.join(folder, FOLDER))
+  for name, data in (more or {}).items():
+    files.write_bytes(os.path.join(folder, FOLDER, name), data)
   entry = {'step': step, 'images': images, 'metrics': dict(metrics)}
   files.write_json(_path(folder, step), entry)
   _write_history(folder, read(folder))

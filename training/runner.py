@@ -5,8 +5,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -22,6 +21,7 @@ from tf_maskformer.training import parameters
 from tf_maskformer.training import results
 from tf_maskformer.training.best import Best
 from tf_maskformer.training.building import MakeTask
+from tf_maskformer.training.evaluated import Evaluated
 from tf_maskformer.training.progress import Progress
 from tf_maskformer.training.progress import duration
 from tf_maskformer.training.signals import Stop
@@ -271,10 +271,7 @@ class Run:
     Raises:
       SaveFailed: nothing was saved.
     """
-    if not tf.io.gfile.isdir(self._folder):
-      raise checkpoints.SaveFailed(
-          f'{self._folder} was removed or moved while the run wrote to it; stopped at step {step}, '
-          'and nothing was saved there again')
+    checkpoints.require_folder(self._folder, step)
     with self.writing('what TensorBoard shows'):
       writer.flush()
     self._saved = checkpoints.save(self._manager, self._trainer.model, step)
@@ -298,11 +295,12 @@ class Run:
     scores = self._score(step)
     metric = self._experiment.trainer.best_checkpoint_eval_metric
     value = scores.metrics[metric]
+    checkpoints.require_folder(self._folder, step)
     with self.writing(f'the evaluation of step {step}'):
       scores.write_events()
       if self._best.offer(value, step):
         print(f'best so far: {metric} {value:.2f}', flush=True)
-      scores.write_json()
+      scores.write_files()
     self._done.add(step)
 
   def evaluate(self) -> None:
@@ -314,12 +312,13 @@ class Run:
     """
     step = int(number(self._trainer.global_step))
     scores = self._score(step)
+    checkpoints.require_folder(self._folder, step)
     with self.writing(f'the evaluation of step {step}, which is printed above,'):
       events.keep(os.path.join(self._folder, events.VALIDATION), lambda one: one != step)
       scores.write_events()
-      scores.write_json()
+      scores.write_files()
 
-  def _score(self, step: int) -> '_Scores':
+  def _score(self, step: int) -> Evaluated:
     """Scores the validation records and prints the results; arguments and errors as `evaluate`."""
     start = time.monotonic()
     with self._reading(self._experiment.task.validation_data):
@@ -331,10 +330,11 @@ class Run:
           f'{len(scored)} images were scored, the validation records hold {expected}')
     table = logs.pop('table')
     images = logs.pop('images')
+    more = logs.pop('files')
     metrics = {key: float(value) for key, value in logs.items()}
     taken = duration(time.monotonic() - start)
     print(f'evaluation at step {step}: {expected} images in {taken}\n{table}', flush=True)
-    return _Scores(self._folder, step, expected, metrics, images)
+    return Evaluated(self._folder, step, expected, metrics, images, more)
 
   def follow(self) -> int:
     """Scores every new checkpoint until the last step, or until none came for a while.
@@ -365,29 +365,3 @@ class Run:
           's; start the training or raise it')
     errors.say(f'no new checkpoint in {self._folder} for {timeout} s; last scored: step {seen}')
     return 0
-
-
-class _Scores(NamedTuple):
-  """What an evaluation found.
-
-  Attributes:
-    folder: of the run.
-    step: of the checkpoint that was scored.
-    num_images: how many were scored.
-    metrics: by name.
-    images: for TensorBoard, by name.
-  """
-  folder: str
-  step: int
-  num_images: int
-  metrics: dict[str, float]
-  images: Mapping[str, tf.Tensor]
-
-  def write_events(self) -> None:
-    """Writes TensorBoard's events."""
-    events.write(
-        os.path.join(self.folder, events.VALIDATION), self.step, self.metrics, self.images)
-
-  def write_json(self) -> None:
-    """Writes the JSON files, which say that the evaluation is done."""
-    results.write(self.folder, self.step, self.num_images, self.metrics)

@@ -72,6 +72,10 @@ def describe(name: str) -> Description:
   """
   if name in _names():
     return _built_in(name)
+  if not name:
+    raise errors.UserError(
+        'no data set is named; give task.data_set=RECORDS, the folder that tf-maskformer prepare '
+        'wrote, or the YAML file of a data set')
   if not is_path(name):
     known = [*_names(), *_added]
     raise errors.UserError(

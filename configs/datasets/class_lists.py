@@ -1,5 +1,6 @@
 """Classes as a command line names them."""
 
+import dataclasses
 import os
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets.descriptor import Class
+from tf_maskformer.configs.datasets.descriptor import DataSet
 
 _LARGEST = 2**20  # bytes of a text file
 _ENDINGS = ('.yaml', '.yml')
@@ -42,7 +44,7 @@ def read(text: str) -> ClassList:
   if text in catalog.names() or text.endswith(_ENDINGS):
     data_set = catalog.get(text)
     return ClassList(
-        data_set.classes, data_set.void_labels, data_set.ignored, data_set.label_form)
+        _with_labels(data_set), data_set.void_labels, data_set.ignored, data_set.label_form)
   if os.path.isfile(text):
     from tf_maskformer.configs import override_files  # loads TensorFlow
     lines = override_files.read_text(text, _LARGEST, 'list of classes').splitlines()
@@ -54,6 +56,16 @@ def read(text: str) -> ClassList:
     names = [name.strip() for name in text.split(',')]
     where = '--classes'
   return ClassList(of_names(names, where))
+
+
+def _with_labels(data_set: DataSet) -> tuple[Class, ...]:
+  """Returns classes that say their labels themselves where these are not their ids."""
+  if data_set.label_rule == 'id':
+    return data_set.classes
+  label_of = {i: label for label, i in data_set.class_of_label.items()}
+  return tuple(
+      dataclasses.replace(c, labels=c.labels or (label_of[i],))
+      for i, c in enumerate(data_set.classes))
 
 
 def of_names(names: list[str], where: str) -> tuple[Class, ...]:

@@ -97,6 +97,18 @@ def parse(text: str, path: str, get: Callable[[str], DataSet]) -> Description:
   return Description(data_set, task, _splits(content.get('splits'), path))
 
 
+def is_description(path: str) -> bool:
+  """Whether a file is YAML with classes: a description of a data set, not another tool's file."""
+  if not path.endswith(('.yaml', '.yml')):
+    return False
+  from tf_maskformer.configs import override_files  # loads TensorFlow
+  try:
+    content = yaml_text.load(override_files.read_text(path, LARGEST, 'data set'), _NODES)
+  except yaml.YAMLError:
+    return False  # whoever reads it says why
+  return isinstance(content, dict) and ('classes' in content or 'things_of' in content)
+
+
 def _data_set(content: Mapping[str, Any], path: str, get: Callable[[str], DataSet]) -> DataSet:
   fields = {key: value for key, value in content.items() if key in _FIELDS}
   fields.setdefault('name', _default_name(path))

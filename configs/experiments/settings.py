@@ -4,6 +4,7 @@ The stronger first: `--params_override`, `--config_file`, environment variables 
 document them), and the registered experiment or, of a run, its params.yaml.
 """
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +20,8 @@ from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.configs.datasets import facts
+from tf_maskformer.configs.experiments import custom
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.task import Experiment
 
@@ -44,10 +47,27 @@ def settle(
   Raises:
     UserError: a setting is wrong, or settings contradict each other.
   """
+  if experiment.fits_data:
+    wanted = copy.deepcopy(experiment)
+    if environ is not None:
+      environment.apply(wanted, environ, says=False)
+    _apply(wanted, config_files, changes, name)
+    records = os.path.dirname(wanted.task.train_data.input_path)
+    wanted.task.data_set = wanted.task.data_set or records
+    for line in custom.fit(experiment, wanted, facts.read(wanted.task.data_set)):
+      errors.say(line)
   if environ is not None:
     environment.apply(experiment, environ)
   if tpu:
     environment.use_tpu(experiment, tpu)
+  _apply(experiment, config_files, changes, name)
+  experiment.task.resolve()
+  rules.validate(experiment)
+
+
+def _apply(experiment: Experiment, config_files: Sequence[str], changes: Sequence[str],
+           name: str) -> None:
+  """Changes an experiment by files and texts; arguments as `settle`."""
   for path in config_files:
     _apply_file(experiment, path, name)
   for text in changes:
@@ -55,8 +75,6 @@ def settle(
       _apply_file(experiment, text.strip(), name)
     else:
       overrides.apply(experiment, text)
-  experiment.task.resolve()
-  rules.validate(experiment)
 
 
 def has_params(folder: str) -> bool:

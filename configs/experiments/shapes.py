@@ -23,8 +23,8 @@ _WIDTH = 64  # channels of both decoders
 _IMAGES = 16  # per step
 
 
-def _options() -> dict:
-  """Returns what both models share."""
+def parts() -> dict:
+  """Returns the parts that both models share: a thin network."""
   resnet = ResNet(
       depth=14, stem_channels=32, res2_channels=64, bottleneck_channels=32, norm='batch',
       res5_dilation=2)
@@ -66,7 +66,7 @@ def shapes_panoptic() -> Experiment:
   """The embedded data set with a thin network: minutes on two cores, from scratch."""
   task = MaskClassification(
       data_set='shapes_panoptic',
-      model=MaskFormer(**_options()),
+      model=MaskFormer(**parts()),
       train_data=_data(is_training=True),
       validation_data=_data(is_training=False),
       evaluation=_evaluation(confident_pixels_only=False))
@@ -75,7 +75,7 @@ def shapes_panoptic() -> Experiment:
 
 def shapes_mask2former() -> Experiment:
   """Mask2Former of the same size on the same data; fewer steps, since each takes longer."""
-  model = Mask2Former(size_divisibility=0, **_options())
+  model = Mask2Former(size_divisibility=0, **parts())
   model.pixel_decoder.recompute_encoder = False  # it is small
   task = PointMaskClassification(
       data_set='shapes_panoptic',

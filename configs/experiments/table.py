@@ -38,11 +38,11 @@ class Row:
 
   Attributes:
     model: 'maskformer', 'mask2former', 'per_pixel' or 'per_pixel_plus'.
-    data_set: row of configs/datasets/catalog.py.
+    data_set: name of a built-in data set; '' where it is the user's.
     task: 'panoptic', 'semantic' or 'instance'.
     backbone: key of `BACKBONES`, or a description of what is none of them.
-    images: per step, over all replicas.
-    steps: of the training.
+    images: per step, over all replicas; 0 where it follows from the data.
+    steps: of the training; 0 where they follow from the data.
     score: published value of `metric` in percent; None where nothing is published.
     source: the official configuration.
     precision: of the official training; here every row trains in float32 unless
@@ -66,6 +66,8 @@ class Row:
   @property
   def schedule(self) -> str:
     """Images per step x steps."""
+    if not self.steps:
+      return 'from the data'
     return f'{self.images} x {self.steps}'
 
   @property
@@ -252,13 +254,21 @@ PUBLISHED: dict[str, Row] = {
             'swin_large': (63.2, 'swin/maskformer2_swin_large_IN21k_384_bs16_300k'),
         }),
 }
+SMALL = 'small'  # the thin network of the experiments on the embedded data set
+_CUSTOM_BACKBONES = ('r50', 'r101', 'swin_tiny', 'swin_small', 'swin_base', 'swin_large', SMALL)
+CUSTOM: dict[str, Row] = {
+    _name(model, 'custom', task, backbone): Row(
+        model, '', task, backbone, 0, 0, None, "a data set of one's own, see README.md")
+    for model in ('maskformer', 'mask2former')
+    for task in _METRICS
+    for backbone in _CUSTOM_BACKBONES}
 _EMBEDDED = 'embedded data set, see docs'
 ROWS: dict[str, Row] = PUBLISHED | {
     'maskformer_shapes_panoptic': Row(
         'maskformer', 'shapes_panoptic', 'panoptic', 'r14 (thin)', 16, 2000, None, _EMBEDDED),
     'mask2former_shapes_panoptic': Row(
         'mask2former', 'shapes_panoptic', 'panoptic', 'r14 (thin)', 16, 1500, None, _EMBEDDED),
-}
+} | CUSTOM
 
 
 def recipe(name: str) -> Recipe:

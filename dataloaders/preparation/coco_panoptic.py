@@ -10,9 +10,11 @@ import tensorflow as tf
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import images
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.images import UnusableImage
-from tf_maskformer.dataloaders.preparation import image_files
+from tf_maskformer.dataloaders.preparation import coco_images
+from tf_maskformer.dataloaders.preparation import image_index
 from tf_maskformer.dataloaders.preparation import source
 from tf_maskformer.errors import UserError
 
@@ -40,25 +42,27 @@ class CocoPanoptic(source.Source):
 
   def convert_image(self, row: dict[str, Any]) -> source.Converted:
     """See `Source.convert_image`."""
-    annotations.require_usable(row)
-    path = posixpath.join(self.images, row['file_name'])
-    file = image_files.read(path)
-    image_files.require_size(file, (row['height'], row['width']), path)
+    row, file = coco_images.read(self.images, row)
     infos = row['segments_info']
     class_of = catalog.get(self.data_set).contiguous_ids
     annotations.check_segments(infos, class_of, row['file_name'])
-    id_map = _read_id_map(posixpath.join(self.panoptic, row['png']), infos, file.size)
+    png = posixpath.join(self.panoptic, image_index.find(self.panoptic, row['png']))
+    id_map = _read_id_map(png, infos, file.size)
+    infos, id_map, num_ignored = _without_ignored(infos, id_map)
     pixels = np.bincount(id_map.ravel(), minlength=len(infos) + 1)[1:]
     segments = [
         schema.Segment(
             class_id=class_of[info['category_id']],
-            is_crowd=bool(info.get('iscrowd', 0)),
+            is_crowd=bool(info['iscrowd']),
             plane=0,
-            area=int(info.get('area', count)),
+            area=int(instance_masks.area_of(info, count)),
             id=info['id'])
         for info, count in zip(infos, pixels)]
+    remarks = _remarks(infos, pixels)
+    if num_ignored:
+      remarks.append(f'{num_ignored} segments of ignored categories are void')
     return source.converted(
-        file, row, [id_map], segments, _remarks(infos, pixels), instances=self.instances_of(row))
+        file, row, [id_map], segments, remarks, instances=self.instances_of(row))
 
   def instances_of(self, row: dict[str, Any]) -> list[schema.Instance] | None:
     """Returns the instances for the record of a row, None where they are not known."""
@@ -99,7 +103,7 @@ class CocoPanopticWithInstances(CocoPanoptic):
     return [_with_instances(row, instances_of.get(str(row['id']), {})) for row in rows]
 
   def instances_of(self, row: dict[str, Any]) -> list[schema.Instance]:
-    """Returns the instances for the record of a row.
+    """Returns the instances for the record of a row, whose size is that of the image.
 
     Raises:
       UnusableImage: an instance is damaged or has no mask.
@@ -107,16 +111,19 @@ class CocoPanopticWithInstances(CocoPanoptic):
     classes = catalog.get(self.data_set).contiguous_ids
     size = (row['height'], row['width'])
     schema.require_masks_fit(len(row['instances']), size)
-    for instance in row['instances']:
-      annotations.check_instance(instance, classes, row['file_name'])
-    return [
-        schema.Instance(
-            class_id=classes[instance['category_id']],
-            is_crowd=bool(instance['iscrowd']),
-            area=annotations.integer_area(instance['area']),
-            id=instance['id'],
-            mask=annotations.rasterize(instance, size, self.instances))
-        for instance in row['instances']]
+    annotations.check_instances(row['instances'], classes, row['file_name'])
+    return [self._instance(instance, classes, size) for instance in row['instances']]
+
+  def _instance(self, instance: dict[str, Any], classes: dict[int, int], size: tuple[int, int]
+                ) -> schema.Instance:
+    mask = instance_masks.rasterize(instance, size, self.instances)
+    area = instance_masks.area_of(instance, int(mask.sum()))
+    return schema.Instance(
+        class_id=classes[instance['category_id']],
+        is_crowd=bool(instance['iscrowd']),
+        area=instance_masks.integer_area(area),
+        id=instance['id'],
+        mask=mask)
 
   def annotations_state(self) -> list[int]:
     """See `Source.annotations_state`."""
@@ -125,8 +132,31 @@ class CocoPanopticWithInstances(CocoPanoptic):
 
 def _with_instances(row: dict[str, Any], annotated: dict[str, Any]) -> dict[str, Any]:
   """Returns the row of an image with what the instances JSON says of it."""
-  fault = row['fault'] or annotated.get('fault', '')
-  return {**row, 'instances': annotated.get('instances', []), 'fault': fault}
+  return {
+      **row,
+      'instances': annotated.get('instances', []),
+      'fault': row['fault'] or annotated.get('fault', ''),
+      'remarks': list(dict.fromkeys([*row['remarks'], *annotated.get('remarks', [])])),
+  }
+
+
+def _without_ignored(infos: list[dict[str, Any]], id_map: np.ndarray
+                     ) -> tuple[list[dict[str, Any]], np.ndarray, int]:
+  """Makes the segments of ignored categories void.
+
+  Args:
+    infos: the image's segments.
+    id_map: positions in `infos`, counted from 1, int [height, width].
+
+  Returns:
+    the segments and the id map without them, and how many they are.
+  """
+  is_kept = [info['category_id'] is not None for info in infos]
+  kept = [info for info, keep in zip(infos, is_kept) if keep]
+  if len(kept) == len(infos):
+    return infos, id_map, 0
+  new_position = np.concatenate([[0], np.where(is_kept, np.cumsum(is_kept), 0)])
+  return kept, new_position[id_map], len(infos) - len(kept)
 
 
 def _read_id_map(path: str, infos: list[dict[str, Any]], size: tuple[int, int]) -> np.ndarray:
@@ -148,7 +178,7 @@ def _read_id_map(path: str, infos: list[dict[str, Any]], size: tuple[int, int]) 
     colors = np.asarray(image.convert('RGB'))
   height, width = colors.shape[:2]
   if (height, width) != size:
-    raise UnusableImage(f'{path} is {height}x{width}, the JSON says {size[0]}x{size[1]}')
+    raise UnusableImage(f'{path} is {height}x{width}, its image {size[0]}x{size[1]}')
   ids = colors.astype(np.int64) @ _ID_OF_COLOR
   found, inverse = np.unique(ids, return_inverse=True)
   position_of = {info['id']: k + 1 for k, info in enumerate(infos)}
@@ -165,7 +195,9 @@ def _remarks(infos: list[dict[str, Any]], pixels: np.ndarray) -> list[str]:
   num_empty = int((pixels == 0).sum())
   if num_empty:
     remarks.append(f'{num_empty} segments without pixels')
-  num_wrong = sum(int(info.get('area', count)) != count for info, count in zip(infos, pixels))
+  num_wrong = sum(
+      info['area'] is not None and int(info['area']) != count
+      for info, count in zip(infos, pixels))
   if num_wrong:
     remarks.append(f'{num_wrong} areas differ from the PNG')
   return remarks

@@ -25,11 +25,12 @@ _TEXT = 15  # pixels
 _LONGEST = 52  # characters of a title
 
 
-def write(source: Source, data_set: DataSet, path: str) -> int:
+def write(source: Source, rows: list[dict[str, Any]], data_set: DataSet, path: str) -> int:
   """Draws images of a source, spread over it, with their segments; writes a PNG.
 
   Args:
     source: where the images are.
+    rows: of the source.
     data_set: its classes.
     path: of the PNG.
 
@@ -37,10 +38,10 @@ def write(source: Source, data_set: DataSet, path: str) -> int:
     How many images are on it; 0: none can be used, and nothing is written.
 
   Raises:
-    UserError: the annotations cannot be read, or the PNG cannot be written.
+    UserError: the PNG cannot be written.
   """
   tiles = []
-  for row in _spread(source.rows()):
+  for row in _spread(rows):
     try:
       record = source.convert_image(row).record
     except images.UnusableImage:

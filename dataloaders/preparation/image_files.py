@@ -10,7 +10,6 @@ from tf_maskformer.dataloaders import images
 
 _ORIENTATION = 0x0112  # EXIF's tag
 _UPRIGHT = 1  # its value where nothing is turned
-_PNG_DEPTH = 24  # offset of the bits per channel in a PNG
 _KEPT_FORMATS = ('jpeg', 'png')
 _KEPT_MODES = ('RGB', 'L')
 
@@ -39,7 +38,8 @@ def read(path: str) -> ImageFile:
   """Reads an image.
 
   A JPEG or PNG of 8 bits in RGB or gray is kept as it is. Other formats (CMYK, palettes, BMP, GIF,
-  WebP, ...), RGB of 16 bits, and images that their EXIF turns become RGB PNG of 8 bits.
+  WebP, ...), several channels of 16 bits (their upper 8), and images that their EXIF turns become
+  RGB PNG of 8 bits. Prediction (serving/inputs.py) sees the same pixels.
 
   Args:
     path: local or remote.
@@ -49,7 +49,11 @@ def read(path: str) -> ImageFile:
       more than 8 bits, whose range is unknown.
     UserError: see `images.load`.
   """
-  data = images.load(path)
+  return of_data(images.load(path), path)
+
+
+def of_data(data: bytes, path: str) -> ImageFile:
+  """Returns an image of which the file's bytes are known; see `read`."""
   image = images.decode(data, path)
   if images.is_deep(image):
     raise images.UnusableImage(f'{path} {images.TOO_DEEP}')
@@ -61,7 +65,7 @@ def _as_stored(image: Image.Image, data: bytes) -> ImageFile:
   """Returns an image with the file for the record; raises whatever Pillow does."""
   file_format = (image.format or 'JPEG').lower()
   is_turned = image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT
-  has_16_bits = file_format == 'png' and data[_PNG_DEPTH] == 16
+  has_16_bits = images.bits_per_channel(image, data) == 16
   is_plain = file_format in _KEPT_FORMATS and image.mode in _KEPT_MODES
   if is_plain and not is_turned and not has_16_bits:
     return ImageFile(image, data, file_format, [])

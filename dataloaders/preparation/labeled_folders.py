@@ -41,7 +41,7 @@ class LabeledFolders(source.Source):
         raise UserError(
             f'{folder} is not a directory; give the folder of the images and that of the labels')
     try:
-      stems = sorted(self._stems())
+      stems = sorted(self.stems())
     except UnicodeDecodeError as e:
       raise UserError(
           f'{self.images} holds a name that is not UTF-8 ({e.object!r}); rename it') from e
@@ -52,7 +52,7 @@ class LabeledFolders(source.Source):
         {'id': stem, 'file_name': stem + self.image_suffix, 'label': stem + self.label_suffix}
         for stem in stems]
 
-  def _stems(self) -> list[str]:
+  def stems(self) -> list[str]:
     """Returns the relative paths of all images, without the suffix."""
     stems = []
     for folder, _, names in tf.io.gfile.walk(self.images):

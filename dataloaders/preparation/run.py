@@ -37,10 +37,11 @@ def run(sources: Mapping[str, Source], data_set: DataSet, output: str, num_shard
   """
   reports = {}
   for split, source in sources.items():
+    rows = source.rows()
     path = posixpath.join(output, f'contact_sheet_{split}.png')
-    if contact_sheet.write(source, data_set, path):
+    if contact_sheet.write(source, rows, data_set, path):
       errors.say(f'{split}: annotated images to look at: {path}')
-    reports[split] = shards.convert(source, output, split, num_shards, workers)
+    reports[split] = shards.convert(source, output, split, num_shards, workers, rows)
     for line in _of_split(split, source, reports[split], output):
       errors.say(line)
   counts = {split: report.counts for split, report in reports.items()}

@@ -59,8 +59,8 @@ class Report:
     self.counts.add(shard.counts)
 
 
-def convert(source: Source, output: str, split: str, num_shards: int = 0, workers: int = 1
-            ) -> Report:
+def convert(source: Source, output: str, split: str, num_shards: int = 0, workers: int = 1,
+            rows: list[dict[str, Any]] | None = None) -> Report:
   """Converts one split.
 
   An interrupted conversion resumes: shards that the manifest names as finished are kept if the
@@ -73,12 +73,13 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
     split: first part of the names.
     num_shards: at most one per image; 0: images / 1000, at least 8.
     workers: processes; at most one per shard and core.
+    rows: those of the source, if they were read already.
 
   Raises:
     UserError: nothing usable was found, something cannot be written, or processes died, in which
       case the other shards are finished.
   """
-  rows = source.rows()
+  rows = source.rows() if rows is None else rows
   if not rows:
     raise errors.UserError(f'{split}: there are no images to convert')
   num_shards = num_shards or max(_MIN_SHARDS, len(rows) // _IMAGES_PER_SHARD)

@@ -33,6 +33,8 @@ def to_original(maps: np.ndarray, sizes: Sizes, band: slice = slice(None)) -> np
     float32 [n, *sizes.original], or only the rows of `band`.
   """
   _, height, width = maps.shape
+  if (height, width) == sizes.padded == sizes.image == sizes.original:
+    return maps[:, band]
   down = _axis(height, sizes.padded[0], sizes.image[0], sizes.original[0])[band]
   across = _axis(width, sizes.padded[1], sizes.image[1], sizes.original[1])
   return np.matmul(np.matmul(down, maps), across.T)

@@ -72,3 +72,11 @@ def test_padding(byte, size):
   assert tuple(features['image_size'].numpy()) == size
   assert not targets['id_maps'][0, 20:].numpy().any()
   assert targets['id_maps'][0, :20, :30].numpy().all()
+
+
+@pytest.mark.parametrize('size, wanted', [
+    ((1, 6000), (1, 1333)), ((6000, 1), (1333, 1)), ((1, 1), (800, 800)), ((1, 600), (2, 1333)),
+    ((3, 4000), (1, 1333)), ((480, 640), (800, 1067))])
+def test_no_side_becomes_zero(size, wanted):
+  found = augment.shortest_edge_size(tf.constant(size), tf.constant(800), 1333)
+  assert tuple(found.numpy()) == wanted

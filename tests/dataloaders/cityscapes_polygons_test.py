@@ -14,9 +14,9 @@ from scipy import ndimage
 from tests.dataloaders import cityscapes_test
 from tests.dataloaders import official_polygons
 from tf_maskformer.configs.datasets import catalog
-from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.preparation import cityscapes
 from tf_maskformer.dataloaders.preparation import cityscapes_polygons
@@ -66,7 +66,7 @@ def instances_of(objects):
 
 
 def mask_of(instance):
-  return annotations.rasterize(instance, SIZE, '')
+  return instance_masks.rasterize(instance, SIZE, '')
 
 
 def test_what_is_an_instance_and_what_is_seen_of_it():

@@ -11,9 +11,9 @@ from pycocotools.coco import COCO
 from tests.dataloaders import small_coco
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.datasets import catalog
-from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders import packing
 from tf_maskformer.dataloaders.preparation import coco_instances
 from tf_maskformer.dataloaders.preparation import coco_panoptic
@@ -114,7 +114,7 @@ def test_what_is_refused(root, tmp_path):
     (1023.9, 1023), (1024, 1024), (1024.1, 1025), (9215.9, 9215), (9216.5, 9217), (50.7, 50),
     (9216, 9216)])
 def test_integer_areas_are_of_the_same_size_to_coco(area, whole):
-  assert annotations.integer_area(area) == whole
+  assert instance_masks.integer_area(area) == whole
   for low, high in ((0, 32**2), (32**2, 96**2), (96**2, 1e10)):
     assert (low <= area <= high) == (low <= whole <= high)
 

@@ -76,6 +76,6 @@ def record(folder, instances: list[dict], size: tuple[int, int]) -> bytes:
   Image.fromarray(np.full([*size, 3], 90, np.uint8)).save(folder / '1.png')
   source = coco_instances.CocoInstances(str(folder), '', 'coco_instance')
   row = {'id': 1, 'file_name': '1.png', 'height': size[0], 'width': size[1], 'instances': instances}
-  found, remark = source.convert_image(row)
-  assert 'without pixels' in remark or not remark
-  return found
+  converted = source.convert_image(row)
+  assert 'without pixels' in converted.remark or not converted.remark
+  return converted.record

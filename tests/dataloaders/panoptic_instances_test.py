@@ -11,8 +11,8 @@ from pycocotools.coco import COCO
 from tests import support
 from tests.dataloaders import small_coco
 from tf_maskformer.configs.datasets import catalog
-from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import coco_panoptic
 from tf_maskformer.dataloaders.preparation import shards
@@ -61,7 +61,7 @@ def test_as_the_json_has_them(write, double, shared, without, tmp_path):
     wanted = coco.loadAnns(coco.getAnnIds(int(source_id)))
     found = truth.instances(example_id)
     assert [(r['category_id'], r['iscrowd'], r['area']) for r in found] == [
-        (class_of[a['category_id']], bool(a['iscrowd']), annotations.integer_area(a['area']))
+        (class_of[a['category_id']], bool(a['iscrowd']), instance_masks.integer_area(a['area']))
         for a in wanted]
     for row, annotation in zip(found, wanted):
       np.testing.assert_array_equal(row['mask'], coco.annToMask(annotation).astype(bool))

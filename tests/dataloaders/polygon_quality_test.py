@@ -15,7 +15,7 @@ from tests.dataloaders import official_polygons
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.data import ParserConfig
-from tf_maskformer.dataloaders import annotations
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders import packing
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import reader
@@ -42,7 +42,7 @@ def records(folder, instances: list[dict], way: str) -> bytes:
   enlarged = [{**i, 'segmentation': [(4 * np.array(p)).tolist() for p in i['segmentation']]}
               for i in instances]
   big = 4 * SIZE[0], 4 * SIZE[1]
-  id_maps, planes = packing.pack([annotations.rasterize(i, big, '') for i in enlarged], big)
+  id_maps, planes = packing.pack([instance_masks.rasterize(i, big, '') for i in enlarged], big)
   example = tf.train.Example.FromString(record)
   features = example.features.feature
   features['image/id_maps'].bytes_list.value[:] = [schema.encode_id_map(m) for m in id_maps]

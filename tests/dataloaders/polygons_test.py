@@ -11,9 +11,9 @@ from tests.dataloaders import official_polygons
 from tests.dataloaders import small_coco
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import ParserConfig
-from tf_maskformer.dataloaders import annotations
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders.preparation import coco_instances
@@ -150,7 +150,7 @@ def test_without_augmentation_a_target_is_the_mask_of_the_annotation(tmp_path):
   targets = parsed(official_polygons.record(tmp_path, instances, SIZE), config, tf.constant([0, 0]))
   for slot, instance in enumerate(instances):
     np.testing.assert_array_equal(
-        mask_of(targets, slot, SIZE), annotations.rasterize(instance, SIZE, ''))
+        mask_of(targets, slot, SIZE), instance_masks.rasterize(instance, SIZE, ''))
 
 
 def test_records_without_polygons_are_read_as_before(tmp_path):
@@ -209,7 +209,7 @@ def test_crowds_are_no_targets_and_their_polygons_are_not_kept(tmp_path):
   assert targets['valid'].numpy().sum() == 10
   for slot, instance in enumerate(things):
     np.testing.assert_array_equal(
-        mask_of(targets, slot, SIZE), annotations.rasterize(instance, SIZE, ''))
+        mask_of(targets, slot, SIZE), instance_masks.rasterize(instance, SIZE, ''))
 
 
 def test_the_official_filter_drops_what_has_no_polygon_left(tmp_path):

@@ -170,7 +170,7 @@ def test_what_contradicts_the_json_is_refused_by_name(drawn, tmp_path):
   assert report.written == 7
   for name, words in (
       (1, 'does not exist'), (2, 'cannot be decoded'), (3, 'the JSON says'),
-      (4, 'not in the JSON'), (5, 'unknown category ids [99]')):
+      (4, 'not in the JSON'), (5, 'category_id 99, which is not among')):
     assert words in report.refused[f'{name:012d}.jpg']
   assert json.loads((tmp_path / 'out/train.report.json').read_text())['written'] == 7
 

@@ -19,11 +19,16 @@ def test_as_pycocotools():
       np.testing.assert_array_equal(run_lengths.decode(counts, mask.shape), mask)
 
 
-def test_of_a_list_and_with_the_end_left_out():
-  counts = [2, 3]
-  wanted = mask_tools.decode(mask_tools.frPyObjects({'size': [2, 5], 'counts': [*counts, 5]}, 2, 5))
+def test_of_a_list():
+  counts = [2, 3, 5]
+  wanted = mask_tools.decode(mask_tools.frPyObjects({'size': [2, 5], 'counts': counts}, 2, 5))
   np.testing.assert_array_equal(run_lengths.decode(counts, (2, 5)), wanted.astype(bool))
-  assert not run_lengths.decode([], (3, 4)).any() and not run_lengths.decode('', (3, 4)).any()
+
+
+@pytest.mark.parametrize('counts', [[2, 3], [], '', [11], [2, 0]])
+def test_those_that_end_early_are_refused(counts):
+  with pytest.raises(ValueError, match=r'are of \d+ pixels, not of 3x4 \(12\)'):
+    run_lengths.decode(counts, (3, 4))
 
 
 @pytest.mark.parametrize('counts', [

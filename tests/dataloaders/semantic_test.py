@@ -68,7 +68,7 @@ def test_refused_and_remarked(tmp_path):
   draw(tmp_path, 'void', 0 * good)
   draw(tmp_path, 'strange', good + 200)
   draw(tmp_path, 'small', good[:20])
-  draw(tmp_path, 'colors', np.stack([good] * 3, -1))
+  draw(tmp_path, 'colors', np.stack([good, good, 2 * good], -1))
   draw(tmp_path, 'alone', good)
   (tmp_path / 'labels/alone.png').unlink()
   (tmp_path / 'images/broken.jpg').write_bytes(b'no image')
@@ -79,10 +79,10 @@ def test_refused_and_remarked(tmp_path):
   assert report.written == 3 and len(truth) == 3
   assert report.remarks == {'void.jpg': 'nothing but void',
                             'turned.jpg': 'image (turned by its EXIF) stored as RGB PNG'}
-  for name, words in (('strange', r'neither class nor void in ade20k: \[201\]'),
+  for name, words in (('strange', r'neither class nor void in ade20k: 201'),
                       ('small', '20x40, its image 30x40'),
-                      ('colors', 'one channel'), ('alone', 'does not exist'),
-                      ('broken', 'cannot be decoded')):
+                      ('colors', 'has colors .mode RGB.; a label is one channel'),
+                      ('alone', 'does not exist'), ('broken', 'cannot be decoded')):
     assert re.search(words, report.refused[f'{name}.jpg']), report.refused
   turned = next(i for i in truth.example_ids if truth.source_id(i) == 'turned')
   assert truth.image(turned).shape == (40, 30, 3)

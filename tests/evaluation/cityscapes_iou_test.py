@@ -40,6 +40,7 @@ def draw_prediction(rng, truth):
   right = np.isin(truth, known) & (rng.random(truth.shape) < 0.7)
   predicted = np.where(right, truth, rng.choice(known, truth.shape))
   predicted[5:9, 5:9] = TRAIN
+  predicted[45:75, 10:60] = 0  # unlabeled: nothing is predicted
   return predicted.astype(np.uint8)
 
 

@@ -1,9 +1,17 @@
-"""Average precision: by hand, and that parts add up (the rules are pycocotools' own)."""
+"""Average precision: by hand, as pycocotools computes it, and that parts add up."""
+
+import contextlib
+import io
 
 import numpy as np
 import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
+from tests.evaluation import random_instances
+from tf_maskformer.evaluation import coco_scores
 from tf_maskformer.evaluation.instance_ap import InstanceAP
+from tf_maskformer.evaluation.instance_ap import encode
 
 
 def box(top, left, bottom, right, size=(100, 120)):
@@ -29,6 +37,60 @@ def test_by_hand():
   assert result['per_class'] == {0: pytest.approx(100), 1: pytest.approx(0)}
   assert result['ap'] == pytest.approx(50) and result['ap_large'] == pytest.approx(100)
   assert result['ap_small'] == pytest.approx(0) and np.isnan(result['ap_medium'])
+
+
+def as_coco(images):
+  """Rows of images in the form of pycocotools."""
+  coco = COCO()
+  rows = []
+  for number, of_image in enumerate(images):
+    for row in of_image:
+      rows.append({**row, 'id': len(rows) + 1, 'image_id': number, 'area': row.get(
+          'area', row['mask'].sum()), 'segmentation': encode(row['mask'])})
+  height, width = random_instances.SIZE
+  coco.dataset = {
+      'images': [{'id': i, 'height': height, 'width': width} for i in range(len(images))],
+      'categories': [{'id': c} for c in range(random_instances.CLASSES)], 'annotations': rows}
+  coco.createIndex()
+  return coco
+
+
+def official(images):
+  """Returns pycocotools' six numbers and those of the classes, NaN where there are none."""
+  truth, predictions = zip(*images)
+  with contextlib.redirect_stdout(io.StringIO()):
+    evaluation = COCOeval(as_coco(truth), as_coco(predictions), 'segm')
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+  precision = evaluation.eval['precision'][:, :, :, 0, -1]
+  of_classes = [precision[:, :, c].mean() for c in range(random_instances.CLASSES)]
+  return 100 * np.array([v if v > -1 else np.nan for v in (*evaluation.stats[:6], *of_classes)])
+
+
+@pytest.mark.parametrize('seed, count, most_found', [
+    (0, 1, 20), (100, 12, 20), (200, 25, 20), (300, 3, 400), (400, 2, 1)])
+def test_as_pycocotools(seed, count, most_found):
+  images = [random_instances.image(seed + i, most_found) for i in range(count)]
+  images.append(([], []))
+  if seed == 100:
+    images[2][1][0]['score'] = float('nan')  # of a model that diverged
+  scores = InstanceAP(random_instances.CLASSES)
+  for truth, predictions in images:
+    scores.update(truth, predictions)
+  result = scores.result()
+  own = [result[name] for name in coco_scores.NAMES]
+  own += [result['per_class'].get(c, np.nan) for c in range(random_instances.CLASSES)]
+  np.testing.assert_allclose(own, official(images), rtol=1e-12)
+
+
+def test_results_may_be_asked_for_in_between():
+  scores = InstanceAP(1)
+  mask = box(0, 0, 50, 50)
+  scores.update([true(mask)], [])
+  assert scores.result()['ap'] == scores.result()['ap'] == 0
+  scores.update([true(mask)], [found(mask, 0.5)])
+  assert 40 < scores.result()['ap'] < 60
 
 
 def test_overlap_decides_which_thresholds_count():

@@ -38,6 +38,19 @@ def test_against_masks_and_merged():
   assert whole.result()['macc'] == pytest.approx(100 * np.mean(accuracies))
 
 
+def test_pixels_for_which_nothing_is_predicted():
+  scores = MeanIoU(2)
+  scores.update(np.array([[0, 0, 1, 1, -1]]), np.array([[0, -1, 1, 1, -1]]))
+  other = MeanIoU(2)
+  other.update(np.array([[1]]), np.array([[-1]]))
+  scores.merge(other)
+  result = scores.result()
+  assert result['per_class'] == {0: {'iou': 50, 'acc': 50},
+                                 1: {'iou': pytest.approx(200 / 3), 'acc': pytest.approx(200 / 3)}}
+  assert result['pacc'] == pytest.approx(60)
+  assert scores.missed.tolist() == [1, 1] and scores.confusion.tolist() == [[1, 0], [0, 2]]
+
+
 def test_nothing_seen_and_wrong_input():
   scores = MeanIoU(3)
   scores.update(np.full([2, 2], -1), np.zeros([2, 2], int))

@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,7 +14,21 @@ from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 CLASSES = 4
 
 
-def slow_update(sums, true_map, true_segments, id_map, segments):
+def boundary_of(mask):
+  """The authors' way: the mask in a frame of zeros, eroded pixel by pixel."""
+  framed = np.pad(mask.astype(np.uint8), 1)
+  width = max(round(0.02 * np.hypot(*mask.shape)), 1)
+  eroded = cv2.erode(framed, np.ones([3, 3], np.uint8), iterations=width)
+  return mask & (eroded[1:-1, 1:-1] == 0)
+
+
+def boundary_iou(a, b, void):
+  """IoU of the boundaries of two masks."""
+  a, b = boundary_of(a), boundary_of(b)
+  return (a & b).sum() / (a.sum() + b.sum() - (a & b).sum() - (b & void).sum())
+
+
+def slow_update(sums, true_map, true_segments, id_map, segments, of_boundaries):
   """panopticapi's rules, one pair of masks after the other."""
   matched_true, matched = set(), set()
   for t in true_segments:
@@ -23,6 +38,8 @@ def slow_update(sums, true_map, true_segments, id_map, segments):
       a, b = true_map == t['id'], id_map == p['id']
       union = b.sum() + t['area'] - (a & b).sum() - (b & (true_map == 0)).sum()
       iou = (a & b).sum() / union
+      if of_boundaries:
+        iou = min(iou, boundary_iou(a, b, true_map == 0))
       if iou > 0.5:
         sums[t['category_id']] += [iou, 1, 0, 0]
         matched_true.add(t['id'])
@@ -45,10 +62,10 @@ def slow_update(sums, true_map, true_segments, id_map, segments):
       sums[p['category_id'], 2] += 1
 
 
-def draw(rng, crowds):
+def draw(rng, crowds, factor):
   coarse = rng.integers(0, 9, [5, 5])
-  true_map = np.kron(coarse, np.ones([4, 4], int)) * 7  # ids need not be consecutive
   blocks = np.kron(coarse, np.ones([4, 4], int))
+  true_map = blocks * factor  # ids need not be consecutive
   id_map = np.where(rng.random([20, 20]) < 0.85, blocks, rng.integers(0, 9, [20, 20]))
   def segments(values, extra):
     rows = []
@@ -60,24 +77,25 @@ def draw(rng, crowds):
   for s in true_segments:
     s['iscrowd'] = int(crowds and rng.random() < 0.3)
     s['area'] = int((true_map == s['id']).sum())
-  classes = {s['id'] // 7: s['category_id'] for s in true_segments}
+  classes = {s['id'] // factor: s['category_id'] for s in true_segments}
   guess = {}
   for i in range(9):
     guess[i] = classes.get(i, 0) if rng.random() < 0.8 else int(rng.integers(CLASSES))
   return true_map, true_segments, id_map, segments(id_map, guess)
 
 
-@pytest.mark.parametrize('crowds', [False, True])
-def test_against_the_rules_written_out(crowds):
+@pytest.mark.parametrize('of_boundaries', [False, True])
+@pytest.mark.parametrize('crowds, factor', [(False, 7), (True, 1000003)])
+def test_against_the_rules_written_out(crowds, factor, of_boundaries):
   rng = np.random.default_rng(int(crowds))
-  quality, parts = PanopticQuality(CLASSES, {0, 1}), PanopticQuality(CLASSES, {0, 1})
+  quality, parts = (PanopticQuality(CLASSES, {0, 1}, of_boundaries) for _ in range(2))
   sums = np.zeros([CLASSES, 4])
   for i in range(150):
-    image = draw(rng, crowds)
-    slow_update(sums, *image)
+    image = draw(rng, crowds, factor)
+    slow_update(sums, *image, of_boundaries)
     quality.update(*image)
     if i % 10 == 0:
-      other = PanopticQuality(CLASSES, {0, 1})
+      other = PanopticQuality(CLASSES, {0, 1}, of_boundaries)
     other.update(*image)
     if i % 10 == 9:
       parts.merge(other)
@@ -106,12 +124,13 @@ def test_by_hand():
   assert result['all']['rq'] == 100 and result['things']['num_classes'] == 1
 
 
+@pytest.mark.parametrize('of_boundaries', [False, True])
 @pytest.mark.parametrize('kind, things, stuff', [('drawn', 4, 3), ('real', 14, 17)])
-def test_annotations_against_themselves(kind, things, stuff, tmp_path):
+def test_annotations_against_themselves(kind, things, stuff, of_boundaries, tmp_path):
   root = small_coco.folder(kind, tmp_path / 'coco') / 'annotations'
   content = json.loads((root / 'panoptic_val2017.json').read_text())
   data_set = catalog.get('coco_panoptic')
-  quality = PanopticQuality(data_set.num_classes, data_set.thing_classes)
+  quality = PanopticQuality(data_set.num_classes, data_set.thing_classes, of_boundaries)
   for row in content['annotations']:
     png = Image.open(root / 'panoptic_val2017' / row['file_name']).convert('RGB')
     png = np.asarray(png).astype(np.int64)
@@ -123,6 +142,22 @@ def test_annotations_against_themselves(kind, things, stuff, tmp_path):
   result = quality.result()
   assert result['all'] == {'pq': 100.0, 'sq': 100.0, 'rq': 100.0, 'num_classes': things + stuff}
   assert (result['things']['num_classes'], result['stuff']['num_classes']) == (things, stuff)
+
+
+def test_a_mask_that_is_right_inside_has_no_boundary_quality():
+  square = np.zeros([100, 100], int)
+  square[20:80, 20:80] = 1
+  smaller = np.zeros([100, 100], int)
+  smaller[24:76, 24:76] = 1  # boundaries are 3 pixels wide
+  truth = [{'id': 1, 'category_id': 0, 'iscrowd': 0, 'area': 3600}]
+  for id_map, of_boundaries, expected in (
+      (smaller, False, 100 * 52**2 / 3600), (smaller, True, 0.0), (square, True, 100.0)):
+    quality = PanopticQuality(1, {0}, of_boundaries)
+    # What surrounds it is of another class, not void, which would not count.
+    background = [{'id': 2, 'category_id': 0, 'iscrowd': 1, 'area': 6400}]
+    true_map = np.where(square, 1, 2)
+    quality.update(true_map, truth + background, id_map, [{'id': 1, 'category_id': 0}])
+    assert quality.result()['all']['pq'] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize('area', [0, 1, 3])

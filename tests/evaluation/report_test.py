@@ -18,7 +18,8 @@ QUALITY = {**{group: {**ROW, 'num_classes': 2} for group in report.GROUPS},
            'per_class': {1: {**ROW, 'tp': 3, 'fp': 1, 'fn': 2}}}
 RESULTS = {
     report.PanopticReport: QUALITY, report.SemanticReport: IOU, report.CityscapesReport: CITY,
-    report.InstanceReport: PRECISION, report.CityscapesInstanceReport: PRECISION}
+    report.InstanceReport: PRECISION, report.CityscapesInstanceReport: PRECISION,
+    report.BoundaryPanopticReport: QUALITY, report.BoundaryInstanceReport: PRECISION}
 
 
 @pytest.mark.parametrize('make', report.REPORTS)
@@ -31,12 +32,28 @@ def test_the_names_that_are_always_there(make):
 @pytest.mark.parametrize('make, name, value', [
     (report.PanopticReport, 'pq_class/car', 40.0), (report.SemanticReport, 'iou_class/road', 70.0),
     (report.CityscapesReport, 'iou_category/flat', 72.0),
-    (report.InstanceReport, 'ap_class/car', 36.0)])
+    (report.InstanceReport, 'ap_class/car', 36.0),
+    (report.BoundaryPanopticReport, 'boundary_pq_class/car', 40.0),
+    (report.BoundaryInstanceReport, 'boundary_ap_class/car', 36.0)])
 def test_classes(make, name, value):
   assert make().metrics(RESULTS[make], CLASSES, per_class=True)[name] == value
   last = make().table(RESULTS[make], CLASSES, per_class=True).splitlines()[-1]
   without = make().table(RESULTS[make], CLASSES, per_class=False)
   assert last.split()[0] in ('car', 'flat') and last not in without
+
+
+def test_no_two_reports_have_a_name_in_common():
+  together = [report.PanopticReport, report.BoundaryPanopticReport, report.SemanticReport,
+              report.InstanceReport, report.BoundaryInstanceReport]
+  names = [name for make in together for name in make.names]
+  assert len(set(names)) == len(names)
+  found = [name for make in together for name in make().metrics(RESULTS[make], CLASSES, True)]
+  assert len(set(found)) == len(found)
+
+
+def test_tables_say_which_is_of_boundaries():
+  for make in (report.BoundaryPanopticReport, report.BoundaryInstanceReport):
+    assert 'boundaries' in make().table(RESULTS[make], CLASSES, per_class=False)
 
 
 def test_a_dash_where_instances_are_not_known():

@@ -126,7 +126,7 @@ def _convert_all(kind: str, source: Source, done: str, usable: int) -> str:
     if not isinstance(row['file_name'], str):
       return f'{done}: the row of {row["file_name"]!r} has no name'
     try:
-      record, _ = source.convert_image(row)
+      record = source.convert_image(row).record
     except UnusableImage:
       continue
     try:

@@ -11,15 +11,21 @@ from tests.faults import annotations as data_sets
 from tests.fuzz import harness
 from tf_maskformer import json_text
 from tf_maskformer.dataloaders import annotations
+from tf_maskformer.dataloaders import coco_categories
+from tf_maskformer.dataloaders import coco_json
+from tf_maskformer.dataloaders import instance_masks
 from tf_maskformer.dataloaders import run_lengths
 from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.preparation import cityscapes_polygons
+from tf_maskformer.dataloaders.preparation import coco_images
 from tf_maskformer.dataloaders.preparation import coco_instances
 from tf_maskformer.dataloaders.preparation import coco_panoptic
+from tf_maskformer.dataloaders.preparation import image_index
 
 _SIZE = (24, 31)  # of the masks that run lengths are read for
 _MODULES = (
-    annotations, json_text, run_lengths, coco_panoptic, coco_instances, cityscapes_polygons)
+    annotations, coco_categories, coco_images, coco_instances, coco_json, coco_panoptic,
+    cityscapes_polygons, image_index, instance_masks, json_text, run_lengths)
 _FILES = {
     'panoptic': 'annotations/panoptic_val2017.json',
     'instances': 'annotations/instances_val2017.json',

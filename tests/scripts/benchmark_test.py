@@ -2,8 +2,14 @@
 
 import pytest
 
+from tests.records import shapes_records
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.evaluation import Evaluation
+from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import benchmark
+from tf_maskformer.scripts import benchmark_scores
+from tf_maskformer.tasks.scores import Scores
 
 
 @pytest.mark.parametrize('argv, message', [
@@ -20,3 +26,15 @@ def test_refused(argv, message):
 
 def test_defaults_are_taken():
   benchmark.check(benchmark.flags().parse([]))
+
+
+def test_the_evaluators_score_logits_that_find_something(tmp_path_factory):
+  pattern = f'{shapes_records(tmp_path_factory.mktemp, 1, 2)}/val*'
+  seconds = benchmark_scores.seconds_per_image(pattern, 'shapes_panoptic', repeats=1)
+  assert list(seconds) == list(benchmark_scores._KINDS) and min(seconds.values()) > 0
+  data_set = catalog.get('shapes_panoptic')
+  truth = GroundTruth(pattern, 'shapes_panoptic')
+  scores = Scores(Evaluation(num_images=0), data_set, truth)
+  for example_id in truth.example_ids:
+    scores.add(benchmark_scores._output(truth, example_id, data_set.num_classes))
+  assert 50 < scores.result()['pq_all'] < 100

@@ -63,6 +63,16 @@ def test_any_size(model, short_edges):
     assert result.segments
 
 
+@pytest.mark.parametrize('kind', ['panoptic', 'semantic', 'instance'])
+def test_extreme_shapes(model, kind, tmp_path):
+  predictor = predictor_of(model, kind=kind)
+  rng = np.random.default_rng(0)
+  extremes = [rng.integers(0, 256, [*size, 3], np.uint8) for size in ((1, 600), (600, 1), (1, 1))]
+  for image, result in zip(extremes, predictor.predict(extremes)):
+    assert result.id_map.shape == image.shape[:2]
+    result.save_images(tmp_path)
+
+
 @pytest.mark.parametrize('batch_size', [1, 2, 4])
 def test_batches_change_nothing_but_rounding(model, batch_size):
   predictor = predictor_of(model)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from PIL import Image
 
 from tests import support
 from tests.records import shapes_records
@@ -37,7 +38,7 @@ def experiment(records, steps=2):
   e.task.resolve()
   e.task.model.transformer_decoder.layers = 2
   e.task.losses.points = 256
-  e.task.evaluation.semantic = e.task.evaluation.instance = True
+  e.task.evaluation.semantic = e.task.evaluation.instance = e.task.evaluation.boundary = True
   e.trainer.train_steps = e.trainer.steps_per_loop = e.trainer.checkpoint_interval = steps
   rules.validate(e)
   return e
@@ -53,7 +54,7 @@ def run(e, mode, folder):
 
 
 def test_three_scores_whatever_the_batch(records, tmp_path, capsys):
-  found = []
+  found, tables = [], []
   run(experiment(records), 'train', tmp_path / 'run')
   for batch in (1, 3):
     e = experiment(records)
@@ -61,7 +62,12 @@ def test_three_scores_whatever_the_batch(records, tmp_path, capsys):
     run(e, 'eval', tmp_path / 'run')
     text = (tmp_path / 'run/evaluations/step_00000002.json').read_text()
     found.append(json.loads(text)['metrics'])
-  assert {'pq_all', 'miou', 'ap', 'ap50', 'validation_loss'} <= set(found[0])
+    tables.append((tmp_path / 'run/evaluations/confusion.csv').read_bytes())
+  assert {'pq_all', 'boundary_pq_all', 'miou', 'ap', 'ap50', 'boundary_ap', 'validation_loss'} <= (
+      set(found[0]))
+  assert tables[0].startswith(b'truth / prediction,disc,square')
+  with Image.open(tmp_path / 'run/evaluations/confusion.png') as image:
+    assert image.width > 100
   for key, value in found[0].items():
     np.testing.assert_allclose(found[1][key], value, rtol=1e-3, err_msg=key)
   printed = capsys.readouterr().out

@@ -217,3 +217,16 @@ def test_contested_starts_have_one_winner(tmp_path, starts):
   outcomes = collections.Counter(pathlib.Path(log).read_text().split())
   assert outcomes['held'] + outcomes['refused'] == starts // _STARTS_EACH * _STARTS_EACH
   assert outcomes['held'] and outcomes['refused'] and not outcomes['two']
+
+
+def test_a_folder_that_was_removed_and_made_again_is_lost(tmp_path):
+  folder = tmp_path / 'run'
+  folder.mkdir()
+  with lock.held(folder):
+    assert not lock.is_lost(folder)
+    (folder / '.lock').unlink()
+    folder.rmdir()
+    assert lock.is_lost(folder)
+    folder.mkdir()
+    assert lock.is_lost(folder)
+  assert not lock.is_lost(folder)

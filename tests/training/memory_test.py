@@ -59,7 +59,7 @@ def test_micro_batches_pass_one_after_another(monkeypatch):
       _experiment(text=f'{text},task.micro_batch_size=1'), trains=True, evaluates=False, num_gpus=0)
 
 
-@pytest.mark.parametrize('name', table.ROWS)
+@pytest.mark.parametrize('name', sorted(set(table.ROWS) - set(table.CUSTOM)))
 def test_published_recipes_fit_where_they_were_trained(name, monkeypatch):
   monkeypatch.setattr(memory, 'of_machine', lambda: 256 * GB)
   memory.check(_experiment(name), trains=True, evaluates=True, num_gpus=8)

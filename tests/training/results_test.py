@@ -35,6 +35,13 @@ def test_a_step_that_is_scored_again_is_there_once(folder):
   assert history(folder) == [(7, 3.5), (14, 8.0), (21, 10.5)]
 
 
+def test_further_files_are_the_last_ones(folder):
+  for text in (b'first', b'second'):
+    results.write(str(folder), 21, 5, {'pq_all': 1.0}, {'confusion.csv': text})
+  assert (folder / 'evaluations/confusion.csv').read_bytes() == b'second'
+  assert list(results.read(str(folder))) == list(results.settle(str(folder), 21)) == [7, 14, 21]
+
+
 DAMAGE = [
     b'', b'{', b'null', b'[]', b'{}', b'"text"', bytes(30), b'\xff\xfe\xfd', b'[' * 100000,
     b'{"step": 14, "images": 5, "metrics": []}', b'{"step": "14", "images": 5, "metrics": {}}',

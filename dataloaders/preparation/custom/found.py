@@ -25,6 +25,7 @@ class Request:
     crowds_are_instances: whether annotations marked as crowds are instances.
     label_suffix: end of the labels' names after the images' stem; '': found out.
     label_form: what label images hold, 'values' or 'colors'.
+    workers: processes that read annotations.
   """
   images: str
   annotations: str
@@ -36,6 +37,7 @@ class Request:
   crowds_are_instances: bool = False
   label_suffix: str = ''
   label_form: str = 'values'
+  workers: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

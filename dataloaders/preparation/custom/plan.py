@@ -1,6 +1,7 @@
 """From what a user gives to one data set with the source of each split."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 from tf_maskformer import errors
@@ -31,6 +32,11 @@ class Plan:
   task: str
   sources: Mapping[str, Callable[[str], Source]]
   said: tuple[str, ...]
+
+  @property
+  def needs_split(self) -> bool:
+    """Whether the images are not split yet."""
+    return WHOLE in self.sources
 
 
 def make(first: Request, second: Request | None, name: str) -> Plan:
@@ -98,6 +104,33 @@ def _require_same_classes(found: Found, other: Found, first: str, second: str) -
         'learn them; leave them out with --ignore')
 
 
+def split_names(plan: Plan, share: float = 0, lists: Sequence[str] = ()) -> list[str]:
+  """Returns the names of the splits that `split` makes; nothing needs to be there yet.
+
+  Args:
+    plan: see `make`.
+    share: see `split`.
+    lists: see `split`.
+
+  Raises:
+    UserError: images are not split and nothing says how, or the other way round.
+  """
+  if WHOLE not in plan.sources:
+    if share or lists:
+      raise errors.UserError(
+          f'the data have splits of their own ({", ".join(plan.sources)}); leave out --split and '
+          '--split_files')
+    return list(plan.sources)
+  if lists:
+    return [os.path.splitext(os.path.basename(path))[0] for path in lists]
+  if not share:
+    raise errors.UserError(
+        'nothing says which images are for training and which for validation; give '
+        f'--split {_SHARE} (a random share for training), --split_files train.txt val.txt, or '
+        '--val_images and --val_annotations')
+  return ['train', 'val']
+
+
 def split(plan: Plan, output: str, data_set: str, share: float = 0, seed: int = 0,
           lists: Sequence[str] = ()) -> dict[str, Source]:
   """Returns the sources of a plan, all of them named.
@@ -111,20 +144,12 @@ def split(plan: Plan, output: str, data_set: str, share: float = 0, seed: int = 
     lists: files with names of images, the splits.
 
   Raises:
-    UserError: images are not split and nothing says how, or the other way round.
+    UserError: see `split_names`, `splits.by_lists` and `splits.divide`.
   """
+  split_names(plan, share, lists)
   sources = {name: make_source(data_set) for name, make_source in plan.sources.items()}
   if WHOLE not in sources:
-    if share or lists:
-      raise errors.UserError(
-          f'the data have splits of their own ({", ".join(sources)}); leave out --split and '
-          '--split_files')
     return sources
   if lists:
     return dict(splits.by_lists(sources[WHOLE], lists, data_set))
-  if not share:
-    raise errors.UserError(
-        'nothing says which images are for training and which for validation; give '
-        f'--split {_SHARE} (a random share for training), --split_files train.txt val.txt, or '
-        '--val_images and --val_annotations')
   return dict(splits.divide(sources[WHOLE], share, seed, output, data_set))

@@ -7,6 +7,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_maskformer import errors
+from tf_maskformer.dataloaders.preparation.custom import coco
+from tf_maskformer.dataloaders.preparation.custom import instance_ids
+from tf_maskformer.dataloaders.preparation.custom import labelme
+from tf_maskformer.dataloaders.preparation.custom import labels
+from tf_maskformer.dataloaders.preparation.custom import voc
+from tf_maskformer.dataloaders.preparation.custom import yolo
 from tf_maskformer.dataloaders.preparation.custom.found import Found
 from tf_maskformer.dataloaders.preparation.custom.found import Request
 
@@ -19,7 +25,9 @@ _SHOWN = 4
 
 def forms() -> tuple[Callable[[Request], Found | None], ...]:
   """Returns what recognizes each form; the first that does not return None decides."""
-  return ()
+  return (
+      coco.recognize, yolo.recognize, labelme.recognize, voc.recognize, instance_ids.recognize,
+      labels.recognize)
 
 
 def recognize(request: Request) -> Found:

@@ -12,7 +12,8 @@ from tf_maskformer.errors import UserError
     ('ade20k', 150, 100), ('ade20k_full', 847, 0), ('ade20k_instance', 100, 100),
     ('cityscapes', 19, 8), ('cityscapes_instance', 8, 8), ('coco_instance', 80, 80),
     ('coco_panoptic', 133, 80), ('coco_stuff10k', 171, 80), ('mapillary', 65, 37),
-    ('shapes_instance', 4, 4), ('shapes_panoptic', 7, 4)])
+    ('pascal_voc', 21, 20), ('pascal_voc_instance', 20, 20), ('shapes_instance', 4, 4),
+    ('shapes_panoptic', 7, 4)])
 def test_classes_and_things(name, num_classes, num_things):
   data_set = catalog.get(name)
   assert data_set.name == name
@@ -44,7 +45,7 @@ def test_a_file_that_cannot_be_read(tmp_path, content):
 
 
 def test_every_row_is_tested_above():
-  assert len(catalog.names()) == 11
+  assert len(catalog.names()) == 13
 
 
 def test_instance_rows_hold_the_things_of_the_panoptic_row():

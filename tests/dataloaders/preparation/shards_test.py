@@ -88,8 +88,8 @@ def test_a_preparation_reads_each_annotation_file_once(root, tmp_path, monkeypat
   read = []
   parse = json_text.parse
 
-  def counting(data):
-    content = parse(data)
+  def counting(data, **options):
+    content = parse(data, **options)
     if 'categories' in content:
       read.append(len(content['images']))
     return content

@@ -1,0 +1,122 @@
+"""Finds the images and the annotations in a folder of a user's, by the names that people give."""
+
+import os
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_maskformer import errors
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.configs.datasets import descriptor_file
+
+_IMAGES = ('images', 'image', 'imgs', 'img', 'img_dir', 'JPEGImages', 'leftImg8bit')
+_ANNOTATIONS = (
+    'annotations', 'annotation', 'labels', 'label', 'masks', 'mask', 'ann_dir', 'gt', 'gtFine')
+_TRAIN = ('train', 'training')
+_VALIDATION = ('val', 'valid', 'validation', 'test')
+# What shows that a form knows by itself where its images are.
+_COMPLETE = ('data.yaml', 'ImageSets', 'result.json')
+_ROBOFLOW = '_annotations.coco.json'
+
+
+class Lot(NamedTuple):
+  """Where images and annotations are.
+
+  Attributes:
+    images: folder; '': the annotations say it.
+    annotations: file or folder.
+  """
+  images: str
+  annotations: str
+
+
+def find(path: str) -> tuple[Lot, Lot | None]:
+  """Returns where all or the training images are, and those for validation or None.
+
+  Args:
+    path: a folder, or a YAML file: of a data set with its splits, or of another tool.
+
+  Raises:
+    UserError: it does not exist, or nothing in it is called as images and annotations are.
+  """
+  if not tf.io.gfile.exists(path):
+    raise errors.UserError(f'{path} does not exist; name a folder, or the YAML file of a data set')
+  if not tf.io.gfile.isdir(path):
+    return _of_file(path)
+  names = {name.rstrip('/') for name in tf.io.gfile.listdir(path)}
+  if names & set(_COMPLETE) or _has_roboflow(path, names):
+    return Lot('', path), None
+  images = _below(path, names, _IMAGES)
+  if images:
+    return _beside(path, names, images)
+  train = _below(path, names, _TRAIN)
+  validation = _below(path, names, _VALIDATION)
+  if train and validation:
+    first, _ = find(train)
+    second, _ = find(validation)
+    return first, second
+  return Lot('', path), None
+
+
+def _of_file(path: str) -> tuple[Lot, Lot | None]:
+  """Returns the lots of a description with splits; any other file is annotations by itself."""
+  if not descriptor_file.is_description(path):
+    return Lot('', path), None
+  lots = catalog.describe(path).splits
+  if not lots:
+    raise errors.UserError(
+        f'{path} does not say where the data are; add "splits: {{train: {{images: ..., '
+        'annotations: ...}, val: {...}}"')
+  if set(lots) != {'train', 'val'}:
+    raise errors.UserError(f'{path}: splits are {", ".join(lots)}; they must be train and val')
+  train, validation = lots['train'], lots['val']
+  return (Lot(train.images, train.annotations), Lot(validation.images, validation.annotations))
+
+
+def _has_roboflow(path: str, names: set[str]) -> bool:
+  return any(
+      tf.io.gfile.exists(os.path.join(path, name, _ROBOFLOW)) for name in names & {'train', '.'})
+
+
+def _below(path: str, names: set[str], known: tuple[str, ...]) -> str:
+  """Returns the path of the first known name that is there, else ''."""
+  by_lower = {name.lower(): name for name in names}
+  for name in known:
+    found = by_lower.get(name.lower())
+    if found is not None and tf.io.gfile.isdir(os.path.join(path, found)):
+      return os.path.join(path, found)
+  return ''
+
+
+def _beside(path: str, names: set[str], images: str) -> tuple[Lot, Lot | None]:
+  """Returns the lots of a folder with a folder of images: annotations are next to that."""
+  annotations = _below(path, names, _ANNOTATIONS)
+  files = sorted(name for name in names if name.endswith('.json'))
+  if not annotations and len(files) == 1:
+    return Lot(images, os.path.join(path, files[0])), None
+  if not annotations:
+    shown = ', '.join(errors.quoted(name) for name in sorted(names)[:8])
+    raise errors.UserError(
+        f'{path} holds {shown}, and nothing is called as annotations are (annotations, labels, '
+        'masks, or one JSON file); name them with --images and --annotations')
+  pairs = []
+  for split in (_TRAIN, _VALIDATION):
+    pair = Lot(_named(images, split), _named(annotations, split))
+    pairs.append(pair if pair.images and pair.annotations else None)
+  if pairs[0] and pairs[1]:
+    return pairs[0], pairs[1]
+  inside = sorted(name for name in tf.io.gfile.listdir(annotations) if name.endswith('.json'))
+  if len(inside) == 1:
+    annotations = os.path.join(annotations, inside[0])
+  return Lot(images, annotations), None
+
+
+def _named(folder: str, split: tuple[str, ...]) -> str:
+  """Returns the folder, or the JSON file, of a split below a folder, else ''."""
+  names = {name.rstrip('/') for name in tf.io.gfile.listdir(folder)}
+  found = _below(folder, names, split)
+  if found:
+    return found
+  files = [name for name in sorted(names) if name.endswith('.json') and any(
+      word in name.lower() for word in split)]
+  return os.path.join(folder, files[0]) if len(files) == 1 else ''

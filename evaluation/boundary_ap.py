@@ -1,0 +1,119 @@
+"""Boundary AP: COCO's average precision, of boundaries (Cheng et al., CVPR 2021).
+
+IoU is the smaller one of masks' and boundaries'; of a crowd it is the masks'. Everything else is
+COCO's protocol, computed by pycocotools: hotcoco takes masks only, not their overlaps.
+"""
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as mask_tools
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tf_maskformer.evaluation import boundary
+from tf_maskformer.evaluation import coco_scores
+from tf_maskformer.evaluation.instance_ap import encode
+
+_MAX_FOUND = 100  # of a class in an image, those of the highest scores, as in COCO's protocol
+
+Overlaps = dict[tuple[int, int], np.ndarray]  # (image, class) -> IoU [found, true]
+
+
+class BoundaryAP:
+  """Gathers overlaps of masks; `update` per image, `merge` several, `result` at the end.
+
+  Keeps of an image its overlaps, not its masks.
+  """
+
+  def __init__(self, num_classes: int):
+    self._num_classes = num_classes
+    self._num_images = 0
+    self._truth: list[dict[str, Any]] = []
+    self._found: list[dict[str, Any]] = []
+    self._overlaps: Overlaps = {}
+
+  def update(self, truth: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
+    """Adds an image; arguments as `InstanceAP.update`."""
+    image = self._num_images
+    self._num_images += 1
+    of_both = {row['category_id'] for row in truth} & {row['category_id'] for row in found}
+    for class_id in of_both:
+      true_rows = [row for row in truth if row['category_id'] == class_id]
+      found_rows = _best([row for row in found if row['category_id'] == class_id])
+      self._overlaps[image, class_id] = _overlap(found_rows, true_rows)
+    for row in truth:
+      self._truth.append({
+          'image_id': image, 'category_id': row['category_id'], 'iscrowd': int(row['iscrowd']),
+          'area': row['area']})
+    for row in found:
+      self._found.append({
+          'image_id': image, 'category_id': row['category_id'], 'score': row['score'],
+          'area': int(row['mask'].sum())})
+
+  def merge(self, other: 'BoundaryAP') -> None:
+    """Adds what another instance has seen."""
+    shift = self._num_images
+    self._num_images += other._num_images
+    self._truth += [{**row, 'image_id': row['image_id'] + shift} for row in other._truth]
+    self._found += [{**row, 'image_id': row['image_id'] + shift} for row in other._found]
+    for (image, class_id), overlap in other._overlaps.items():
+      self._overlaps[image + shift, class_id] = overlap
+
+  def result(self) -> dict[str, Any]:
+    """Returns the scores; see `coco_scores.of`."""
+    evaluation = _Evaluation(
+        self._as_coco(self._truth), self._as_coco(self._found), self._overlaps)
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+      evaluation.evaluate()
+      evaluation.accumulate()
+    return coco_scores.of(evaluation.eval['precision'])
+
+  def _as_coco(self, rows: list[dict[str, Any]]) -> COCO:
+    """Returns annotations as COCO's tools hold them."""
+    coco = COCO()
+    coco.dataset = {
+        'images': [{'id': image} for image in range(self._num_images)],
+        'categories': [{'id': class_id} for class_id in range(self._num_classes)],
+        'annotations': [{**row, 'id': i + 1} for i, row in enumerate(rows)],
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+      coco.createIndex()
+    return coco
+
+
+class _Evaluation(COCOeval):
+  """COCO's evaluation with overlaps that are known."""
+
+  def __init__(self, truth: COCO, found: COCO, overlaps: Overlaps):
+    super().__init__(truth, found, 'bbox')  # with 'segm' it would ask for the masks
+    self._overlaps = overlaps
+
+  def computeIoU(self, imgId, catId):
+    """Returns the IoU of an image's class, [found by score, true]."""
+    return self._overlaps.get((imgId, catId), [])
+
+
+def _best(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+  """Returns the detections that count, in COCOeval's order."""
+  order = np.argsort([-row['score'] for row in found], kind='mergesort')[:_MAX_FOUND]
+  return [found[i] for i in order]
+
+
+def _overlap(found: list[dict[str, Any]], truth: list[dict[str, Any]]) -> np.ndarray:
+  """Returns the smaller IoU of masks and boundaries, float64 [found, true]."""
+  is_crowd = np.array([bool(row['iscrowd']) for row in truth])
+  flags = is_crowd.astype(np.uint8).tolist()
+  of_masks = mask_tools.iou(_runs(found), _runs(truth), flags)
+  of_boundaries = mask_tools.iou(_boundary_runs(found), _boundary_runs(truth), flags)
+  return np.where(is_crowd, of_masks, np.minimum(of_masks, of_boundaries))
+
+
+def _runs(rows: list[dict[str, Any]]) -> list[dict]:
+  return [encode(row['mask']) for row in rows]
+
+
+def _boundary_runs(rows: list[dict[str, Any]]) -> list[dict]:
+  return [encode(boundary.of_mask(row['mask'])) for row in rows]

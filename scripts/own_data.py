@@ -1,0 +1,78 @@
+"""From `train --data` to an experiment on prepared records, and pictures of what came out."""
+
+import argparse
+import os
+
+from tf_maskformer import errors
+from tf_maskformer.configs.experiments import table
+
+TASKS = ('instance', 'panoptic', 'semantic')
+MODELS = ('mask2former', 'maskformer')
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+  """Adds the flags that go with --data."""
+  parser.add_argument(
+      '--data', default='',
+      help='data of your own: records, a folder with images and annotations, or the YAML file of a '
+      'data set; prepared if need be (tf-maskformer prepare custom --help), trained on, scored and '
+      'drawn')
+  parser.add_argument(
+      '--task', default='', choices=['', *TASKS],
+      help='with --data: what to learn; default: what the annotations are made for')
+  parser.add_argument(
+      '--model', default='mask2former',
+      help="with --data: mask2former or maskformer, with a backbone after '_': r50 (default), "
+      'r101, swin_tiny, swin_small, swin_base, swin_large, or small, which needs no GPU')
+
+
+def check(args: argparse.Namespace) -> None:
+  """Raises UserError where the flags contradict each other; loads no TensorFlow."""
+  if not args.data:
+    errors.require(not args.task, '--task goes with --data; an experiment has its task')
+    return
+  errors.require(
+      not args.experiment, '--data chooses the experiment; leave out --experiment, or name the '
+      'records in task.data_set instead of --data')
+  experiment_of(args.model, args.task or TASKS[0])
+
+
+def experiment_of(model: str, task: str) -> str:
+  """Returns the name of the experiment; raises UserError where the model is unknown."""
+  family, _, backbone = model.partition('_')
+  suffix = '' if backbone in ('', 'r50') else f'_{backbone}'
+  name = f'{family}_custom_{task}{suffix}'
+  if name not in table.CUSTOM:
+    known = sorted({
+        f'{row.model}_{row.backbone}' for row in table.CUSTOM.values()}, reverse=True)
+    raise errors.unknown('model', model, known)
+  return name
+
+
+def prepare(args: argparse.Namespace) -> str:
+  """Prepares the records of --data where they are not; returns the path of their description.
+
+  Args:
+    args: of `train`; its experiment and model_dir are set.
+
+  Raises:
+    UserError: see `prepare_custom.convert`.
+  """
+  from tf_maskformer.configs.datasets import catalog
+  from tf_maskformer.configs.datasets import descriptor_file
+  from tf_maskformer.configs.datasets import facts
+  from tf_maskformer.scripts import prepare_custom
+  own = args.data if facts.are_prepared(args.data) else facts.folder_of_raw(args.data)
+  if facts.are_prepared(own):
+    errors.say(f'records: {own}, prepared before')
+  else:
+    flags = ['--data', args.data, '--output', own, '--task', args.task]
+    prepare_custom.convert(prepare_custom.flags().parse(flags))
+  path = os.path.join(facts.folder_of(own), descriptor_file.NAME)
+  task = args.task or catalog.describe(path).task or TASKS[0]
+  args.experiment = experiment_of(args.model, task)
+  if not args.model_dir and not os.environ.get('MODEL_DIR'):
+    name = os.path.basename(os.path.normpath(args.data)).partition('.')[0] or 'data'
+    args.model_dir = os.path.join('runs', f'{name}_{args.experiment}')
+    errors.say(f'run: {args.model_dir}')
+  return path

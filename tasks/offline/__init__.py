@@ -1,0 +1,1 @@
+"""Scores of predictions in files, of any program, without a model."""

@@ -1,0 +1,57 @@
+"""Two drawn images, whose objects' pixels are known, and what a conversion makes of them."""
+
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.scripts import prepare_custom
+
+SIZE = (40, 80)  # height and width in pixels
+CORNERS = {'cat': (10, 5, 30, 25), 'dog': (40, 10, 72, 30)}  # left, top, right, bottom
+
+
+def mask(name: str) -> np.ndarray:
+  """Returns the pixels of an object, bool [height, width]."""
+  left, top, right, bottom = CORNERS[name]
+  pixels = np.zeros(SIZE, bool)
+  pixels[top:bottom, left:right] = True
+  return pixels
+
+
+def polygon(name: str) -> list[float]:
+  """Returns x1, y1, x2, y2, ... of an object."""
+  left, top, right, bottom = CORNERS[name]
+  return [left, top, right, top, right, bottom, left, bottom]
+
+
+def image(path: pathlib.Path, value: int = 90) -> None:
+  """Writes an image of one gray."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.fromarray(np.full([*SIZE, 3], value, np.uint8)).save(path)
+
+
+def prepare(output: pathlib.Path, *flags: str) -> str:
+  """Runs the command and returns the path of the description next to the records."""
+  prepare_custom.main([*flags, f'--output={output}', '--workers=1', '--shards=1'])
+  return f'{output}/data_set.yaml'
+
+
+def objects(output: pathlib.Path, split: str) -> dict[str, list[tuple[str, np.ndarray]]]:
+  """Returns the name of the class and the pixels of each instance, by the id of the image."""
+  path = f'{output}/data_set.yaml'
+  names = [c.name for c in catalog.get(path).classes]
+  truth = ground_truth.GroundTruth(f'{output}/{split}-*.tfrecord', path)
+  return {
+      truth.source_id(e): [(names[i['category_id']], i['mask']) for i in truth.instances(e)]
+      for e in truth.example_ids}
+
+
+def require_drawn(found: list[tuple[str, np.ndarray]], *names: str) -> None:
+  """Asserts that instances are these objects, every pixel, in any order."""
+  found = sorted(found, key=lambda one: one[0])
+  assert [name for name, _ in found] == sorted(names)
+  for name, pixels in found:
+    np.testing.assert_array_equal(pixels, mask(name))
