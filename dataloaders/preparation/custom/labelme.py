@@ -32,6 +32,7 @@ from tf_maskformer.dataloaders.preparation.image_files import ImageFile
 
 _MAX_SIDE = 2**31 - 1
 _HEAD = 65536  # bytes
+_LOOKED_AT = 20  # JSONs, to recognize the form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +179,7 @@ def recognize(request: Request) -> Found | None:
   if not tf.io.gfile.isdir(folder):
     return None
   paths = jsons(folder)
-  if not paths or not _is_labelme(posixpath.join(folder, paths[0])):
+  if not any(_is_labelme(posixpath.join(folder, path)) for path in paths[:_LOOKED_AT]):
     return None
   if request.task not in ('', 'instance') or request.binary:
     raise errors.UserError(
