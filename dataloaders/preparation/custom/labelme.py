@@ -125,7 +125,7 @@ def _of_stem(folder: str, stem: str) -> str:
 
 def _named(folder: str, content: dict[str, Any], row: dict[str, Any]) -> str:
   """Returns the image that a JSON names or that has its name, relative to a folder; ''."""
-  stated = content.get('imagePath')
+  stated: Any = content.get('imagePath')
   if json_values.is_text(stated) and len(stated) < 1024 and '\0' not in stated:
     turned = stated.replace('\\', '/')
     near = posixpath.normpath(posixpath.join(posixpath.dirname(row['json']), turned))

@@ -66,7 +66,7 @@ class YoloPolygons(source.Source):
     """See `Source.convert_image`; UserError where a class has a number that is not named."""
     file = image_files.read(posixpath.join(row['folder'], row['file_name']))
     height, width = file.size
-    instances = []
+    instances: list[dict[str, Any]] = []
     label = row['label']
     objects, num_moved = read_label(label) if label else ([], 0)
     for number, corners in objects:
