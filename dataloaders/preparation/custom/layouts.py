@@ -84,7 +84,7 @@ def _annotations_of(path: str, names: set[str], images: str, split: tuple[str, .
     return found
   common = _below(path, names, _ANNOTATIONS)
   if common:
-    inside = _folder_of(common, split) or _json_of(common, _names_in(common), split)
+    inside = _folder_of(common, (own, *split)) or _json_of(common, _names_in(common), split)
     if inside:
       return inside
   return _json_of(path, names, split)
@@ -130,13 +130,10 @@ def _beside(path: str, names: set[str], images: str) -> tuple[Lot, Lot | None]:
   annotations = _below(path, names, _ANNOTATIONS)
   if not annotations:
     return _json_beside(path, names, images)
-  lots = []
-  for split in (_TRAIN, _VALIDATION):
-    lot = Lot(_folder_of(images, split), _folder_of(annotations, split))
-    if lot.images and lot.annotations:
-      lots.append(lot)
-  if len(lots) == 2:
-    return lots[0], lots[1]
+  train = _folders_of(images, annotations, _TRAIN)
+  validation = _folders_of(images, annotations, _VALIDATION)
+  if train and validation:
+    return train, validation
   inside = sorted(name for name in tf.io.gfile.listdir(annotations) if name.endswith('.json'))
   if len(inside) == 1:
     annotations = os.path.join(annotations, inside[0])
@@ -163,6 +160,15 @@ def _json_beside(path: str, names: set[str], images: str) -> tuple[Lot, Lot | No
 def _folder_of(folder: str, split: tuple[str, ...]) -> str:
   """Returns the folder of a split below a folder, else ''."""
   return _below(folder, _names_in(folder), split)
+
+
+def _folders_of(images: str, annotations: str, split: tuple[str, ...]) -> Lot | None:
+  """Returns the folders of a split below both, with the same name if there are any such."""
+  for words in (*((word,) for word in split), split):
+    lot = Lot(_folder_of(images, words), _folder_of(annotations, words))
+    if lot.images and lot.annotations:
+      return lot
+  return None
 
 
 def _names_in(folder: str) -> set[str]:

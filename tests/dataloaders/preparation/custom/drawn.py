@@ -36,23 +36,25 @@ def image(path: pathlib.Path, value: int = 90) -> None:
   Image.fromarray(np.full([*SIZE, 3], value, np.uint8)).save(path)
 
 
-def coco_json(path: pathlib.Path, names: Sequence[str], classes: Mapping[str, int] = CLASSES
-              ) -> str:
+def coco_json(path: pathlib.Path, names: Sequence[str], classes: Mapping[str, int] = CLASSES,
+              scale: int = 1) -> str:
   """Writes a JSON in COCO's form with a dog in every image; returns its path.
 
   Args:
     path: of the JSON.
     names: of the images, whose ids are their places in the list.
     classes: ids by name.
+    scale: of sizes and corners.
   """
-  height, width = SIZE
+  height, width = (scale * side for side in SIZE)
+  outline = [scale * value for value in polygon('dog')]
+  area = scale**2 * mask('dog').sum().item()
   content = {
       'images': [{'id': k, 'file_name': name, 'height': height, 'width': width}
                  for k, name in enumerate(names)],
       'annotations': [
           {'id': k + 1, 'image_id': k, 'category_id': classes['dog'], 'iscrowd': 0,
-           'area': mask('dog').sum().item(), 'bbox': [0, 0, 1, 1],
-           'segmentation': [polygon('dog')]}
+           'area': area, 'bbox': [0, 0, 1, 1], 'segmentation': [outline]}
           for k, _ in enumerate(names)],
       'categories': [{'id': i, 'name': name} for name, i in classes.items()]}
   path.parent.mkdir(parents=True, exist_ok=True)
