@@ -48,13 +48,15 @@ def coco_json(path: pathlib.Path, names: Sequence[str], classes: Mapping[str, in
   """
   height, width = (scale * side for side in SIZE)
   outline = [scale * value for value in polygon('dog')]
+  left, top, right, bottom = (scale * corner for corner in CORNERS['dog'])
+  box = [left, top, right - left, bottom - top]
   area = scale**2 * mask('dog').sum().item()
   content = {
       'images': [{'id': k, 'file_name': name, 'height': height, 'width': width}
                  for k, name in enumerate(names)],
       'annotations': [
           {'id': k + 1, 'image_id': k, 'category_id': classes['dog'], 'iscrowd': 0,
-           'area': area, 'bbox': [0, 0, 1, 1], 'segmentation': [outline]}
+           'area': area, 'bbox': box, 'segmentation': [outline]}
           for k, _ in enumerate(names)],
       'categories': [{'id': i, 'name': name} for name, i in classes.items()]}
   path.parent.mkdir(parents=True, exist_ok=True)
