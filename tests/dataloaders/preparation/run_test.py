@@ -43,16 +43,20 @@ def test_two_splits(output, capsys):
   reports = convert(output, sources)
   assert {split: report.written for split, report in reports.items()} == {'train': 3, 'val': 2}
   printed = capsys.readouterr().out.splitlines()
-  assert printed[:2] == [
+  remark = '1 instances without a usable area; it is that of the mask'  # all of them are the same
+  assert printed[:6] == [
       f'train: annotated images to look at: {output}/contact_sheet_train.png',
-      f'train: 3 images in {output}; 0 refused, 0 with remarks']
+      f'train: 3 images in {output}; 0 refused, 3 with remarks',
+      *(f'  remark: train{k}.png: {remark}' for k in range(3)),
+      f'  all of them: {output}/train.report.json']
   lines = (output / 'report.txt').read_text().split('\n')
   assert lines[:3] == ['train: 3 images of 80x40 to 80x40 pixels, at most 1 segments in one',
                        'val: 2 images of 80x40 to 80x40 pixels, at most 1 segments in one', '']
   # A dog is 32 x 20 of 80 x 40 pixels.
   assert lines[6].split() == ['dog', 'thing', '3', '3', '20.0%', '2', '2', '20.0%']
   assert 'remark: train: 1 classes have no pixel: cat' in lines
-  assert printed[4:-1] == [line for line in lines[3:] if line]  # the table, and the remarks
+  table_and_remarks = [line for line in lines[3:] if line]
+  assert printed[-1 - len(table_and_remarks):-1] == table_and_remarks
   assert printed[-1] == f'classes, segments and pixels of each split: {output}/report.txt'
   for split in ('train', 'val'):
     assert Image.open(output / f'contact_sheet_{split}.png').format == 'PNG'
