@@ -11,6 +11,7 @@ from tf_maskformer.dataloaders.schema import Segment
 
 _SIZE = re.compile('[0-9]+x[0-9]+')
 
+
 @dataclasses.dataclass
 class OfClass:
   """What a class has: images, segments (crowds included) and pixels."""

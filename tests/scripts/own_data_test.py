@@ -67,9 +67,9 @@ def test_every_experiment_has_a_model():
     ('--data=a --model=mask2fomer', "model 'mask2fomer' is unknown; did you mean mask2former"),
     ('--data=a --model=mask2former_r18', 'did you mean'),
     ('--data=a --model=mask2former_', 'does not exist'),
-    ('--data=a --experiment=mask2former_custom_instance', '--data chooses the experiment; leave out'),
+    ('--data=a --experiment=mask2former_custom_instance', '--data chooses the experiment; leave'),
     ('--experiment=shapes --task=instance', '--task goes with --data; an experiment has its task'),
-    ('--experiment=shapes --model=maskformer', '--model goes with --data; an experiment has its m'),
+    ('--experiment=shapes --model=maskformer', '--model goes with --data; an experiment has its'),
     ('--data=a --task=boxes', 'boxes')])
 def test_flags_that_are_wrong(tmp_path, monkeypatch, flags, message):
   monkeypatch.chdir(tmp_path)
@@ -93,7 +93,8 @@ def test_what_was_prepared_is_not_prepared_again(tmp_path, capsys):
   times = {path: path.stat().st_mtime_ns for path in records.iterdir()}
   for data in (root, f'{root}/', records, records / 'data_set.yaml'):
     capsys.readouterr()
-    arguments, path = prepared(f'--data={data}', f'--model_dir={tmp_path}/run', '--model=maskformer')
+    flags = [f'--data={data}', f'--model_dir={tmp_path}/run', '--model=maskformer']
+    arguments, path = prepared(*flags)
     assert path == f'{records}/data_set.yaml'
     assert arguments.experiment == 'maskformer_custom_semantic'
     assert arguments.model_dir == f'{tmp_path}/run'

@@ -26,12 +26,12 @@ def folder_of_masks(root, names=('a', 'b', 'c', 'd')):
     ('', 'give --data, or --images and --annotations'),
     ('--data=a --images=b', '--data finds images and annotations itself; give it, or'),
     ('--data=a --annotations=b', '--data finds images and annotations itself'),
-    ('--data=a --val_images=b', '--data finds the images for validation itself; leave out --val_im'),
+    ('--data=a --val_images=b', '--data finds the images for validation itself; leave out --val'),
     ('--data=a --val_annotations=b', '--data finds the images for validation itself'),
     ('--images=a', 'give --output, the folder for the records'),
-    *((f'--data=a --split={share}', f'--split .* is not between 0 and 1')
+    *((f'--data=a --split={share}', '--split .* is not between 0 and 1')
       for share in ('1', '-0.1', '90', 'nan', 'inf')),
-    ('--data=a --split=0.5 --split_files b', 'give one of --split, --split_files, and --val_images'),
+    ('--data=a --split=0.5 --split_files b', 'give one of --split, --split_files, and --val'),
     ('--images=a --output=o --split=0.5 --val_images=b', 'give one of --split, --split_files'),
     ('--images=a --output=o --split_files b --val_annotations=b', 'give one of --split'),
     ('--data=a --binary=cell --classes=a,b', 'give --binary or --classes, not both'),
@@ -59,7 +59,8 @@ def test_a_folder_becomes_records_next_to_it(tmp_path, capsys):
   assert len((output / 'train.txt').read_text().split()) == 3
   assert len((output / 'val.txt').read_text().split()) == 1
   printed = capsys.readouterr().out.splitlines()
-  assert printed[0] == f'{tmp_path}/my: annotations {tmp_path}/my/masks, images {tmp_path}/my/images'
+  root = f'{tmp_path}/my'
+  assert printed[0] == f'{root}: annotations {root}/masks, images {root}/images'
   assert printed[-1] == (
       'train on it: tf-maskformer train --experiment mask2former_custom_semantic '
       f'--params_override=task.data_set={output}/data_set.yaml --model_dir RUN')

@@ -21,7 +21,7 @@ _VALIDATION = ('val', 'valid', 'validation', 'test')
 _COMPLETE = ('data.yaml', 'ImageSets', 'result.json')
 _ROBOFLOW = '_annotations.coco.json'
 _SHOWN = 8
-_OTHER = ('.json', '.yaml', '.yml', '.xml')  # of annotations that are not label images
+_OTHER = ('.json', '.txt', '.yaml', '.yml', '.xml')  # of annotations that are not label images
 
 
 class Lot(NamedTuple):
@@ -94,9 +94,10 @@ def _holds_images_alone(path: str) -> bool:
   """Whether a folder holds images and label images together, and no other annotations."""
   has_images = False
   for _, _, names in tf.io.gfile.walk(path):
-    if any(name.lower().endswith(_OTHER) for name in names):
+    names = [name.lower() for name in names if not name.lower().startswith('readme')]
+    if any(name.endswith(_OTHER) for name in names):
       return False
-    has_images = has_images or any(name.lower().endswith(pairs.ENDINGS) for name in names)
+    has_images = has_images or any(name.endswith(pairs.ENDINGS) for name in names)
   return has_images
 
 

@@ -87,7 +87,7 @@ def _indices(rows: Sequence[Mapping[str, Any]], path: str) -> list[int]:
 
 
 def name_of(path: str) -> str:
-  """Returns the split of a list: its file's name, but 'train' and 'val' for other words for them."""
+  """Returns the split of a list: its file's name, but 'train' or 'val' for another word for it."""
   stem = os.path.splitext(posixpath.basename(path))[0]
   return coco_layouts.SPLITS.get(stem.lower(), stem)
 

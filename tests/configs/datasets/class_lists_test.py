@@ -23,7 +23,7 @@ def test_names_with_commas():
 
 
 @pytest.mark.parametrize('data', [
-    b'cat\ndog\n', b'\xef\xbb\xbfcat\r\n\r\n  dog', '\ncat\ndog\n\n'.encode()])
+    b'cat\ndog\n', b'\xef\xbb\xbfcat\r\n\r\n  dog', b'\ncat\ndog\n\n'])
 def test_a_text_file(tmp_path, data):
   path = tmp_path / 'classes.txt'
   path.write_bytes(data)

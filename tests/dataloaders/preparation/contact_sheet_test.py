@@ -107,6 +107,7 @@ def test_any_name_is_a_title(tmp_path, name):
   title = pixels[GAP:GAP + TITLE]
   assert (title < 100).any() and (title[:, :GAP] == 255).all()
   assert (title[:, -GAP:] == 255).all()  # it ends within the tile
+  assert (tile(pixels, 0, 0)[:8] >= 60).all()  # it is one line: nothing black is in the image
 
 
 def test_a_place_that_cannot_be_written(tmp_path):

@@ -73,9 +73,10 @@ def test_json_and_back():
 
 @pytest.mark.parametrize('content', [
     {'images': -1}, {'images': True}, {'images': '3'}, {'images': 1.5}, {'pictures': 3},
-    {'sizes': {'4x5': -1}}, {'sizes': {'4x5': None}}, {'sizes': {'large': 1}}, {'sizes': {'4x': 1}},
-    {'sizes': [1]}, {'sizes': 3}, {'classes': []}, {'classes': {'cat': {}}}, {'classes': {'-1': {}}},
-    {'classes': {'0': {'images': 'a'}}}, {'classes': {'0': {'width': 1}}}, {'classes': {'0': 1}}])
+    {'sizes': {'4x5': -1}}, {'sizes': {'4x5': None}}, {'sizes': {'large': 1}},
+    {'sizes': {'4x': 1}}, {'sizes': [1]}, {'sizes': 3}, {'classes': []}, {'classes': {'cat': {}}},
+    {'classes': {'-1': {}}}, {'classes': {'0': {'images': 'a'}}}, {'classes': {'0': {'width': 1}}},
+    {'classes': {'0': 1}}])
 def test_what_is_not_counts(content):
   with pytest.raises((ValueError, TypeError)):
     counts.parse(content)

@@ -71,16 +71,18 @@ def test_a_folder_of_each_split(tmp_path, text, expected):
 
 
 @pytest.mark.parametrize('text', [
-    'images/a.jpg labels/a.txt data.yaml', 'JPEGImages/a.jpg ImageSets/', 'images/a.jpg result.json',
+    'images/a.jpg labels/a.txt data.yaml', 'JPEGImages/a.jpg ImageSets/',
+    'images/a.jpg result.json',
     'train/_annotations.coco.json valid/_annotations.coco.json images/a.jpg labels/',
     '_annotations.coco.json a.jpg', 'train2017/a.jpg val2017/a.jpg annotations/x.json',
-    'train/a.jpg train/l.json', 'a.jpg a.xml', 'notes.txt', ''])
+    'train/a.jpg train/l.json', 'a.jpg a.xml', 'a.jpg a.txt', 'notes.txt', ''])
 def test_forms_that_say_where_their_images_are(tmp_path, text):
   assert find(tmp_path, text) == [('', '.')]
 
 
 def test_images_and_label_images_in_one_folder(tmp_path):
-  assert find(tmp_path, 'x/a.jpg x/a_mask.png y/b.JPG y/b_mask.PNG') == [('.', '.')]
+  text = 'x/a.jpg x/a_mask.png y/b.JPG y/b_mask.PNG README.txt x/_classes.csv'
+  assert find(tmp_path, text) == [('.', '.')]
 
 
 DESCRIBED = 'classes: [a]\nsplits:\n'

@@ -14,7 +14,8 @@ NAMES = [f'{k:02d}.jpg' for k in range(23)]
 
 def source(folder, names):
   """Returns a source whose images need not be there: they are not read."""
-  path = drawn.coco_json(folder / 'labels.json', names)
+  # A file of the same name, size and second would not be read again.
+  path = drawn.coco_json(folder / f'labels{len(list(folder.glob("*.json")))}.json', names)
   (folder / 'own.yaml').write_text('classes: [{id: 4, name: cat}, {id: 9, name: dog}]')
   return CocoInstances(str(folder), path, str(folder / 'own.yaml'))
 
@@ -92,7 +93,7 @@ def test_other_words_for_the_splits(tmp_path):
     ({'train': '00.jpg\n99.jpg\n98'}, 'train.txt names 2 images .* annotated, 99.jpg for one'),
     ({'train': ' \n\n'}, 'list .*train.txt is empty; it needs a file name per line'),
     ({'train': b'\xff\xfe0'}, 'train.txt cannot be read: byte 0 is not UTF-8'),
-    ({'train': '00.jpg', 'val': '01.jpg\n00.jpg'}, '00.jpg is in train and in val; training images'),
+    ({'train': '00.jpg', 'val': '01.jpg\n00.jpg'}, '00.jpg is in train and in val; training'),
     ({'train': '00.jpg', 'val': '00'}, '00.jpg is in train and in val'),
     ({'val': '00.jpg', 'valid': '01.jpg'}, 'val.txt and .*valid.txt are both of the split val'),
     ({'train': 'a'}, 'train.txt names a, which may be x/a.jpg or y/a.png; write the path')])
@@ -108,7 +109,8 @@ def test_a_list_that_does_not_exist(tmp_path):
 
 def test_a_changed_list_is_another_conversion(tmp_path):
   (tmp_path / 'train.txt').write_text('00.jpg')
-  part = splits.by_lists(source(tmp_path, NAMES), [str(tmp_path / 'train.txt')], 'own.yaml')['train']
+  lists = [str(tmp_path / 'train.txt')]
+  part = splits.by_lists(source(tmp_path, NAMES), lists, 'own.yaml')['train']
   before = part.annotations_state()
   assert part.annotations_state() == before
   (tmp_path / 'train.txt').write_text('00.jpg\n01.jpg')
