@@ -177,7 +177,8 @@ def convert(args: argparse.Namespace) -> str:
       errors.say(line)
     if args.data and not (args.split or planned.needs_split):
       share = 0
-    with output.opened(folder, manifest.ADVICE):
+    with (
+        output.opened(folder, manifest.ADVICE), described.forgotten_after_mistakes(folder)):
       path = described.path(folder)
       names = plan.split_names(planned, share, args.split_files)
       described.write(folder, planned.data_set, names, planned.task)  # the sources read it

@@ -183,7 +183,9 @@ def main(argv: Sequence[str]) -> None:
   images.allow(args.max_pixels)
   first = next(iter(sources.values()))
   data_set = catalog.get(dataclasses.asdict(first)['data_set'])
-  with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
+  with (
+      interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE),
+      described.forgotten_after_mistakes(args.output)):
     described.write(args.output, data_set, sources, known_data_sets.task_of(args))
     run.run(sources, data_set, args.output, args.shards, args.workers)
 
