@@ -44,7 +44,7 @@ class InstanceAP:
     """
     image = next(_image_ids)
     height, width = next((row['mask'].shape for row in (*truth, *found)), (1, 1))
-    true_rows = []
+    true_rows: list[dict[str, Any]] = []
     for row in truth:
       true_rows.append({
           'id': len(true_rows) + 1,
@@ -54,7 +54,7 @@ class InstanceAP:
           'area': float(row['area']),
           'segmentation': encode(row['mask']),
       })
-    found_rows = []
+    found_rows: list[dict[str, Any]] = []
     for row in found:
       segmentation = encode(row['mask'])
       found_rows.append({
@@ -75,7 +75,8 @@ class InstanceAP:
     """Returns the scores; see `coco_scores.of`."""
     evaluation = copy.copy(self._state).finalize()  # which ends the one that it is called of
     evaluation.accumulate()
-    return coco_scores.of(evaluation.eval['precision'])
+    accumulated: Any = evaluation.eval
+    return coco_scores.of(accumulated['precision'])
 
 
 def _rankable(score: float) -> float:

@@ -58,7 +58,8 @@ def shown(name: str) -> str:
   from tf_maskformer.configs.experiments import registry
   from tf_maskformer.configs.experiments import settings
   experiment = registry.get(name)
-  settings.settle(experiment)
+  if not experiment.fits_data:  # else what is missing follows from the records
+    settings.settle(experiment)
   return settings.as_yaml(experiment, name).rstrip()
 
 

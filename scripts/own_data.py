@@ -18,7 +18,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
       'data set; prepared if need be (tf-maskformer prepare custom --help), trained on, scored and '
       'drawn')
   parser.add_argument(
-      '--task', default='', choices=['', *TASKS],
+      '--task', default='', choices=TASKS,
       help='with --data: what to learn; default: what the annotations are made for')
   parser.add_argument(
       '--model', default='mask2former',
@@ -66,8 +66,13 @@ def prepare(args: argparse.Namespace) -> str:
   if facts.are_prepared(own):
     errors.say(f'records: {own}, prepared before')
   else:
-    flags = ['--data', args.data, '--output', own, '--task', args.task]
-    prepare_custom.convert(prepare_custom.flags().parse(flags))
+    flags = ['--data', args.data, '--output', own, *(['--task', args.task] if args.task else [])]
+    try:
+      prepare_custom.convert(prepare_custom.flags().parse(flags))
+    except errors.UserError as e:
+      raise errors.UserError(
+          f'{e} (what cannot be found out is said to tf-maskformer prepare custom --data '
+          f'{args.data}; then run this command again)') from e
   path = os.path.join(facts.folder_of(own), descriptor_file.NAME)
   task = args.task or catalog.describe(path).task or TASKS[0]
   args.experiment = experiment_of(args.model, task)

@@ -29,6 +29,7 @@ from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.configs.datasets import class_lists
 from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.scripts import conversion_flags
 
 _TASKS = ('instance', 'panoptic', 'semantic')
 _SHARE = 0.9  # of the images to train on, where --data are not split and nothing else is said
@@ -69,7 +70,7 @@ def flags() -> cli.Parser:
       '--binary', default='',
       help='label images have two values, 0 for background and another one for this class')
   parser.add_argument(
-      '--task', default='', choices=['', *_TASKS],
+      '--task', default='', choices=_TASKS,
       help='what the annotations are read for; default: what their form is made for')
   parser.add_argument(
       '--label_suffix', default='',
@@ -78,14 +79,7 @@ def flags() -> cli.Parser:
       '--crowds_are_instances', action='store_true',
       help='annotations marked as crowds (CVAT marks every mask so) are single instances')
   parser.add_argument('--name', default='', help='of the data set; default: that of --output')
-  parser.add_argument(
-      '--shards', type=int, default=0, help='files per split; default: images / 1000, at least 8')
-  parser.add_argument(
-      '--workers', type=int, default=os.cpu_count(),
-      help='processes; at most one per core and shard are started')
-  parser.add_argument(
-      '--max_pixels', type=int, default=178_956_970,
-      help='width x height of the largest image that is read; larger ones are refused by name')
+  conversion_flags.add(parser)
   return parser
 
 
@@ -105,10 +99,7 @@ def _check(args: argparse.Namespace) -> None:
       sum(ways) < 2, 'give one of --split, --split_files, and --val_images with --val_annotations')
   errors.require(
       not (args.binary and args.classes), 'give --binary or --classes, not both')
-  errors.require(
-      args.shards >= 0 and args.workers >= 1, '--shards must be 0 or more and --workers 1 or more')
-  errors.require(
-      args.max_pixels >= 1, f'--max_pixels {args.max_pixels} is below 1; give 1 or more')
+  conversion_flags.check(args)
   errors.require(
       all(0 <= value < 2**32 for value in args.void), '--void holds a value that no label has')
 

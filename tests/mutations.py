@@ -10,7 +10,6 @@ the tests need it.
 
 import argparse
 import concurrent.futures
-import dataclasses
 import fnmatch
 import os
 import pathlib
@@ -19,41 +18,13 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tests import planted_in_scores
+from tests.planted import ROOT
+from tests.planted import Mutation
+
 # Exit codes of pytest.
 _PASSED = 0
 _FAILED = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Mutation:
-  """A mistake: in `file`, `right` becomes `wrong`; one of `tests` must fail.
-
-  Attributes:
-    name: of the mistake.
-    file: path below the root.
-    right: text that the file has exactly once.
-    wrong: what replaces it.
-    tests: arguments of pytest.
-  """
-  name: str
-  file: str
-  right: str
-  wrong: str
-  tests: str
-
-  def text(self, root: pathlib.Path = ROOT) -> str:
-    """Returns the file with the mistake in it.
-
-    Raises:
-      ValueError: the text to replace does not occur exactly once.
-    """
-    content = (root / self.file).read_text()
-    count = content.count(self.right)
-    if count != 1:
-      raise ValueError(f'{self.name}: {self.file} has {self.right!r} {count} times, not once')
-    return content.replace(self.right, self.wrong)
-
 
 MUTATIONS = (
     # The update.
@@ -200,18 +171,7 @@ MUTATIONS = (
     Mutation('params_of_any_experiment', 'configs/experiments/settings.py',
              'if name and given != name:', 'if False:',
              'tests/configs/experiments/settings_test.py'),
-    # Predictions and their scores.
-    Mutation('no_object_first', 'modeling/postprocessing/semantic.py',
-             'softmax(class_logits)[:, :-1]', 'softmax(class_logits)[:, 1:]',
-             'tests/modeling/postprocessing'),
-    Mutation('overlap_the_other_way', 'modeling/postprocessing/panoptic.py',
-             'area / total >= overlap_threshold', 'area / total <= overlap_threshold',
-             'tests/modeling/postprocessing'),
-    Mutation('crowd_is_a_miss', 'evaluation/panoptic_quality.py',
-             "      if segment['iscrowd']:\n        crowds", '      if False:\n        crowds',
-             'tests/evaluation/panoptic_quality_test.py'),
-    Mutation('union_counts_twice', 'evaluation/mean_iou.py', '(truth + predicted - hit)[seen]',
-             '(truth + predicted)[seen]', 'tests/evaluation/mean_iou_test.py'),
+    *planted_in_scores.MUTATIONS,
     # The data pipeline.
     Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",
              "dct_method='INTEGER_FAST'", 'tests/dataloaders/decoder_test.py tests/serving'),
@@ -305,6 +265,21 @@ MUTATIONS = (
     Mutation('placeholder_areas', 'dataloaders/annotations.py',
              '  _forget_placeholders(rows.values())\n', '',
              'tests/dataloaders/coco_quirks_test.py'),
+    Mutation('root_category_is_a_class', 'dataloaders/preparation/custom/coco_classes.py',
+             'if category.is_root and not category.uses', 'if False and not category.uses',
+             'tests/dataloaders/preparation/custom/coco_test.py'),
+    Mutation('width_and_height_of_shares', 'dataloaders/preparation/custom/yolo.py',
+             '(width, height)[k % 2]', '(height, width)[k % 2]',
+             'tests/dataloaders/preparation/custom/yolo_test.py'),
+    Mutation('out_of_the_set', 'dataloaders/preparation/custom/yolo_files.py',
+             'for start in range(len(parts)):', 'for start in range(1):',
+             'tests/dataloaders/preparation/custom/yolo_test.py'),
+    Mutation('groups_of_any_label', 'dataloaders/preparation/custom/labelme_shapes.py',
+             'key = (label.strip(), group if', "key = ('', group if",
+             'tests/dataloaders/preparation/custom/labelme_test.py'),
+    Mutation('last_pixel_of_a_mask', 'dataloaders/preparation/custom/labelme_shapes.py',
+             'min(top + crop.shape[0], size[0])', 'min(top + crop.shape[0] - 1, size[0])',
+             'tests/dataloaders/preparation/custom/labelme_test.py'),
     Mutation('namesake_of_another_folder', 'dataloaders/preparation/image_index.py',
              'if has_namesake and most[0] == 0:', 'if False:',
              'tests/dataloaders/preparation/image_index_test.py'),

@@ -104,8 +104,8 @@ def read(data_set: str) -> Facts:
 
 def _counts(path: str) -> dict[str, Any]:
   """Returns the counts of a report; raises UserError where it has none."""
-  content = files.read_json(path)
-  counts = content.get('counts') if isinstance(content, dict) else None
+  content: Any = files.read_json(path)
+  counts: Any = content.get('counts') if isinstance(content, dict) else None
   keys = ('images', 'most_segments', 'most_planes')
   is_good = isinstance(counts, dict) and all(type(counts.get(key)) is int for key in keys)
   if not is_good or not _sizes(counts):

@@ -63,8 +63,11 @@ def build(name: str) -> Experiment:
   parser = ParserConfig(merge_classes=is_semantic, drop_vanished_segments=True)
   scored = ParserConfig(
       merge_classes=is_semantic, augmentation=Augmentation(flip_probability=0.0))
+  scores = _SCORES[row.task]
   evaluation = Evaluation(
-      **{score: score in _SCORES[row.task] for score in _SCORES},
+      panoptic='panoptic' in scores,
+      semantic='semantic' in scores,
+      instance='instance' in scores,
       confident_pixels_only=row.model == 'mask2former',
       # After a short training scores are not yet as high as the published thresholds expect.
       object_mask_threshold=0.5)

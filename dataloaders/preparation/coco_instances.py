@@ -80,7 +80,8 @@ def record_of(row: dict[str, Any], file: ImageFile, data_set: str) -> source.Con
   masks = (instance_masks.rasterize(instance, file.size, file_name) for instance in instances)
   id_maps, planes = packing.pack(masks, file.size)
   # A mask has all of its pixels in its own id map.
-  pixels = sum(np.bincount(id_map.ravel(), minlength=len(instances) + 1) for id_map in id_maps)[1:]
+  counts = [np.bincount(id_map.ravel(), minlength=len(instances) + 1) for id_map in id_maps]
+  pixels = np.sum(counts, axis=0)[1:]
   segments = [
       _segment(instance, classes, plane, count)
       for instance, plane, count in zip(instances, planes, pixels.tolist())]

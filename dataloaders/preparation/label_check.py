@@ -61,8 +61,8 @@ def require_plausible(paths: Sequence[str], data_set: str) -> None:
 def _samples(paths: Sequence[str]) -> list[dict[int, int]]:
   """Returns the pixels of each value in a few of the labels that can be read."""
   samples = []
-  chosen = np.unique(np.linspace(0, len(paths) - 1, _SAMPLES).astype(int)) if paths else []
-  for k in chosen:
+  spread = np.linspace(0, len(paths) - 1, _SAMPLES).astype(int)
+  for k in np.unique(spread).tolist() if paths else []:
     try:
       label = np.asarray(images.decode(images.load(paths[k]), paths[k]))
     except UnusableImage:

@@ -40,7 +40,7 @@ def draw_prediction(rng, truth):
   right = np.isin(truth, known) & (rng.random(truth.shape) < 0.7)
   predicted = np.where(right, truth, rng.choice(known, truth.shape))
   predicted[5:9, 5:9] = TRAIN
-  predicted[45:75, 10:60] = 0  # unlabeled: nothing is predicted
+  predicted[45:55, 10:30] = 0  # unlabeled: nothing is predicted
   return predicted.astype(np.uint8)
 
 
@@ -98,7 +98,7 @@ def test_equal_to_the_official_script(tmp_path, monkeypatch):
                       ('category_iou', 'averageScoreCategories'),
                       ('category_iiou', 'averageScoreInstCategories')):
       assert result[name] == pytest.approx(100 * wanted[key], rel=1e-9)
-      assert 20 < result[name] < 90
+      assert 15 < result[name] < 90
     of_classes = {CLASSES[c].name: row for c, row in result['per_class'].items()}
     for rows, kinds in ((of_classes, ('classScores', 'classInstScores')),
                         (result['per_category'], ('categoryScores', 'categoryInstScores'))):

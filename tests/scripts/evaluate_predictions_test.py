@@ -283,7 +283,7 @@ def test_label_faults_are_named(labels):
   flag = f'--data_set={labels}/set.yaml'
   expect('values of the first ones: 0, 1, 2, 255.*give --data_set')
   Image.fromarray(np.full([20, 30], 3, np.uint8)).save(labels / 'found/a.png')
-  expect(r'image a: .*a.png has values that are neither class nor void.*\[3\]', flag)
+  expect(r'image a: .*a.png has values that are neither class nor void .*: 3$', flag)
   expect(r'image a: .*a.png has values that are no class: \[3\]', flag, '--prediction_values=index')
   Image.fromarray(np.zeros([30, 20], np.uint8)).save(labels / 'found/a.png')
   expect('image a: .*30x20, the truth 20x30', flag)
@@ -327,3 +327,21 @@ def test_a_mistake_is_one_line(coco, tmp_path, capsys):
     cli.run(evaluate_predictions.main, [f'--predictions={tmp_path}/x', f'--truth={coco}/y.json'])
   assert stop.value.code == cli.EXIT_USER
   assert capsys.readouterr().err.count('\n') == 1
+
+
+def test_labels_in_colors(labels):
+  (labels / 'set.yaml').write_text(
+      'label_form: colors\nclasses: [{name: sky, labels: [[0, 0, 255]]}, '
+      '{name: road, labels: [[90, 90, 90]]}]\n')
+  for folder, share in (('truth', 0.5), ('found', 0.75)):
+    shutil.rmtree(labels / folder)
+    (labels / folder).mkdir()
+    image = np.full([20, 40, 3], 90, np.uint8)
+    image[:, :int(40 * share)] = (0, 0, 255)
+    Image.fromarray(image).save(labels / folder / 'a.png')
+  flag = f'--data_set={labels}/set.yaml'
+  with pytest.raises(UserError, match='--prediction_values'):
+    run(labels / 'found', labels / 'truth', labels / 'out', flag)
+  found = run(
+      labels / 'found', labels / 'truth', labels / 'out', flag, '--prediction_values=label')
+  assert found['iou_class/sky'] == pytest.approx(200 / 3) and found['iou_class/road'] == 50

@@ -114,9 +114,9 @@ def test_cityscapes_has_its_own_rules(tmp_path):
   # Labels by Cityscapes' rule, with iIoU; official values.
   values = np.array(Image.open(next((root / 'gtFine').rglob('*_instanceIds.png'))))
   label = np.where(values >= 1000, values // 1000, values).astype(np.uint8)
-  (tmp_path / 'labels').mkdir()
-  name = truth.source_id(example_id)
-  Image.fromarray(label).save(tmp_path / f'labels/{name}.png')
+  path = tmp_path / f'labels/{truth.source_id(example_id)}.png'
+  path.parent.mkdir(parents=True)
+  Image.fromarray(label).save(path)
   flags = [f'{tmp_path}/cityscapes/val*', tmp_path / 'out', '--data_set=cityscapes']
   with pytest.raises(UserError, match='--prediction_values'):
     run(tmp_path / 'labels', *flags)

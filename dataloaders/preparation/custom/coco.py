@@ -156,7 +156,8 @@ def _lot(request: Request, split: str, path: str) -> _Lot:
     raise errors.UserError(
         f'annotations {path} do not say which categories are things ("isthing"); add it, or give '
         'the classes with isthing by --classes FILE.yaml')
-  names = [row.get('file_name') for row in content['images'] if isinstance(row, dict)]
+  names: list[Any] = [
+      row.get('file_name') for row in content['images'] if isinstance(row, dict)]
   usable = [name for name in names if not coco_json.fault_of_name(name, '')]
   if not usable:
     raise errors.UserError(

@@ -111,7 +111,7 @@ def png_folder(annotations: str, content: Mapping[str, Any], images: str) -> str
     UserError: the PNGs are not found, or in several folders.
   """
   names = [row.get('file_name') for row in content['annotations'] if isinstance(row, dict)]
-  name = next((name for name in names if not coco_json.fault_of_name(name, '')), '')
+  name: Any = next((name for name in names if not coco_json.fault_of_name(name, '')), '')
   own = posixpath.splitext(annotations)[0]
   if name and _is_there(own, name):
     return own

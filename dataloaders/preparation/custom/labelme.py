@@ -32,6 +32,7 @@ from tf_maskformer.dataloaders.preparation.image_files import ImageFile
 
 _MAX_SIDE = 2**31 - 1
 _HEAD = 65536  # bytes
+_LOOKED_AT = 20  # JSONs, to recognize the form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _of_stem(folder: str, stem: str) -> str:
 
 def _named(folder: str, content: dict[str, Any], row: dict[str, Any]) -> str:
   """Returns the image that a JSON names or that has its name, relative to a folder; ''."""
-  stated = content.get('imagePath')
+  stated: Any = content.get('imagePath')
   if json_values.is_text(stated) and len(stated) < 1024 and '\0' not in stated:
     turned = stated.replace('\\', '/')
     near = posixpath.normpath(posixpath.join(posixpath.dirname(row['json']), turned))
@@ -178,7 +179,7 @@ def recognize(request: Request) -> Found | None:
   if not tf.io.gfile.isdir(folder):
     return None
   paths = jsons(folder)
-  if not paths or not _is_labelme(posixpath.join(folder, paths[0])):
+  if not any(_is_labelme(posixpath.join(folder, path)) for path in paths[:_LOOKED_AT]):
     return None
   if request.task not in ('', 'instance') or request.binary:
     raise errors.UserError(

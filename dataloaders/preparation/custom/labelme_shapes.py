@@ -58,14 +58,14 @@ def instances(shapes: list[Shape], size: tuple[int, int], path: str
     if why:
       left_out[why] += 1
       continue
-    label = shape.get('label')
+    label: Any = shape.get('label')
     if not json_values.is_text(label) or not label.strip():
       raise UnusableImage(f'{path}: shape {position} has the label {errors.quoted(label)}')
     group = shape.get('group_id')
     is_group = isinstance(group, (int, str)) and not isinstance(group, bool) and group != ''
     key = (label.strip(), group if is_group else None, None if is_group else position)
     groups.setdefault(key, []).append({**shape, 'where': f'{path}: shape {position}'})
-  found = []
+  found: list[dict[str, Any]] = []
   for (label, _, _), members in groups.items():
     found.append({
         'id': len(found) + 1,

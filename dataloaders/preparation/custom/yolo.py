@@ -66,7 +66,7 @@ class YoloPolygons(source.Source):
     """See `Source.convert_image`; UserError where a class has a number that is not named."""
     file = image_files.read(posixpath.join(row['folder'], row['file_name']))
     height, width = file.size
-    instances = []
+    instances: list[dict[str, Any]] = []
     label = row['label']
     objects, num_moved = read_label(label) if label else ([], 0)
     for number, corners in objects:
@@ -118,7 +118,11 @@ def read_label(path: str) -> tuple[list[tuple[int, list[float]]], int]:
   """
   objects = []
   num_moved = 0
-  for place, line in enumerate(yolo_files.read_text(path).splitlines(), 1):
+  try:
+    text = yolo_files.read_text(path)
+  except errors.UserError as e:
+    raise UnusableImage(str(e)) from e
+  for place, line in enumerate(text.splitlines(), 1):
     words = line.split()
     if not words:
       continue
@@ -188,10 +192,10 @@ class _Seen:
 
 def _numbers(path: str) -> tuple[list[int] | None, int]:
   """Returns the class of each line of a label, None where it is damaged, and how many are boxes."""
-  lines = [line.split() for line in yolo_files.read_text(path).splitlines() if line.strip()]
   try:
+    lines = [line.split() for line in yolo_files.read_text(path).splitlines() if line.strip()]
     numbers = [int(float(words[0])) for words in lines if len(words) != _BOX]
-  except (ValueError, OverflowError):
+  except (ValueError, OverflowError, errors.UserError):
     return None, 0
   return numbers, sum(len(words) == _BOX for words in lines)
 

@@ -12,7 +12,6 @@ from tf_maskformer import errors
 from tf_maskformer.configs import limits
 from tf_maskformer.configs import yaml_text
 from tf_maskformer.dataloaders import json_values
-from tf_maskformer.dataloaders.images import UnusableImage
 from tf_maskformer.dataloaders.preparation import image_index
 from tf_maskformer.dataloaders.preparation.custom.coco_layouts import SPLITS
 from tf_maskformer.dataloaders.preparation.custom.found import WHOLE
@@ -21,6 +20,7 @@ _ENDINGS = ('.yaml', '.yml')
 _NAME_FILES = ('classes.txt', 'obj.names', 'labels.txt')
 _LARGEST = 2**24  # bytes of a text file
 _NODES = 10 * limits.SEGMENTS
+_FEWEST = 5  # numbers of a line, that of a box
 _SHOWN = 4
 
 
@@ -76,7 +76,7 @@ def _is_data_yaml(path: str) -> bool:
 def _load(path: str) -> Any:
   try:
     return yaml_text.load(read_text(path), _NODES)
-  except (UnusableImage, yaml.YAMLError) as e:
+  except yaml.YAMLError as e:
     raise errors.UserError(f'{path} is not YAML: {errors.one_line(str(e))}') from e
 
 
@@ -166,10 +166,18 @@ def _holds_labels(folder: str) -> bool:
     return False
   for name in sorted(tf.io.gfile.listdir(folder)):
     if name.endswith('.txt') and name not in _NAME_FILES:
-      words = read_text(posixpath.join(folder, name)).split('\n')[0].split()
+      words = _first_line(posixpath.join(folder, name)).split()
       if words:
-        return len(words) >= 5 and all(_is_number(word) for word in words)
+        return len(words) >= _FEWEST and all(_is_number(word) for word in words)
   return False
+
+
+def _first_line(path: str) -> str:
+  """Returns the first line of a text file, '' of what is not one."""
+  try:
+    return read_text(path).partition('\n')[0]
+  except errors.UserError:
+    return ''
 
 
 def _is_number(word: str) -> bool:
@@ -241,12 +249,12 @@ def label_of(folder: str, name: str) -> str:
 
 
 def read_text(path: str) -> str:
-  """Returns the text of a small file, UTF-8; raises UnusableImage where it is not."""
+  """Returns the text of a small file, UTF-8; raises UserError where it is not."""
   with tf.io.gfile.GFile(path, 'rb') as file:
     data = file.read(_LARGEST + 1)
   if len(data) > _LARGEST:
-    raise UnusableImage(f'{path} has more than {_LARGEST} bytes')
+    raise errors.UserError(f'{path} has more than {_LARGEST} bytes')
   try:
     return data.decode('utf-8-sig')
   except UnicodeDecodeError as e:
-    raise UnusableImage(f'{path} is not text in UTF-8 (byte {e.start})') from e
+    raise errors.UserError(f'{path} is not text in UTF-8 (byte {e.start})') from e

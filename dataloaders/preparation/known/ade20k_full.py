@@ -84,7 +84,7 @@ def shrunk(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   """
   if pixels.shape[:2] == tuple(size):
     return pixels
-  values = pixels.astype(np.float32)
+  values: np.ndarray = pixels.astype(np.float32)
   for axis, length in enumerate(size):
     before, after, weight = _neighbors(pixels.shape[axis], length)
     shape = [-1 if i == axis else 1 for i in range(pixels.ndim)]

@@ -5,8 +5,6 @@ import yaml
 
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs.datasets import catalog
-from tf_maskformer.configs.datasets.descriptor import Class
-from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.configs.experiments import settings
 from tf_maskformer.errors import UserError
@@ -122,14 +120,16 @@ def test_the_params_of_a_run_are_a_file_of_settings(tmp_path, as_override, capsy
 
 
 def test_the_classes_of_a_run_come_with_its_params(tmp_path):
-  own = DataSet('boats', (Class(4, 'hull', True, (1, 2, 3)), Class(9, 'sea', False, (4, 5, 6))))
+  own = tmp_path / 'boats.yaml'
+  own.write_text('classes: [{id: 4, name: hull}, {id: 9, name: sea, isthing: false}]')
   experiment = registry.get(NAME)
-  experiment.task.data_set = catalog.add(own).name
-  settings.settle(experiment, name=NAME)
+  settings.settle(experiment, changes=[f'task.data_set={own}'], name=NAME)
+  wanted = catalog.get(str(own))
   settings.write(str(tmp_path), NAME, experiment)
+  own.unlink()
   again = registry.get(NAME)
   settings.settle(again, [str(tmp_path / 'params.yaml')], name=NAME)
-  assert catalog.get(again.task.data_set) == own
+  assert catalog.get(again.task.data_set) == wanted
   assert again.task.model.as_dict() == experiment.task.model.as_dict()
 
 

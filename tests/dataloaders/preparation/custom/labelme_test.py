@@ -87,7 +87,8 @@ def test_a_circle(tmp_path):
   y, x = np.mgrid[:drawn.SIZE[0], :drawn.SIZE[1]]
   distance = np.hypot(x + 0.5 - 40.5, y + 0.5 - 20.5)
   assert pixels[distance < 11.3].all() and not pixels[distance > 12.7].any()
-  assert abs(pixels.sum() - math.pi * 12**2) < 0.02 * math.pi * 12**2
+  # Corners are on the circle, and COCO rounds them.
+  assert abs(pixels.sum() - math.pi * 12**2) < 0.03 * math.pi * 12**2
 
 
 def _pixels(shapes):

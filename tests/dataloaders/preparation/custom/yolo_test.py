@@ -158,6 +158,16 @@ def test_boxes_are_not_masks(tmp_path, capsys):
     drawn.prepare(tmp_path / 'x', f'--annotations={path}')
 
 
+def test_labels_that_are_not_text_refuse_their_image(tmp_path, capsys):
+  path = write(tmp_path / 'set')
+  drawn.image(tmp_path / 'set/train/images/x.jpg')
+  (tmp_path / 'set/train/labels/x.txt').write_bytes(b'\xff\x00')
+  drawn.prepare(tmp_path / 'out', f'--annotations={path}')
+  assert set(drawn.objects(tmp_path / 'out', 'train')) == {'train1'}
+  printed = capsys.readouterr().out
+  assert '1 labels are damaged' in printed and 'x.txt is not text in UTF-8' in printed
+
+
 def test_no_labels_at_all(tmp_path):
   path = write(tmp_path / 'set', labels='elsewhere/{}')
   with pytest.raises(UserError, match='none of the 1 images of .* has a label'):

@@ -14,6 +14,8 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
+from tf_maskformer.configs.datasets import catalog
+
 SIZE = (48, 64)  # height, width
 _GRID = (3, 4)
 _CELL = 16
@@ -174,19 +176,21 @@ _MAPILLARY = [
 
 
 def mapillary(root: pathlib.Path, task: str) -> list[Drawn]:
-  """Writes Mapillary Vistas 1.2."""
+  """Writes Mapillary Vistas 1.2; what is unlabeled is a segment in the training image alone."""
   drawn = []
   for split, folder in (('train', 'training'), ('val', 'validation')):
     rows, panoptic = [], []
+    unlabeled = 66000 if split == 'train' else 0
     for seed in range(1 if split == 'train' else 2):
       name = f'{folder}-{seed}'
       label, numbers = _columns(_MAPILLARY, 10 * len(folder) + seed)
       classes = np.where(label == 65, VOID, label)
       _save_image(root / f'{folder}/images/{name}.jpg', seed)
       _save_label(root / f'{folder}/labels/{name}.png', label, palette=True)
-      ids = np.where(label == 65, 0, 1000 * (label + 1) + numbers)
+      ids = np.where(label == 65, unlabeled, 1000 * (label + 1) + numbers)
       _save_label(
-          root / f'{folder}/panoptic/{name}.png', np.stack([ids % 256, ids // 256, 0 * ids], -1))
+          root / f'{folder}/panoptic/{name}.png',
+          np.stack([ids % 256, ids // 256 % 256, ids // 65536], -1))
       segments = [
           {'id': i, 'category_id': i // 1000, 'iscrowd': 0, 'area': int((ids == i).sum())}
           for i in np.unique(ids).tolist() if i]
@@ -194,7 +198,10 @@ def mapillary(root: pathlib.Path, task: str) -> list[Drawn]:
           {'id': name, 'file_name': f'{name}.jpg', 'height': SIZE[0], 'width': SIZE[1]})
       panoptic.append({'image_id': name, 'file_name': f'{name}.png', 'segments_info': segments})
       drawn.append(Drawn(split, name, classes, numbers))
-    categories = [{'id': k, 'name': f'name {k}', 'isthing': 0} for k in range(1, 66)]
+    categories = [
+        {'id': c.id, 'name': c.name, 'isthing': int(c.isthing)}
+        for c in catalog.get('mapillary').classes]
+    categories.append({'id': 66, 'name': 'Unlabeled', 'isthing': 0})
     (root / folder / 'panoptic/panoptic_2018.json').write_text(
         json.dumps({'images': rows, 'annotations': panoptic, 'categories': categories}))
   return drawn
