@@ -276,6 +276,31 @@ def test_instance_faults_are_named(coco, tmp_path, change, message):
     run(tmp_path / 'results.json', coco / 'instances_val2017.json', tmp_path / 'out')
 
 
+def test_a_truth_that_contradicts_itself_is_refused(coco, tmp_path):
+  results(coco, tmp_path, 0)
+  content = json.loads((coco / 'instances_val2017.json').read_text())
+  path = tmp_path / 'truth.json'
+
+  def expect(message, *more):
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+      run(tmp_path / 'results.json', path, tmp_path / 'out', *more)
+
+  content['annotations'].append({**content['annotations'][0], 'id': 9999, 'image_id': 77})
+  expect('image 77 has annotations but is not in the JSON')
+  content['annotations'].pop()
+  for one in content['annotations']:
+    one['iscrowd'] = 1
+  expect('all .* marked as crowds .*CVAT.*--crowds_are_instances')
+  path.write_text(json.dumps(content))
+  found = run(tmp_path / 'results.json', path, tmp_path / 'out', '--crowds_are_instances')
+  assert 50 < found['ap'] < 100  # what was a crowd is not found
+  content['images'][0]['height'] = None
+  expect('image 11: the JSON states no size', '--crowds_are_instances')
+  content['images'], content['annotations'] = [], []
+  expect('holds no image')
+
+
 def test_label_faults_are_named(labels):
   def expect(message, *more):
     with pytest.raises(UserError, match=message):
