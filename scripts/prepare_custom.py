@@ -91,6 +91,10 @@ def _check(args: argparse.Namespace) -> None:
   errors.require(
       not (args.data and (args.images or args.annotations)),
       '--data finds images and annotations itself; give it, or --images and --annotations')
+  errors.require(
+      not (args.data and (args.val_images or args.val_annotations)),
+      '--data finds the images for validation itself; leave out --val_images and '
+      '--val_annotations, or give --images and --annotations instead of --data')
   errors.require(bool(args.output or args.data), 'give --output, the folder for the records')
   errors.require(
       not args.split or 0 < args.split < 1, f'--split {args.split} is not between 0 and 1')
@@ -148,6 +152,16 @@ def main(argv: Sequence[str]) -> None:
              f'--params_override=task.data_set={path} --model_dir RUN')
 
 
+def _plan(args: argparse.Namespace, name: str):
+  """Returns the plan; raises UserError also where a name of a file is not text."""
+  from tf_maskformer.dataloaders.preparation.custom import plan
+  try:
+    return plan.make(*_requests(args), name)
+  except UnicodeDecodeError as e:  # TensorFlow's list of a folder
+    raise errors.UserError(
+        f'the name of a file of the data, {e.object!r}, is not UTF-8; rename it') from e
+
+
 def output_of(args: argparse.Namespace) -> str:
   """Returns the folder for the records."""
   from tf_maskformer.configs.datasets import facts
@@ -172,7 +186,7 @@ def convert(args: argparse.Namespace) -> str:
   if args.data and not args.split_files:
     share = share or _SHARE
   with interrupts.ending_at_sigterm():
-    planned = plan.make(*_requests(args), name)
+    planned = _plan(args, name)
     for line in planned.said:
       errors.say(line)
     if args.data and not (args.split or planned.needs_split):
