@@ -29,6 +29,7 @@ from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.configs.datasets import class_lists
 from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.scripts import conversion_flags
 
 _TASKS = ('instance', 'panoptic', 'semantic')
 _SHARE = 0.9  # of the images to train on, where --data are not split and nothing else is said
@@ -78,14 +79,7 @@ def flags() -> cli.Parser:
       '--crowds_are_instances', action='store_true',
       help='annotations marked as crowds (CVAT marks every mask so) are single instances')
   parser.add_argument('--name', default='', help='of the data set; default: that of --output')
-  parser.add_argument(
-      '--shards', type=int, default=0, help='files per split; default: images / 1000, at least 8')
-  parser.add_argument(
-      '--workers', type=int, default=os.cpu_count(),
-      help='processes; at most one per core and shard are started')
-  parser.add_argument(
-      '--max_pixels', type=int, default=178_956_970,
-      help='width x height of the largest image that is read; larger ones are refused by name')
+  conversion_flags.add(parser)
   return parser
 
 
@@ -109,10 +103,7 @@ def _check(args: argparse.Namespace) -> None:
       sum(ways) < 2, 'give one of --split, --split_files, and --val_images with --val_annotations')
   errors.require(
       not (args.binary and args.classes), 'give --binary or --classes, not both')
-  errors.require(
-      args.shards >= 0 and args.workers >= 1, '--shards must be 0 or more and --workers 1 or more')
-  errors.require(
-      args.max_pixels >= 1, f'--max_pixels {args.max_pixels} is below 1; give 1 or more')
+  conversion_flags.check(args)
   errors.require(
       all(0 <= value < 2**32 for value in args.void), '--void holds a value that no label has')
 
@@ -200,7 +191,8 @@ def convert(args: argparse.Namespace) -> str:
       errors.say(line)
     if args.data and not (args.split or planned.needs_split):
       share = 0
-    with output.opened(folder, manifest.ADVICE):
+    with (
+        output.opened(folder, manifest.ADVICE), described.forgotten_after_mistakes(folder)):
       path = described.path(folder)
       names = plan.split_names(planned, share, args.split_files)
       described.write(folder, planned.data_set, names, planned.task)  # the sources read it

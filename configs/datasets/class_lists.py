@@ -98,4 +98,4 @@ def of_names(names: list[str], where: str) -> tuple[Class, ...]:
         f'{where} names {errors.quoted(name)} and {errors.quoted(seen.get(plain, ""))}, which are '
         'the same; give each class one name')
     seen[plain] = name
-  return tuple(Class(i, name, True, descriptor.color(i)) for i, name in enumerate(names))
+  return tuple(Class(i, name, True, descriptor.color(i, name)) for i, name in enumerate(names))
