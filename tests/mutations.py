@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+from tests import planted_in_own_data
 from tests import planted_in_scores
 from tests.planted import ROOT
 from tests.planted import Mutation
@@ -171,6 +172,7 @@ MUTATIONS = (
     Mutation('params_of_any_experiment', 'configs/experiments/settings.py',
              'if name and given != name:', 'if False:',
              'tests/configs/experiments/settings_test.py'),
+    *planted_in_own_data.MUTATIONS,
     *planted_in_scores.MUTATIONS,
     # The data pipeline.
     Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",
@@ -241,26 +243,6 @@ MUTATIONS = (
     Mutation('void_is_plausible', 'dataloaders/preparation/label_check.py',
              'and void <= _MOST', '',
              'tests/dataloaders/preparation/label_check_test.py'),
-    # Data of one's own.
-    Mutation('last_plane_alone', 'dataloaders/preparation/counts.py',
-             'covered |= id_map > 0', 'covered = id_map > 0',
-             'tests/dataloaders/preparation/counts_test.py'),
-    Mutation('segments_from_zero', 'dataloaders/preparation/contact_sheet.py',
-             "'id': k + 1", "'id': k", 'tests/dataloaders/preparation/contact_sheet_test.py'),
-    Mutation('short_names_first', 'dataloaders/preparation/custom/splits.py',
-             "(row['file_name'], name, os.path.splitext(name)[0])",
-             "(os.path.splitext(name)[0], name, row['file_name'])",
-             'tests/dataloaders/preparation/custom/splits_test.py'),
-    Mutation('ids_not_compared', 'dataloaders/preparation/custom/plan.py',
-             'name_of.get(c.id, c.name)', 'c.name',
-             'tests/dataloaders/preparation/custom/plan_test.py'),
-    Mutation('masks_of_the_other_split', 'dataloaders/preparation/custom/layouts.py',
-             'Lot(train, first), Lot(validation, second)',
-             'Lot(train, second), Lot(validation, first)',
-             'tests/dataloaders/preparation/custom/layouts_test.py'),
-    Mutation('failed_is_complete', 'configs/datasets/facts.py',
-             "not content.get('shards_failed') and", 'True and',
-             'tests/configs/datasets/facts_test.py'),
     Mutation('any_plane', 'dataloaders/record_checks.py',
              'tf.maximum(tf.cast(num_maps, tf.int64) - 1, 0)', 'tf.int32.max',
              'tests/dataloaders/record_checks_test.py'),
