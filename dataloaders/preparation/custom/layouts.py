@@ -11,7 +11,11 @@ from tf_maskformer.configs.datasets import descriptor_file
 
 _IMAGES = ('images', 'image', 'imgs', 'img', 'img_dir', 'JPEGImages', 'leftImg8bit')
 _ANNOTATIONS = (
-    'annotations', 'annotation', 'labels', 'label', 'masks', 'mask', 'ann_dir', 'gt', 'gtFine')
+    'annotations', 'annotation', 'labels', 'label', 'masks', 'mask', 'ann_dir', 'gt', 'gtFine',
+    'annots', 'ground_truth', 'groundtruth', 'segmentation', 'segmentations', 'SegmentationClass',
+    'targets')
+# What follows the name of a split in that of the folder with its labels: trainannot, train_masks.
+_OF_SPLIT = ('annot', 'annots', *_ANNOTATIONS)
 _TRAIN = ('train', 'training')
 _VALIDATION = ('val', 'valid', 'validation', 'test')
 # What shows that a form knows by itself where its images are.
@@ -50,12 +54,58 @@ def find(path: str) -> tuple[Lot, Lot | None]:
   if images:
     return _beside(path, names, images)
   train = _below(path, names, _TRAIN)
-  validation = _below(path, names, _VALIDATION)
-  if train and validation:
-    first, _ = find(train)
-    second, _ = find(validation)
-    return first, second
+  if train:
+    return _of_splits(path, names, train, _below(path, names, _VALIDATION))
   return Lot('', path), None
+
+
+def _of_splits(path: str, names: set[str], train: str, validation: str) -> tuple[Lot, Lot | None]:
+  """Returns the lots of a folder with a folder for training, and one for validation or ''.
+
+  The annotations are in those folders, or next to them.
+  """
+  annotations = _one_below(path, names, _ANNOTATIONS)
+  lots = []
+  for split, folder in ((_TRAIN, train), (_VALIDATION, validation)):
+    labels = _labels_next_to(path, names, folder) or (
+        _named(annotations, split) if annotations else '')
+    lots.append(Lot(folder, labels) if labels and not _holds_annotations(folder) else None)
+  first, second = lots
+  if first and (second or not validation):
+    return first, second
+  if not validation or not (_holds_annotations(train) or not annotations):
+    return Lot('', path), None
+  return find(train)[0], find(validation)[0]
+
+
+def _holds_annotations(folder: str) -> bool:
+  """Whether there are annotations by their usual names, or a JSON, in a folder."""
+  names = {name.rstrip('/') for name in tf.io.gfile.listdir(folder)} if folder else set()
+  has_json = any(name.lower().endswith('.json') for name in names)
+  return has_json or bool(_below(folder, names, _ANNOTATIONS))
+
+
+def _labels_next_to(path: str, names: set[str], split: str) -> str:
+  """Returns the folder of labels that is called after that of a split, train_masks; else ''."""
+  name = os.path.basename(split)
+  if not name:
+    return ''
+  known = [f'{name}{gap}{word}' for word in _OF_SPLIT for gap in ('', '_', '-')]
+  return _one_below(path, names, tuple(known))
+
+
+def _one_below(path: str, names: set[str], known: tuple[str, ...]) -> str:
+  """Returns the path of the only folder with a known name, '' without one.
+
+  Raises:
+    UserError: there are several.
+  """
+  found = [name for name in (_below(path, names, (one,)) for one in known) if name]
+  if len(found) > 1:
+    raise errors.UserError(
+        f'{" and ".join(found)} may be the annotations; name the right one with --images and '
+        '--annotations')
+  return found[0] if found else ''
 
 
 def _of_file(path: str) -> tuple[Lot, Lot | None]:
@@ -90,15 +140,17 @@ def _below(path: str, names: set[str], known: tuple[str, ...]) -> str:
 
 def _beside(path: str, names: set[str], images: str) -> tuple[Lot, Lot | None]:
   """Returns the lots of a folder with a folder of images: annotations are next to that."""
-  annotations = _below(path, names, _ANNOTATIONS)
-  files = sorted(name for name in names if name.endswith('.json'))
+  annotations = _one_below(path, names, _ANNOTATIONS)
+  files = sorted(name for name in names if name.lower().endswith('.json'))
   if not annotations and len(files) == 1:
     return Lot(images, os.path.join(path, files[0])), None
+  if not annotations and files:  # train.json and val.json
+    return Lot(images, path), None
   if not annotations:
     shown = ', '.join(errors.quoted(name) for name in sorted(names)[:8])
     raise errors.UserError(
         f'{path} holds {shown}, and nothing is called as annotations are (annotations, labels, '
-        'masks, or one JSON file); name them with --images and --annotations')
+        'masks, or JSON files); name them with --images and --annotations')
   pairs = []
   for split in (_TRAIN, _VALIDATION):
     pair = Lot(_named(images, split), _named(annotations, split))
