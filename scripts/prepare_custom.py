@@ -58,8 +58,8 @@ def flags() -> cli.Parser:
       help='text files with names of images, a line each, e.g. train.txt val.txt')
   parser.add_argument(
       '--classes', default='',
-      help='names separated by commas, in the order of the label values from 0, those of --void not '
-      'counted; a text file with a name per line; or a YAML file that also says labels, colors and '
+      help='names separated by commas, in the order of the label values from 0, without those of '
+      '--void; a text file with a name per line; or a YAML file that also says labels, colors and '
       'what is a thing')
   parser.add_argument(
       '--void', type=int, nargs='+', default=[],
