@@ -18,8 +18,9 @@ _FOOTER = 4
 _GZIP = b'\x1f\x8b'  # how a compressed file begins
 _READ_BUFFER = 2**18  # bytes
 _ADVICE = 'convert it again with tf-maskformer prepare'
-# Ends of names next to records that are not records.
-_NOT_RECORDS = ('.json', '.part')
+# Ends of names of what is next to records: manifests and reports, lists of a split, the
+# description, contact sheets, unfinished files.
+_NOT_RECORDS = ('.json', '.part', '.png', '.txt', '.yaml')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ r"""Converts a data set of your own to TFRecords, and says how it was understood
         --split 0.9 --output records/
 
 With --data, images and annotations are found by the usual names (images/, labels/, masks/, train/,
-val/, data.yaml, ...); of what is not split, a tenth is for validation.
+val/, train_masks/, data.yaml, ...); of what is not split, a tenth is for validation.
 It recognizes COCO JSON of instances (also as CVAT, Roboflow and Label Studio export it), COCO
 panoptic, folders of label images, YOLO polygons, LabelMe, Pascal VOC, *_instanceIds.png. What
 could be meant in two ways is not guessed: the error says which flag decides.
@@ -59,8 +59,9 @@ def flags() -> cli.Parser:
       help='text files with names of images, a line each, e.g. train.txt val.txt')
   parser.add_argument(
       '--classes', default='',
-      help='names separated by commas, in the order of the label values from 0; a text file with a '
-      'name per line; or a YAML file that also says labels, colors and what is a thing')
+      help='names separated by commas, in the order of the label values from 0, without those of '
+      '--void; a text file with a name per line; or a YAML file that also says labels, colors and '
+      'what is a thing')
   parser.add_argument(
       '--void', type=int, nargs='+', default=[],
       help='values of label images that belong to no class, e.g. 255')

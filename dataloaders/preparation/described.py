@@ -16,6 +16,7 @@ from tf_maskformer.dataloaders.preparation import manifest
 
 LISTS = ('train.txt', 'val.txt')  # of a random split
 _MANIFEST = '.manifest.json'
+_REPORT = '.report.json'
 
 
 def path(output: str) -> str:
@@ -25,6 +26,9 @@ def path(output: str) -> str:
 
 def write(output: str, data_set: DataSet, splits: Collection[str], task: str = '') -> None:
   """Writes the description of the records that are about to be made.
+
+  Their reports, which say that they are finished, are removed first: where the conversion ends
+  early, former records must not be taken for records of this description.
 
   Args:
     output: folder of the records.
@@ -43,6 +47,10 @@ def write(output: str, data_set: DataSet, splits: Collection[str], task: str = '
         f'{output} holds records of {", ".join(sorted(others))} of other classes: {difference}; '
         'choose another --output')
   with files.writing(path(output), manifest.ADVICE):
+    for split in splits:
+      report = posixpath.join(output, split + _REPORT)
+      if tf.io.gfile.exists(report):
+        tf.io.gfile.remove(report)
     tf.io.gfile.makedirs(output)
     files.write_text(path(output), descriptor_file.text_of(data_set, task))
 

@@ -33,7 +33,7 @@ def run(sources: Mapping[str, Source], data_set: DataSet, output: str, num_shard
     What became of each split's images.
 
   Raises:
-    UserError: see `shards.convert`, `contact_sheet.write`.
+    UserError: see `shards.convert`, `contact_sheet.write`; no training image has a segment.
   """
   reports = {}
   for split, source in sources.items():
@@ -44,6 +44,7 @@ def run(sources: Mapping[str, Source], data_set: DataSet, output: str, num_shard
     reports[split] = shards.convert(source, output, split, num_shards, workers, rows)
     for line in _of_split(split, source, reports[split], output):
       errors.say(line)
+    _require_segments(split, reports[split])
   counts = {split: report.counts for split, report in reports.items()}
   table = summary.table(data_set, counts)
   remarks = [f'remark: {text}' for text in summary.remarks(data_set, counts)]
@@ -55,6 +56,14 @@ def run(sources: Mapping[str, Source], data_set: DataSet, output: str, num_shard
   for line in [*shown, *remarks, f'classes, segments and pixels of each split: {path}']:
     errors.say(line)
   return reports
+
+
+def _require_segments(split: str, report: Report) -> None:
+  """Raises UserError where there is nothing to learn."""
+  if split == 'train' and report.counts.empty == report.written:
+    raise errors.UserError(
+        f'{split}: none of the {report.written} images has a segment of any class, so there is '
+        'nothing to learn; correct the annotations, or what --void and --ignore leave out')
 
 
 def _of_split(split: str, source: Source, report: Report, folder: str) -> list[str]:

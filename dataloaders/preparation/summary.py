@@ -74,7 +74,8 @@ def remarks(data_set: DataSet, counts: Mapping[str, Counts]) -> list[str]:
     if missing:
       shown = ', '.join(errors.quoted(class_name) for class_name in missing[:_SHOWN])
       more = f' and {len(missing) - _SHOWN} more' if len(missing) > _SHOWN else ''
-      found.append(f'{name}: {len(missing)} classes have no pixel: {shown}{more}')
+      has = 'class has' if len(missing) == 1 else 'classes have'
+      found.append(f'{name}: {len(missing)} {has} no pixel: {shown}{more}')
   return found
 
 

@@ -65,6 +65,15 @@ def test_an_empty_record_and_an_empty_file(good, tmp_path):
     record_files.record_offsets([str(write(tmp_path / 'x', [b'a', b'']))])
 
 
+def test_what_is_next_to_records_is_not_one(tmp_path):
+  records_of_train = write(tmp_path / 'train-00000-of-00001.tfrecord', [b'a'])
+  for name in ('train.txt', 'train.report.json', 'train.manifest.json', 'train_sheet.png'):
+    (tmp_path / name).write_bytes(b'none')
+  assert record_files.match(f'{tmp_path}/train*') == [str(records_of_train)]
+  (tmp_path / 'data_set.yaml').write_bytes(b'none')
+  assert record_files.match(f'{tmp_path}/*') == [str(records_of_train)]
+
+
 def test_the_truth_is_read_with_checksums(good):
   offsets = record_files.record_offsets([str(good)])
   truth = ground_truth.GroundTruth(str(good), KIND)

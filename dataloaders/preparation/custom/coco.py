@@ -68,6 +68,8 @@ def recognize(request: Request) -> Found | None:
     errors.require(bool(classes), f'annotations {first.path} have no thing; give --task semantic')
   for lot in lots.values():
     said += lot.said
+  named = [category.name for lot in lots.values() for category in lot.categories]
+  said += coco_classes.not_ignored(request, named, request.annotations)
   return Found(
       form=first.form,
       task=task,
@@ -178,7 +180,7 @@ def _said(content: Mapping[str, Any], path: str, images: str, pngs: str, request
     return (f'{where}; {len(content["images"])} images, {len(rows)} annotated',)
   said = [f'{where}; {len(content["images"])} images, {len(rows)} instances']
   masks = [row.get('segmentation') for row in rows]
-  num_boxes = sum(not instance_masks.has_outline(mask) for mask in masks)
+  num_boxes = sum(map(instance_masks.is_missing, masks))
   if num_boxes:
     said.append(f'{path}: {num_boxes} of {len(rows)} annotations have no mask; their images are '
                 'refused')

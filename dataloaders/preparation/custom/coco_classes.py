@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tf_maskformer import errors
@@ -179,6 +179,22 @@ def _as_asked(categories: list[Category], classes: tuple[Class, ...], path: str
     taken.add(own_id)
     found.append(dataclasses.replace(c, id=own_id))
   return tuple(found)
+
+
+def not_ignored(request: Request, names: Iterable[str], where: str) -> list[str]:
+  """Returns a line where names that are to be left out are not there; a name may be misspelled.
+
+  Args:
+    request: its `ignored` are to be left out.
+    names: of what is annotated.
+    where: the annotations, for the line.
+  """
+  known = {compact(name) for name in names}
+  absent = [name for name in request.ignored if compact(name) not in known]
+  if not absent:
+    return []
+  shown = ', '.join(repr(errors.quoted(name)) for name in absent[:_SHOWN])
+  return [f'{where}: nothing is called {shown}, which should be left out']
 
 
 def require_same(classes: tuple[Class, ...], others: list[Category], request: Request, first: str,

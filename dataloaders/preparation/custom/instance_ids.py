@@ -93,6 +93,7 @@ def recognize(request: Request) -> Found | None:
   Raises:
     UserError: images and labels do not go together, or it is not clear what a value means.
   """
+  request = labels.with_images(request)
   if request.task == 'semantic' or not labels.holds_labels(request):
     return None
   preferred = _PREFERRED if request.task else ''

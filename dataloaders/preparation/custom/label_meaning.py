@@ -8,6 +8,7 @@ from tf_maskformer import errors
 from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.dataloaders import label_images
+from tf_maskformer.dataloaders.preparation.custom import coco_classes
 from tf_maskformer.dataloaders.preparation.custom.found import Request
 from tf_maskformer.dataloaders.preparation.custom.label_scan import Scan
 from tf_maskformer.errors import UserError
@@ -50,6 +51,7 @@ def of(scan: Scan, request: Request) -> Meaning:
   if not request.classes:
     raise UserError(_question(scan, request))
   void = set(request.void)
+  _require_no_shift(request, scan.form)
   classes = []
   ignored = {descriptor.plain(name) for name in request.ignored}
   for c in labeled(request.classes, scan.form, void):
@@ -68,7 +70,9 @@ def of(scan: Scan, request: Request) -> Meaning:
     raise UserError(_unknown(scan, request, unknown))
   if scan.form == 'values':  # another lot of the same labels may have them
     void.update(set(_USUAL_VOID) - known)
-  said = [*_table(scan, classes, void, by_itself), *remarks(scan, classes, void)]
+  absent = coco_classes.not_ignored(
+      request, [c.name for c in request.classes], request.annotations)
+  said = [*absent, *_table(scan, classes, void, by_itself), *remarks(scan, classes, void)]
   if all(c.isthing for c in classes):  # names alone do not say it
     classes = [dataclasses.replace(c, isthing=False) for c in classes]
   return Meaning(tuple(classes), tuple(sorted(void)), tuple(said))
@@ -82,7 +86,7 @@ def labeled(classes: Sequence[Class], form: str, void: set[int]) -> list[Class]:
     form: of the labels, 'values' or 'colors'.
     void: values of no class.
   """
-  by_position = all(c.id == i and not c.labels for i, c in enumerate(classes))
+  by_position = _are_names_alone(classes)
   free = (value for value in range(len(classes) + len(void)) if value not in void)
   found = []
   for c in classes:
@@ -94,6 +98,25 @@ def labeled(classes: Sequence[Class], form: str, void: set[int]) -> list[Class]:
       label = next(free)
     found.append(dataclasses.replace(c, labels=c.labels or (label,)))
   return found
+
+
+def _are_names_alone(classes: Sequence[Class]) -> bool:
+  """Whether classes have neither ids nor labels, so that their order tells their values."""
+  return all(c.id == i and not c.labels for i, c in enumerate(classes))
+
+
+def _require_no_shift(request: Request, form: str) -> None:
+  """Raises UserError where the first name is that of the value 0, which is void.
+
+  Every class would have the value of the one after it.
+  """
+  first = request.classes[0].name
+  is_named = descriptor.plain(first) in _BACKGROUNDS
+  if is_named and form == 'values' and 0 in request.void and _are_names_alone(request.classes):
+    raise UserError(
+        f'--void 0 says that 0 belongs to no class, but --classes begins with '
+        f'{errors.quoted(first)}; void values are not counted in the order of --classes, so leave '
+        'out that name, or leave out --void 0 if it is to be learned')
 
 
 def require_apart(classes: Sequence[Class], void: set[int], form: str) -> None:
@@ -211,7 +234,7 @@ def _unknown(scan: Scan, request: Request, unknown: Sequence[int]) -> str:
   text = (f'{request.annotations}: {count} neither class nor void: {shown}; in '
           f'{errors.quoted(example)} for one')
   num_names = len(request.classes)
-  by_position = all(c.id == i and not c.labels for i, c in enumerate(request.classes))
+  by_position = _are_names_alone(request.classes)
   named = [value for value in unknown if value not in _USUAL_VOID]
   shifted = by_position and scan.form == 'values' and named == [num_names]
   if shifted and 0 not in scan.values:

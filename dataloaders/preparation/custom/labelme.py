@@ -200,7 +200,8 @@ def recognize(request: Request) -> Found | None:
       *([f'{num_images - len(paths)} images have no JSON: left out']
         if num_images > len(paths) else []),
       *([f'{num_damaged} JSONs cannot be read; their images are refused'] if num_damaged else []),
-      *(f'{count} shapes are left out: {what}' for what, count in left_out.items()), *said]
+      *(f'{count} shapes are left out: {what}' for what, count in left_out.items()), *said,
+      *coco_classes.not_ignored(request, uses, folder)]
   data_set = DataSet('custom', classes, ignored=request.ignored)
   make = functools.partial(LabelMe, folder, own_images)
   return Found("LabelMe's JSONs", 'instance', data_set, {WHOLE: make}, tuple(said))

@@ -83,6 +83,7 @@ def recognize(request: Request) -> Found | None:
   Raises:
     UserError: images and labels do not go together, or it is not clear what a value means.
   """
+  request = with_images(request)
   if request.task not in ('', 'semantic') or not holds_labels(request):
     return None
   preferred = PREFERRED if request.task else ''
@@ -99,17 +100,19 @@ def recognize(request: Request) -> Found | None:
       splits_of(found, request, SemanticPairs, preferred), said)
 
 
+def with_images(request: Request) -> Request:
+  """Returns a request whose images are in the folder of the labels where it names no other."""
+  return dataclasses.replace(request, images=request.images or request.annotations)
+
+
 def holds_labels(request: Request) -> bool:
   """Whether a request names a folder of images and one that may hold label images.
 
   Raises:
-    UserError: it names a folder of label images, but none of images.
+    UserError: the images are not a folder.
   """
   if not tf.io.gfile.isdir(request.annotations) or not pairs.holds_images(request.annotations):
     return False
-  if not request.images:
-    raise UserError(f'{request.annotations} holds label images; give --images, the folder of the '
-                    'images, too')
   if not tf.io.gfile.isdir(request.images):
     raise UserError(f'--images {request.images} is not a directory; give the folder of the images')
   return True

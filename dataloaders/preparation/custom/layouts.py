@@ -9,12 +9,15 @@ from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.dataloaders.preparation.custom import pairs
+from tf_maskformer.dataloaders.preparation.custom import yolo_files
 
 _IMAGES = ('images', 'image', 'imgs', 'img', 'img_dir', 'JPEGImages', 'leftImg8bit')
 _ANNOTATIONS = (
-    'annotations', 'annotation', 'labels', 'label', 'masks', 'mask', 'ann_dir', 'gt', 'gtFine')
+    'annotations', 'annotation', 'labels', 'label', 'masks', 'mask', 'ann_dir', 'gt', 'gtFine',
+    'annots', 'ground_truth', 'groundtruth', 'segmentation', 'segmentations', 'SegmentationClass',
+    'targets')
 # Folder of a split's annotations next to the split's folder of images: train_masks, trainannot.
-_OF_SPLIT = (*_ANNOTATIONS, 'annot')
+_OF_SPLIT = ('annot', 'annots', *_ANNOTATIONS)
 _TRAIN = ('train', 'training')
 _VALIDATION = ('val', 'valid', 'validation', 'test')
 # What shows that a form knows by itself where its images are.
@@ -50,7 +53,7 @@ def find(path: str) -> tuple[Lot, Lot | None]:
     return _of_file(path)
   names = _names_in(path)
   has_roboflow = tf.io.gfile.exists(os.path.join(path, 'train', _ROBOFLOW))
-  if names & set(_COMPLETE) or has_roboflow:
+  if names & set(_COMPLETE) or has_roboflow or _has_data_yaml(path, names):
     return Lot('', path), None
   images = _below(path, names, _IMAGES)
   if images:
@@ -59,7 +62,17 @@ def find(path: str) -> tuple[Lot, Lot | None]:
   validation = _below(path, names, _VALIDATION)
   if train and validation:
     return _of_splits(path, names, train, validation)
+  if train:
+    labels = _annotations_of(path, names, train, _TRAIN)
+    return (Lot(train, labels), None) if labels else find(train)
   return Lot(path if _holds_images_alone(path) else '', path), None
+
+
+def _has_data_yaml(path: str, names: set[str]) -> bool:
+  """Whether there is YOLO's data.yaml, by any name."""
+  return any(
+      yolo_files.is_data_yaml(os.path.join(path, name)) for name in sorted(names)
+      if name.endswith(('.yaml', '.yml')))
 
 
 def _of_splits(path: str, names: set[str], train: str, validation: str) -> tuple[Lot, Lot | None]:
@@ -79,10 +92,10 @@ def _annotations_of(path: str, names: set[str], images: str, split: tuple[str, .
   own = os.path.basename(images)
   companions = tuple(f'{own}{joint}{word}' for joint in ('_', '-', '') for word in _OF_SPLIT)
   companions += tuple(f'{word}{joint}{own}' for joint in ('_', '-') for word in _OF_SPLIT)
-  found = _below(path, names, companions)
+  found = _one_below(path, names, companions)
   if found:
     return found
-  common = _below(path, names, _ANNOTATIONS)
+  common = _one_below(path, names, _ANNOTATIONS)
   if common:
     inside = _folder_of(common, (own, *split)) or _json_of(common, _names_in(common), split)
     if inside:
@@ -126,9 +139,24 @@ def _below(path: str, names: set[str], known: tuple[str, ...]) -> str:
   return ''
 
 
+def _one_below(path: str, names: set[str], known: tuple[str, ...]) -> str:
+  """Returns the path of the only folder with a known name, '' without one.
+
+  Raises:
+    UserError: there are several.
+  """
+  found = [name for name in (_below(path, names, (one,)) for one in known) if name]
+  distinct = list(dict.fromkeys(found))
+  if len(distinct) > 1:
+    raise errors.UserError(
+        f'{" and ".join(distinct)} may be the annotations; name the right one with --images and '
+        '--annotations')
+  return distinct[0] if distinct else ''
+
+
 def _beside(path: str, names: set[str], images: str) -> tuple[Lot, Lot | None]:
   """Returns the lots of a folder with a folder of images: annotations are next to that."""
-  annotations = _below(path, names, _ANNOTATIONS)
+  annotations = _one_below(path, names, _ANNOTATIONS)
   if not annotations:
     return _json_beside(path, names, images)
   train = _folders_of(images, annotations, _TRAIN)

@@ -103,8 +103,9 @@ def find(images: str, labels: str, label_suffix: str = '', preferred: str = '') 
       return found
   if are_both:
     raise errors.UserError(
-        f'{images} holds images ({_some(image_names)}) and no label of one by its name; give '
-        '--annotations, or --label_suffix, what follows the name of an image in that of its label')
+        f'{images} holds images ({_some(image_names)}) and no label of one by its name; '
+        'name the two folders with --images and --annotations, or give --label_suffix, what '
+        'follows the name of an image in that of its label')
   raise errors.UserError(
       f'no image of {images} ({_some(image_names)}) has a label in {labels} '
       f'({_some(label_names)}) by its name; give --label_suffix, what follows the name of the '

@@ -250,6 +250,8 @@ def _classes(request: Request, layout: yolo_files.Layout, seen: _Seen) -> tuple[
   categories = [
       coco_classes.Category(number, name, True, None, seen.uses[number], False)
       for number, name in names.items()]
-  return coco_classes.classes_of(categories, request, layout.names or '--classes')
+  where = layout.names or '--classes'
+  classes, said = coco_classes.classes_of(categories, request, where)
+  return classes, [*said, *coco_classes.not_ignored(request, names.values(), where)]
 
 

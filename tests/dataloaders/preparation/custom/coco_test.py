@@ -183,7 +183,10 @@ def test_classes_are_merged_and_left_out(tmp_path, capsys):
   drawn.prepare(tmp_path / 'less', *flags, '--ignore=Cat')
   found = {**drawn.objects(tmp_path / 'less', 'train'), **drawn.objects(tmp_path / 'less', 'val')}
   drawn.require_drawn(found['0'], 'dog')
-  assert "category 4 'cat', 1 annotations: left out" in capsys.readouterr().out
+  said = capsys.readouterr().out
+  assert "category 4 'cat', 1 annotations: left out" in said and 'nothing is called' not in said
+  drawn.prepare(tmp_path / 'more', *flags, '--ignore=cow')
+  assert "nothing is called 'cow', which should be left out" in capsys.readouterr().out
   drawn.prepare(tmp_path / 'turned', *flags, '--classes=dog,cat')
   assert names_of(tmp_path / 'turned') == ['dog', 'cat']
   found = {**drawn.objects(tmp_path / 'turned', 'train'),

@@ -78,7 +78,10 @@ def test_built_in_classes_keep_their_rule(tmp_path):
 
 def test_ignored_classes_are_void(tmp_path):
   label_arrays = of(0, 1, 2)
-  found = recognized(tmp_path, label_arrays, classes=names('sky,cat,dog'), ignored=('Cat',))
+  found = recognized(
+      tmp_path, label_arrays, classes=names('sky,cat,dog'), ignored=('Cat', 'cow'))
+  assert any("nothing is called 'cow'" in line for line in found.said)
+  assert not any("'Cat'" in line for line in found.said)
   assert_classes(tmp_path, found, label_arrays, {0: 0, 1: -1, 2: 1})
 
 
@@ -149,6 +152,8 @@ def smooth(label):
      'a value is neither class nor void: 2 .* in a0.png for one; there are 2 names for 3 values'),
     (of(1, 2), {'classes': 'cat,dog'}, 'counted from 0, the values from 1: add --void 0'),
     (of(0, 1, 77, 255), {'classes': 'cat,dog'}, 'give a class for it, or --void 77 255'),
+    (of(0, 1, 2), {'classes': 'background,cat,dog', 'void': (0,)},
+     '--void 0 says .* but --classes begins with background'),
     (of(0, 1), {'classes': 'cat,dog', 'ignored': ('cat', 'dog')}, '--ignore leaves no class'),
     (of(0), {'binary': 'cell'}, 'is 0; there is no cell'),
     (of(0, 1, 2), {'binary': 'cell'}, '0 and one other value, but the labels in .* hold'),
@@ -221,8 +226,15 @@ def test_what_is_another_form(tmp_path):
   for annotations in ('empty', 'a.json'):
     request = drawn_labels.request(tmp_path, annotations=f'{tmp_path}/{annotations}')
     assert labels.recognize(request) is None
-  with pytest.raises(UserError, match='masks holds label images; give --images'):
-    labels.recognize(drawn_labels.request(tmp_path, images=''))
+
+
+def test_images_and_labels_are_in_folders_of_the_only_one_that_is_given(tmp_path):
+  images = of(0, 1)
+  drawn_labels.pairs(tmp_path, images)
+  fields = {'images': '', 'annotations': str(tmp_path), 'classes': names('cat,dog')}
+  found = labels.recognize(drawn_labels.request(tmp_path, **fields))
+  truth = drawn_labels.records(found, tmp_path)
+  assert len(drawn_labels.names(truth)) == len(images)
   with pytest.raises(UserError, match='a.json is not a directory'):
     labels.recognize(drawn_labels.request(tmp_path, images=f'{tmp_path}/a.json'))
 

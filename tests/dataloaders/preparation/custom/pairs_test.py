@@ -128,7 +128,7 @@ def test_a_given_suffix_leaves_out(tmp_path):
 
 def test_images_without_labels(tmp_path):
   write(tmp_path, ['a.jpg', 'b.jpg'])
-  with pytest.raises(UserError, match=r'\(a.jpg, b.jpg\) and no label .*; give --annotations'):
+  with pytest.raises(UserError, match=r'\(a.jpg, b.jpg\) and no label .* with --images and --ann'):
     pairs.find(str(tmp_path), str(tmp_path))
 
 

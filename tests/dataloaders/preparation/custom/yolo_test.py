@@ -107,6 +107,8 @@ def test_training_and_validation_that_are_the_same_images(tmp_path, capsys):
   root = tmp_path / 'set'
   path = write(root, train='train/images', val='train/images')
   drawn.image(root / 'train/images/other.jpg')
+  label = (root / 'train/labels/train1.txt').read_text()
+  write_label(root / 'train/labels/other.txt', label)
   with pytest.raises(UserError, match='give --split'):
     drawn.prepare(tmp_path / 'out', f'--annotations={path}')
   drawn.prepare(tmp_path / 'out', f'--annotations={path}', '--split=0.5')
