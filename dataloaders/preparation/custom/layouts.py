@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.dataloaders.preparation.custom import yolo_files
 
 _IMAGES = ('images', 'image', 'imgs', 'img', 'img_dir', 'JPEGImages', 'leftImg8bit')
 _ANNOTATIONS = (
@@ -48,7 +49,8 @@ def find(path: str) -> tuple[Lot, Lot | None]:
   if not tf.io.gfile.isdir(path):
     return _of_file(path)
   names = {name.rstrip('/') for name in tf.io.gfile.listdir(path)}
-  if names & set(_COMPLETE) or _has_roboflow(path, names):
+  is_complete = names & set(_COMPLETE) or _has_roboflow(path, names)
+  if is_complete or _has_data_yaml(path, names):
     return Lot('', path), None
   images = _below(path, names, _IMAGES)
   if images:
@@ -73,7 +75,9 @@ def _of_splits(path: str, names: set[str], train: str, validation: str) -> tuple
   first, second = lots
   if first and (second or not validation):
     return first, second
-  if not validation or not (_holds_annotations(train) or not annotations):
+  if not validation:
+    return (find(train)[0] if _holds_annotations(train) else Lot('', path)), None
+  if annotations and not _holds_annotations(train):
     return Lot('', path), None
   return find(train)[0], find(validation)[0]
 
@@ -126,6 +130,13 @@ def _of_file(path: str) -> tuple[Lot, Lot | None]:
 def _has_roboflow(path: str, names: set[str]) -> bool:
   return any(
       tf.io.gfile.exists(os.path.join(path, name, _ROBOFLOW)) for name in names & {'train', '.'})
+
+
+def _has_data_yaml(path: str, names: set[str]) -> bool:
+  """Whether there is YOLO's data.yaml, by any name."""
+  return any(
+      yolo_files.is_data_yaml(os.path.join(path, name)) for name in sorted(names)
+      if name.endswith(('.yaml', '.yml')))
 
 
 def _below(path: str, names: set[str], known: tuple[str, ...]) -> str:

@@ -43,12 +43,20 @@ def found(root):
     (['train/a.jpg', 'train/a.json', 'val/b.jpg', 'val/b.json'], ('', 'train'), ('', 'val')),
     (['train/a.jpg', 'train/a_mask.png', 'val/b.jpg', 'val/b_mask.png'],
      ('', 'train'), ('', 'val')),
-    (['train/images/a.jpg', 'train/masks/a.png'], ('', '.'), None),
+    (['train/images/a.jpg', 'train/masks/a.png'], ('train/images', 'train/masks'), None),
+    (['train/images/a.jpg', 'train/x.json'], ('train/images', 'train/x.json'), None),
     (['a.jpg', 'a_mask.png'], ('', '.'), None),
     (['data.yaml', 'images/a.jpg', 'labels/a.txt'], ('', '.'), None)])
 def test_usual_names(tmp_path, paths, first, second):
   make(tmp_path, *paths)
   assert found(tmp_path) == (first, second)
+
+
+def test_data_yaml_by_any_name(tmp_path):
+  make(tmp_path, 'train/images/a.jpg', 'train/labels/a.txt', 'other.yaml')
+  assert found(tmp_path) == (('train/images', 'train/labels'), None)
+  (tmp_path / 'other.yaml').write_text('train: train/images\nnames: [cat]')
+  assert found(tmp_path) == (('', '.'), None)
 
 
 @pytest.mark.parametrize('paths, words', [
