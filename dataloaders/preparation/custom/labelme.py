@@ -68,7 +68,7 @@ class LabelMe(source.Source):
     file, name = self._image(content, row)
     stated = [json_values.as_whole(content.get(key)) for key in ('imageHeight', 'imageWidth')]
     if all(json_values.is_whole(side, 1, _MAX_SIDE) for side in stated):
-      coco_images.require_size(file, (stated[0], stated[1]), path)
+      coco_images.require_size(file, (stated[0], stated[1]), f'the image of {path}')
     instances, left_out = labelme_shapes.instances(content['shapes'], file.size, path)
     kept = []
     for instance in instances:

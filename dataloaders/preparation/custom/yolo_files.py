@@ -17,6 +17,7 @@ from tf_maskformer.dataloaders.preparation.custom.coco_layouts import SPLITS
 from tf_maskformer.dataloaders.preparation.custom.found import WHOLE
 
 _ENDINGS = ('.yaml', '.yml')
+_USUAL_NAMES = ('data.yaml', 'data.yml')
 _NAME_FILES = ('classes.txt', 'obj.names', 'labels.txt')
 _LARGEST = 2**24  # bytes of a text file
 _NODES = 10 * limits.SEGMENTS
@@ -56,7 +57,7 @@ def layout(annotations: str, images: str) -> Layout | None:
     return None
   inside = sorted(tf.io.gfile.listdir(annotations))
   paths = [posixpath.join(annotations, name) for name in inside if name.endswith(_ENDINGS)]
-  described = [path for path in paths if _is_data_yaml(path)]
+  described = [path for path in paths if is_data_yaml(path)]
   if len(described) > 1:
     raise errors.UserError(f'{annotations} has several files that name classes: '
                            f'{", ".join(described[:_SHOWN])}; give one of them by --annotations')
@@ -65,11 +66,17 @@ def layout(annotations: str, images: str) -> Layout | None:
   return _of_folder(annotations, images or annotations)
 
 
-def _is_data_yaml(path: str) -> bool:
+def is_data_yaml(path: str) -> bool:
+  """Whether a YAML file describes a data set; raises UserError where it should, by its name."""
+  has_usual_name = posixpath.basename(path) in _USUAL_NAMES
   try:
     content = _load(path)
   except errors.UserError:
+    if has_usual_name:
+      raise
     return False
+  if has_usual_name and isinstance(content, dict) and 'train' in content:
+    errors.require('names' in content, f'{path} names no classes; add "names: [NAME, NAME]"')
   return isinstance(content, dict) and 'names' in content and 'train' in content
 
 
@@ -77,7 +84,7 @@ def _load(path: str) -> Any:
   try:
     return yaml_text.load(read_text(path), _NODES)
   except yaml.YAMLError as e:
-    raise errors.UserError(f'{path} is not YAML: {errors.one_line(str(e))}') from e
+    raise errors.UserError(f'{path} is not YAML: {" ".join(str(e).split())}') from e
 
 
 def _of_yaml(path: str) -> Layout | None:

@@ -145,6 +145,16 @@ def test_what_stops(tmp_path, layout, label, words):
     drawn.prepare(tmp_path / 'out', f'--annotations={path}')
 
 
+@pytest.mark.parametrize('text, words', [
+    ('train: [train/images', 'data.yaml is not YAML: while parsing'),
+    ('train: train/images', 'data.yaml names no classes; add')])
+def test_a_data_yaml_that_says_too_little(tmp_path, text, words):
+  write(tmp_path / 'set')
+  (tmp_path / 'set/data.yaml').write_text(text)
+  with pytest.raises(UserError, match=words):
+    drawn.prepare(tmp_path / 'out', f'--data={tmp_path}/set')
+
+
 def test_boxes_are_not_masks(tmp_path, capsys):
   path = write(tmp_path / 'set')
   write_label(tmp_path / 'set/train/labels/mixed.txt', BOXES + line(0, 'cat'))
