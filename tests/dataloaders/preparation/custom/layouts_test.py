@@ -113,8 +113,11 @@ def test_descriptions_that_are_not_enough(tmp_path, text, message):
 
 
 def test_nothing_is_called_as_annotations_are(tmp_path):
-  for text in ('images/a.jpg truth/a.png', 'images/a.jpg a.json b.json'):
+  texts = (
+      'images/a.jpg truth/a.png', 'images/a.jpg a.json b.json',
+      'images/a.jpg a_train.json b_train.json val.json')
+  for k, text in enumerate(texts):
     with pytest.raises(UserError, match='holds .*images.*, and nothing is called as annotations'):
-      layouts.find(make(tmp_path / text[-6:], text))
+      layouts.find(make(tmp_path / str(k), text))
   with pytest.raises(UserError, match='none does not exist; name a folder, or the YAML file'):
     layouts.find(str(tmp_path / 'none'))
