@@ -54,7 +54,7 @@ def test_two_splits(output, capsys):
                        'val: 2 images of 80x40 to 80x40 pixels, at most 1 segments in one', '']
   # A dog is 32 x 20 of 80 x 40 pixels.
   assert lines[6].split() == ['dog', 'thing', '3', '3', '20.0%', '2', '2', '20.0%']
-  assert 'remark: train: 1 classes have no pixel: cat' in lines
+  assert 'remark: train: 1 class has no pixel: cat' in lines
   table_and_remarks = [line for line in lines[3:] if line]
   assert printed[-1 - len(table_and_remarks):-1] == table_and_remarks
   assert printed[-1] == f'classes, segments and pixels of each split: {output}/report.txt'
@@ -67,10 +67,11 @@ def test_two_splits(output, capsys):
 
 
 def test_finished_shards_are_kept(output, capsys):
-  convert(output, {'train': source(output, 3)})
+  sources = {'train': source(output, 3)}
+  convert(output, sources)
   before = (output / 'report.txt').read_text()
   capsys.readouterr()
-  assert convert(output, {'train': source(output, 3)})['train'].shards_kept == 3
+  assert convert(output, sources)['train'].shards_kept == 3
   assert f'train: 3 images in {output}, 3 shards were fin' in capsys.readouterr().out
   assert (output / 'report.txt').read_text() == before
 

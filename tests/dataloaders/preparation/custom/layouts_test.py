@@ -75,7 +75,7 @@ def test_a_folder_of_each_split(tmp_path, text, expected):
     'images/a.jpg result.json',
     'train/_annotations.coco.json valid/_annotations.coco.json images/a.jpg labels/',
     '_annotations.coco.json a.jpg', 'train2017/a.jpg val2017/a.jpg annotations/x.json',
-    'train/a.jpg train/l.json', 'a.jpg a.xml', 'a.jpg a.txt', 'notes.txt', ''])
+    'a.jpg a.xml', 'a.jpg a.txt', 'notes.txt', ''])
 def test_forms_that_say_where_their_images_are(tmp_path, text):
   assert find(tmp_path, text) == [('', '.')]
 
