@@ -8,6 +8,8 @@ from tf_maskformer.configs.experiments import table
 
 TASKS = ('instance', 'panoptic', 'semantic')
 MODELS = ('mask2former', 'maskformer')
+# What annotations of a task are enough for.
+_ENOUGH_FOR = {'instance': ('instance',), 'semantic': ('semantic',), 'panoptic': TASKS}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +58,7 @@ def prepare(args: argparse.Namespace) -> str:
     args: of `train`; its experiment and model_dir are set.
 
   Raises:
-    UserError: see `prepare_custom.convert`.
+    UserError: see `prepare_custom.convert`; the records are not annotated for --task.
   """
   from tf_maskformer.configs.datasets import catalog
   from tf_maskformer.configs.datasets import descriptor_file
@@ -74,7 +76,12 @@ def prepare(args: argparse.Namespace) -> str:
           f'{e} (what cannot be found out is said to tf-maskformer prepare custom --data '
           f'{args.data}; then run this command again)') from e
   path = os.path.join(facts.folder_of(own), descriptor_file.NAME)
-  task = args.task or catalog.describe(path).task or TASKS[0]
+  made_for = catalog.describe(path).task
+  errors.require(
+      not args.task or args.task in _ENOUGH_FOR.get(made_for, TASKS),
+      f'{own} is annotated for {made_for} segmentation, which --task {args.task} cannot be trained '
+      'with; leave --task out')
+  task = args.task or made_for or TASKS[0]
   args.experiment = experiment_of(args.model, task)
   if not args.model_dir and not os.environ.get('MODEL_DIR'):
     name = os.path.basename(os.path.normpath(args.data)).partition('.')[0] or 'data'

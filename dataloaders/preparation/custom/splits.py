@@ -36,14 +36,19 @@ class Part(Source):
   def rows(self) -> list[dict[str, Any]]:
     """See `Source.rows`; UserError also where a name of the list is not an image."""
     wanted = read_list(self.names)
-    rows = {name: row for row in self.whole.rows() for name in _names_of(row)}
+    rows = _by_name(self.whole.rows())
+    double = [name for name in wanted if name in rows and not rows[name]]
+    if double:
+      raise errors.UserError(
+          f'{self.names}: several images are called {errors.quoted(double[0])}; name them with '
+          'their folders')
     missing = [name for name in wanted if name not in rows]
     if missing:
       raise errors.UserError(
           f'{self.names} names {len(missing)} images that are not annotated, '
           f'{errors.quoted(missing[0])} for one; correct the list')
-    chosen = {id(rows[name]): rows[name] for name in wanted}  # a list may name one twice
-    return list(chosen.values())
+    found = [row for row in map(rows.get, wanted) if row]
+    return list({row['file_name']: row for row in found}.values())  # a list may name one twice
 
   def convert_image(self, row: dict[str, Any]) -> Converted:
     """See `Source.convert_image`."""
@@ -52,6 +57,15 @@ class Part(Source):
   def annotations_state(self) -> list[int]:
     """See `Source.annotations_state`."""
     return self.whole.annotations_state() + source.file_state(self.names)
+
+
+def _by_name(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any] | None]:
+  """Returns the image of each name by which a list may call one; None of a name of several."""
+  found: dict[str, dict[str, Any] | None] = {}
+  for row in rows:
+    for name in set(_names_of(row)):
+      found[name] = None if name in found else row
+  return {**found, **{row['file_name']: row for row in rows}}
 
 
 def _names_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -114,6 +128,7 @@ def by_lists(whole: Source, lists: Sequence[str], data_set: str) -> dict[str, Pa
   Raises:
     UserError: a list does not exist or is empty, two have the same name, or an image is in two.
   """
+  rows = _by_name(whole.rows())
   parts: dict[str, Part] = {}
   where: dict[str, str] = {}
   for path in lists:
@@ -124,9 +139,11 @@ def by_lists(whole: Source, lists: Sequence[str], data_set: str) -> dict[str, Pa
       raise errors.UserError(
           f'--split_files: {parts[split].names} and {path} are both called {split}')
     for name in read_list(path):
-      if where.setdefault(name, split) != split:
+      row = rows.get(name)
+      image = row['file_name'] if row else name
+      if where.setdefault(image, split) != split:
         raise errors.UserError(
-            f'--split_files: {errors.quoted(name)} is in {where[name]} and in {split}; training '
+            f'--split_files: {errors.quoted(image)} is in {where[image]} and in {split}; training '
             'images cannot be scored')
     parts[split] = Part(whole, path, data_set)
   return parts

@@ -11,7 +11,7 @@ from tf_maskformer.errors import UserError
 
 def test_former_records_are_not_taken_for_those_of_other_classes(tmp_path):
   data = tmp_path / 'data'
-  drawn_labels.pairs(data, [drawn_labels.blocks([0, 1], k) for k in range(4)])
+  drawn_labels.pairs(data, [drawn_labels.blocks([0, 1], k).astype(np.uint8) for k in range(4)])
   output = tmp_path / 'records'
   flags = f'--data={data}', '--split=0.5'
   drawn.prepare(output, *flags, '--classes=road,car')
