@@ -6,6 +6,7 @@ If Hugging Face's port is installed, the same work is timed there.
     python scripts/benchmark.py --model mask2former --backbone swin_tiny --work train inference
     python scripts/benchmark.py --size 256 --precision float32 --repeats 5
     python scripts/benchmark.py --records '/data/coco/train*'     # the input pipeline on your data
+    python scripts/benchmark.py --work recipes evaluation         # input of each recipe, scores
 
 Every measurement runs in its own process, so that its peak memory is its own; theirs and ours
 alternate, and the figure is the median. Ratios are theirs / ours: above 1, ours is faster or
@@ -28,7 +29,7 @@ from tf_maskformer.configs.datasets import catalog
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORKER = ROOT / 'scripts' / 'benchmark_worker.py'
-_OF_RECORDS = ('input', 'evaluation')
+_OF_RECORDS = ('input', 'evaluation', 'recipes')
 _CELLS = 16  # along a side of the synthetic segments, which divide it
 # Flags of whole numbers: lowest and highest.
 _BOUNDS = {
@@ -106,7 +107,7 @@ def flags() -> cli.Parser:
       '--precision', nargs='+', default=['float32', 'bfloat16'], choices=['float32', 'bfloat16'])
   parser.add_argument(
       '--work', nargs='+', default=['train', 'inference', 'matching', 'input'],
-      choices=['train', 'inference', 'matching', 'input', 'parts', 'evaluation'])
+      choices=['train', 'inference', 'matching', 'input', 'parts', 'evaluation', 'recipes'])
   parser.add_argument(
       '--records', default='',
       help='TFRecords for the input pipeline and the evaluators; default: synthetic 640x480 images')
@@ -158,6 +159,12 @@ def report_evaluation(args: argparse.Namespace) -> None:
     print(f'  {name:<40} {1000 * seconds:8.1f} ms per image', flush=True)
 
 
+def report_recipes(args: argparse.Namespace) -> None:
+  """Measures and prints the input pipeline of every published recipe."""
+  for name, seconds in measure('ours', 'recipes', args, 'float32')['parts'].items():
+    print(f'  {name:<40} {1 / seconds:8.1f} images/s/core', flush=True)
+
+
 def report(args: argparse.Namespace) -> None:
   """Measures and prints everything."""
   head = [
@@ -172,6 +179,8 @@ def report(args: argparse.Namespace) -> None:
     for precision in args.precision if has_precision else ['float32']:
       if work == 'parts':
         report_parts(args, precision)
+      elif work == 'recipes':
+        report_recipes(args)
       elif work == 'evaluation':
         report_evaluation(args)
       else:

@@ -332,6 +332,11 @@ def main() -> None:
     parts = benchmark_scores.seconds_per_image(args.records, args.data_set, args.repeats)
     print(json.dumps({'parts': parts}))
     return
+  if args.work == 'recipes':
+    from tf_maskformer.scripts import benchmark_input
+    parts = benchmark_input.core_seconds_per_image(args.records, args.data_set, args.repeats)
+    print(json.dumps({'parts': parts}))
+    return
   side = Ours(args) if args.side == 'ours' else HuggingFace(args)
   result = getattr(side, args.work)()
   print(json.dumps({**result, 'work_gb': result['peak_gb'] - side.after_imports}))

@@ -65,6 +65,9 @@ def flags() -> cli.Parser:
       '--prediction_values', choices=('index', 'label'),
       help='values of predicted label images: classes counted from 0 (index), or what the data '
       "set's own labels have (label); needed where they differ")
+  parser.add_argument(
+      '--crowds_are_instances', action='store_true',
+      help='take instances of the truth that are marked as crowds for instances, as CVAT marks all')
   return parser
 
 
@@ -146,7 +149,8 @@ def _score(args) -> None:
   from tf_maskformer.tasks.offline.truth import open_truth
 
   found = recognize.find(args.predictions)
-  truth = open_truth(args.truth, args.data_set, args.truth_suffix)
+  truth = open_truth(
+      args.truth, args.data_set, args.truth_suffix, args.crowds_are_instances)
   task = recognize.choose(found, truth, args.task)
   errors.say(f'truth: {truth.description}, {len(truth.images)} images, '
              f'{truth.data_set.num_classes} classes')

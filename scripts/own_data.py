@@ -1,4 +1,4 @@
-"""From `train --data` to an experiment on prepared records, and pictures of what came out."""
+"""From `train --data` to an experiment on prepared records."""
 
 import argparse
 import os
@@ -8,8 +8,6 @@ from tf_maskformer.configs.experiments import table
 
 TASKS = ('instance', 'panoptic', 'semantic')
 MODELS = ('mask2former', 'maskformer')
-# What annotations of a task are enough for.
-_ENOUGH_FOR = {'instance': ('instance',), 'semantic': ('semantic',), 'panoptic': TASKS}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -23,15 +21,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
       '--task', default='', choices=TASKS,
       help='with --data: what to learn; default: what the annotations are made for')
   parser.add_argument(
-      '--model', default='mask2former',
-      help="with --data: mask2former or maskformer, with a backbone after '_': r50 (default), "
-      'r101, swin_tiny, swin_small, swin_base, swin_large, or small, which needs no GPU')
+      '--model', default='',
+      help="with --data: mask2former (default) or maskformer, with a backbone after '_': r50 "
+      '(default), r101, swin_tiny, swin_small, swin_base, swin_large, or small, which needs no GPU')
 
 
 def check(args: argparse.Namespace) -> None:
   """Raises UserError where the flags contradict each other; loads no TensorFlow."""
   if not args.data:
     errors.require(not args.task, '--task goes with --data; an experiment has its task')
+    errors.require(not args.model, '--model goes with --data; an experiment has its model')
     return
   errors.require(
       not args.experiment, '--data chooses the experiment; leave out --experiment, or name the '
@@ -40,7 +39,13 @@ def check(args: argparse.Namespace) -> None:
 
 
 def experiment_of(model: str, task: str) -> str:
-  """Returns the name of the experiment; raises UserError where the model is unknown."""
+  """Returns the name of the experiment; raises UserError where the model is unknown.
+
+  Args:
+    model: see `--model`; '': the default.
+    task: one of `TASKS`.
+  """
+  model = model or MODELS[0]
   family, _, backbone = model.partition('_')
   suffix = '' if backbone in ('', 'r50') else f'_{backbone}'
   name = f'{family}_custom_{task}{suffix}'
@@ -58,7 +63,7 @@ def prepare(args: argparse.Namespace) -> str:
     args: of `train`; its experiment and model_dir are set.
 
   Raises:
-    UserError: see `prepare_custom.convert`; the records are not annotated for --task.
+    UserError: see `prepare_custom.convert`.
   """
   from tf_maskformer.configs.datasets import catalog
   from tf_maskformer.configs.datasets import descriptor_file
@@ -66,25 +71,28 @@ def prepare(args: argparse.Namespace) -> str:
   from tf_maskformer.scripts import prepare_custom
   own = args.data if facts.are_prepared(args.data) else facts.folder_of_raw(args.data)
   if facts.are_prepared(own):
-    errors.say(f'records: {own}, prepared before')
+    errors.say(f'records: {own}, prepared before; remove the folder to prepare them again')
   else:
-    flags = ['--data', args.data, '--output', own, *(['--task', args.task] if args.task else [])]
+    flags = [f'--data={args.data}', f'--output={own}']
+    if args.task:
+      flags.append(f'--task={args.task}')
     try:
       prepare_custom.convert(prepare_custom.flags().parse(flags))
     except errors.UserError as e:
       raise errors.UserError(
-          f'{e} (what cannot be found out is said to tf-maskformer prepare custom --data '
-          f'{args.data}; then run this command again)') from e
+          f'{e} (flags that say how to read the data go to tf-maskformer prepare custom --data '
+          f'{args.data}; run it first, then this command again)') from e
   path = os.path.join(facts.folder_of(own), descriptor_file.NAME)
-  made_for = catalog.describe(path).task
-  errors.require(
-      not args.task or args.task in _ENOUGH_FOR.get(made_for, TASKS),
-      f'{own} is annotated for {made_for} segmentation, which --task {args.task} cannot be trained '
-      'with; leave --task out')
-  task = args.task or made_for or TASKS[0]
+  prepared_for = catalog.describe(path).task
+  task = args.task or prepared_for or TASKS[0]
+  if prepared_for not in ('', 'panoptic', task):
+    raise errors.UserError(
+        f'{own} holds records for {prepared_for} segmentation, from which --task {task} cannot be '
+        'learned; leave out --task, or prepare other records with tf-maskformer prepare custom '
+        f'--task {task}')
   args.experiment = experiment_of(args.model, task)
   if not args.model_dir and not os.environ.get('MODEL_DIR'):
-    name = os.path.basename(os.path.normpath(args.data)).partition('.')[0] or 'data'
+    name = os.path.basename(os.path.abspath(args.data)).partition('.')[0] or 'data'
     args.model_dir = os.path.join('runs', f'{name}_{args.experiment}')
     errors.say(f'run: {args.model_dir}')
   return path

@@ -29,6 +29,7 @@ from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.configs.datasets import class_lists
 from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.scripts import conversion_flags
 
 _TASKS = ('instance', 'panoptic', 'semantic')
 _SHARE = 0.9  # of the images to train on, where --data are not split and nothing else is said
@@ -79,14 +80,7 @@ def flags() -> cli.Parser:
       '--crowds_are_instances', action='store_true',
       help='annotations marked as crowds (CVAT marks every mask so) are single instances')
   parser.add_argument('--name', default='', help='of the data set; default: that of --output')
-  parser.add_argument(
-      '--shards', type=int, default=0, help='files per split; default: images / 1000, at least 8')
-  parser.add_argument(
-      '--workers', type=int, default=os.cpu_count(),
-      help='processes; at most one per core and shard are started')
-  parser.add_argument(
-      '--max_pixels', type=int, default=178_956_970,
-      help='width x height of the largest image that is read; larger ones are refused by name')
+  conversion_flags.add(parser)
   return parser
 
 
@@ -98,6 +92,10 @@ def _check(args: argparse.Namespace) -> None:
   errors.require(
       not (args.data and (args.images or args.annotations)),
       '--data finds images and annotations itself; give it, or --images and --annotations')
+  errors.require(
+      not (args.data and (args.val_images or args.val_annotations)),
+      '--data finds the images for validation itself; leave out --val_images and '
+      '--val_annotations, or give --images and --annotations instead of --data')
   errors.require(bool(args.output or args.data), 'give --output, the folder for the records')
   errors.require(
       not args.split or 0 < args.split < 1, f'--split {args.split} is not between 0 and 1')
@@ -106,10 +104,7 @@ def _check(args: argparse.Namespace) -> None:
       sum(ways) < 2, 'give one of --split, --split_files, and --val_images with --val_annotations')
   errors.require(
       not (args.binary and args.classes), 'give --binary or --classes, not both')
-  errors.require(
-      args.shards >= 0 and args.workers >= 1, '--shards must be 0 or more and --workers 1 or more')
-  errors.require(
-      args.max_pixels >= 1, f'--max_pixels {args.max_pixels} is below 1; give 1 or more')
+  conversion_flags.check(args)
   errors.require(
       all(0 <= value < 2**32 for value in args.void), '--void holds a value that no label has')
 
@@ -158,6 +153,16 @@ def main(argv: Sequence[str]) -> None:
              f'--params_override=task.data_set={path} --model_dir RUN')
 
 
+def _plan(args: argparse.Namespace, name: str):
+  """Returns the plan; raises UserError also where a name of a file is not text."""
+  from tf_maskformer.dataloaders.preparation.custom import plan
+  try:
+    return plan.make(*_requests(args), name)
+  except UnicodeDecodeError as e:  # TensorFlow's list of a folder
+    raise errors.UserError(
+        f'the name of a file of the data, {e.object!r}, is not UTF-8; rename it') from e
+
+
 def output_of(args: argparse.Namespace) -> str:
   """Returns the folder for the records."""
   from tf_maskformer.configs.datasets import facts
@@ -182,12 +187,13 @@ def convert(args: argparse.Namespace) -> str:
   if args.data and not args.split_files:
     share = share or _SHARE
   with interrupts.ending_at_sigterm():
-    planned = plan.make(*_requests(args), name)
+    planned = _plan(args, name)
     for line in planned.said:
       errors.say(line)
     if args.data and not (args.split or planned.needs_split):
       share = 0
-    with output.opened(folder, manifest.ADVICE):
+    with (
+        output.opened(folder, manifest.ADVICE), described.forgotten_after_mistakes(folder)):
       path = described.path(folder)
       names = plan.split_names(planned, share, args.split_files)
       described.write(folder, planned.data_set, names, planned.task)  # the sources read it

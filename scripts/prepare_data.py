@@ -27,6 +27,7 @@ from tf_maskformer import errors
 from tf_maskformer import interrupts
 from tf_maskformer import output
 from tf_maskformer.configs.datasets import catalog
+from tf_maskformer.scripts import conversion_flags
 from tf_maskformer.scripts import known_data_sets
 from tf_maskformer.scripts import prepare_custom
 
@@ -70,14 +71,7 @@ def flags() -> cli.Parser:
   parser.add_argument(
       '--data_set', help='name or YAML file of a data set: the classes; default: the panoptic or '
       "instance classes of the layout's own data set")
-  parser.add_argument(
-      '--shards', type=int, default=0, help='files per split; default: images / 1000, at least 8')
-  parser.add_argument(
-      '--workers', type=int, default=os.cpu_count(),
-      help='processes; at most one per core and shard are started')
-  parser.add_argument(
-      '--max_pixels', type=int, default=178_956_970,
-      help='width x height of the largest image that is read; larger ones are refused by name')
+  conversion_flags.add(parser)
   return parser
 
 
@@ -162,10 +156,7 @@ def _check(args: argparse.Namespace) -> None:
   """Raises UserError for flags that are wrong or have no effect."""
   if args.data_set:
     catalog.get(args.data_set)
-  if args.shards < 0 or args.workers < 1:
-    raise errors.UserError('--shards must be 0 or more and --workers 1 or more')
-  if args.max_pixels < 1:
-    raise errors.UserError(f'--max_pixels {args.max_pixels} is below 1; give 1 or more')
+  conversion_flags.check(args)
   known_data_sets.check(args)
   if args.instances and (args.layout != 'coco_panoptic' or args.coco_root):
     raise errors.UserError(
@@ -192,7 +183,9 @@ def main(argv: Sequence[str]) -> None:
   images.allow(args.max_pixels)
   first = next(iter(sources.values()))
   data_set = catalog.get(dataclasses.asdict(first)['data_set'])
-  with interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE):
+  with (
+      interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE),
+      described.forgotten_after_mistakes(args.output)):
     described.write(args.output, data_set, sources, known_data_sets.task_of(args))
     run.run(sources, data_set, args.output, args.shards, args.workers)
 

@@ -78,7 +78,7 @@ def _data_set_of(labels: tuple[str, ...]) -> DataSet:
   """Returns a data set of classes of which nothing but the names is known."""
   digest = hashlib.sha256(json.dumps(labels).encode()).hexdigest()[:8]
   classes = tuple(
-      Class(id=i, name=name, isthing=True, color=descriptor.color(i))
+      Class(id=i, name=name, isthing=True, color=descriptor.color(i, name))
       for i, name in enumerate(labels))
   return DataSet(f'classes_{digest}', classes)
 

@@ -1,6 +1,7 @@
 """One evaluator per kind of score: what it predicts, how it compares, and what it reports.
 
-A new score is a class here, its metric and its report in `evaluation`, and a line in `build`.
+A new score is a class here, its metric and its report in `evaluation` and in `measures`, and a line
+in `build`.
 """
 
 from collections.abc import Mapping
@@ -12,19 +13,14 @@ from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import confusion
-from tf_maskformer.evaluation import report
-from tf_maskformer.evaluation.boundary_ap import BoundaryAP
-from tf_maskformer.evaluation.cityscapes_ap import CityscapesAP
-from tf_maskformer.evaluation.cityscapes_iou import CityscapesIoU
-from tf_maskformer.evaluation.instance_ap import InstanceAP
-from tf_maskformer.evaluation.mean_iou import MeanIoU
-from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 from tf_maskformer.modeling.postprocessing import predictions
 from tf_maskformer.modeling.postprocessing import semantic
 from tf_maskformer.modeling.postprocessing.instance import instances
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.tasks import measured_against
+from tf_maskformer.tasks import measures
+from tf_maskformer.tasks.measures import Measure
 
 
 class Sample(NamedTuple):
@@ -42,12 +38,6 @@ class Sample(NamedTuple):
   sizes: Sizes
   true_map: np.ndarray
   true_segments: list[dict]
-
-
-class Measure(NamedTuple):
-  """A metric, whose `result()` is reported, and how."""
-  metric: Any
-  report: report.Report
 
 
 class Evaluator:
@@ -104,12 +94,7 @@ class PanopticEvaluator(Evaluator):
 
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
-    self._measures = [Measure(
-        PanopticQuality(data_set.num_classes, data_set.thing_classes), report.PanopticReport())]
-    if evaluation.boundary:
-      self._measures.append(Measure(
-          PanopticQuality(data_set.num_classes, data_set.thing_classes, of_boundaries=True),
-          report.BoundaryPanopticReport()))
+    self._measures = measures.panoptic(data_set, evaluation.boundary)
 
   def update(self, sample):
     """See `Evaluator`."""
@@ -137,12 +122,8 @@ class SemanticEvaluator(Evaluator):
     super().__init__(evaluation, data_set, truth)
     self._is_cityscapes = data_set.semantic_rule == 'cityscapes'
     self._names = [c.name for c in data_set.classes]
-    if self._is_cityscapes:
-      self._metric: Any = CityscapesIoU(self._names)
-      self._measures = [Measure(self._metric, report.CityscapesReport())]
-    else:
-      self._metric = MeanIoU(data_set.num_classes)
-      self._measures = [Measure(self._metric, report.SemanticReport())]
+    self._measures = [measures.semantic(data_set)]
+    self._metric = self._measures[0].metric
 
   def update(self, sample):
     """See `Evaluator`."""
@@ -182,14 +163,7 @@ class InstanceEvaluator(Evaluator):
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
     self._is_cityscapes = data_set.instance_rule == 'cityscapes'
-    if self._is_cityscapes:
-      self._measures = [
-          Measure(CityscapesAP(data_set.num_classes), report.CityscapesInstanceReport())]
-      return
-    self._measures = [Measure(InstanceAP(data_set.num_classes), report.InstanceReport())]
-    if evaluation.boundary:
-      self._measures.append(
-          Measure(BoundaryAP(data_set.num_classes), report.BoundaryInstanceReport()))
+    self._measures = measures.instance(data_set, evaluation.boundary)
 
   def update(self, sample):
     """See `Evaluator`."""

@@ -10,7 +10,6 @@ the tests need it.
 
 import argparse
 import concurrent.futures
-import dataclasses
 import fnmatch
 import os
 import pathlib
@@ -19,41 +18,14 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tests import planted_in_own_data
+from tests import planted_in_scores
+from tests.planted import ROOT
+from tests.planted import Mutation
+
 # Exit codes of pytest.
 _PASSED = 0
 _FAILED = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Mutation:
-  """A mistake: in `file`, `right` becomes `wrong`; one of `tests` must fail.
-
-  Attributes:
-    name: of the mistake.
-    file: path below the root.
-    right: text that the file has exactly once.
-    wrong: what replaces it.
-    tests: arguments of pytest.
-  """
-  name: str
-  file: str
-  right: str
-  wrong: str
-  tests: str
-
-  def text(self, root: pathlib.Path = ROOT) -> str:
-    """Returns the file with the mistake in it.
-
-    Raises:
-      ValueError: the text to replace does not occur exactly once.
-    """
-    content = (root / self.file).read_text()
-    count = content.count(self.right)
-    if count != 1:
-      raise ValueError(f'{self.name}: {self.file} has {self.right!r} {count} times, not once')
-    return content.replace(self.right, self.wrong)
-
 
 MUTATIONS = (
     # The update.
@@ -200,40 +172,8 @@ MUTATIONS = (
     Mutation('params_of_any_experiment', 'configs/experiments/settings.py',
              'if name and given != name:', 'if False:',
              'tests/configs/experiments/settings_test.py'),
-    # Predictions and their scores.
-    Mutation('no_object_first', 'modeling/postprocessing/semantic.py',
-             'softmax(class_logits)[:, :-1]', 'softmax(class_logits)[:, 1:]',
-             'tests/modeling/postprocessing'),
-    Mutation('overlap_the_other_way', 'modeling/postprocessing/panoptic.py',
-             'area / total >= overlap_threshold', 'area / total <= overlap_threshold',
-             'tests/modeling/postprocessing'),
-    Mutation('crowd_is_a_miss', 'evaluation/panoptic_quality.py',
-             "      if segment['iscrowd']:\n        crowds", '      if False:\n        crowds',
-             'tests/evaluation/panoptic_quality_test.py'),
-    Mutation('union_counts_twice', 'evaluation/mean_iou.py', '(truth + predicted - hit)[seen]',
-             '(truth + predicted)[seen]', 'tests/evaluation/mean_iou_test.py'),
-    Mutation('boundary_too_wide', 'evaluation/boundary.py', '_RATIO = 0.02', '_RATIO = 0.03',
-             'tests/evaluation/boundary_test.py'),
-    Mutation('boundary_alone', 'evaluation/panoptic_quality.py',
-             'min(iou, of_boundaries.get(pair, 0.0))', 'of_boundaries.get(pair, 0.0)',
-             'tests/evaluation/panoptic_quality_test.py'),
-    Mutation('boundary_of_a_crowd', 'evaluation/boundary_ap.py', 'np.where(is_crowd, of_masks, ',
-             'np.where(False, of_masks, ', 'tests/evaluation/boundary_ap_test.py'),
-    Mutation('diverged_is_best', 'evaluation/instance_ap.py', '-sys.float_info.max if',
-             'sys.float_info.max if', 'tests/evaluation/instance_ap_test.py'),
-    Mutation('images_are_one', 'evaluation/instance_ap.py', 'image = next(_image_ids)', 'image = 1',
-             'tests/evaluation/instance_ap_test.py'),
-    Mutation('nothing_is_void', 'evaluation/mean_iou.py', ' + self.missed\n', '\n',
-             'tests/evaluation/mean_iou_test.py'),
-    Mutation('confusion_transposed', 'evaluation/confusion.py', 'names, confusion.tolist()',
-             'names, confusion.T.tolist()', 'tests/evaluation/confusion_test.py'),
-    Mutation('masks_have_two_sizes', 'tasks/scores.py',
-             'resized, Sizes(sizes.original, sizes.original, sizes.original)', 'resized, sizes',
-             'tests/tasks/scores_test.py'),
-    Mutation('double_is_fine', 'tasks/offline/predictions.py', 'if name in by_name:', 'if False:',
-             'tests/scripts/evaluate_predictions_test.py'),
-    Mutation('missing_is_fine', 'tasks/offline/image_names.py', '    if missing:\n',
-             '    if False:\n', 'tests/tasks/offline/image_names_test.py'),
+    *planted_in_own_data.MUTATIONS,
+    *planted_in_scores.MUTATIONS,
     # The data pipeline.
     Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",
              "dct_method='INTEGER_FAST'", 'tests/dataloaders/decoder_test.py tests/serving'),
@@ -347,6 +287,30 @@ MUTATIONS = (
              'tests/dataloaders/preparation/image_index_test.py'),
     Mutation('iou_above_one', 'evaluation/panoptic_quality.py', 'common / max(union, common)',
              'common / union', 'tests/evaluation/panoptic_quality_test.py'),
+    Mutation('no_side_is_too_small', 'dataloaders/augment.py',
+             'tf.maximum(tf.cast(exact + 0.5, tf.int32), 1)', 'tf.cast(exact + 0.5, tf.int32)',
+             'tests/dataloaders/augment_test.py'),
+    # Label images.
+    Mutation('few_bits_are_stretched', 'dataloaders/label_images.py',
+             "if mode == 'L' and bits in _STRETCHED_BY:", 'if False:',
+             'tests/dataloaders/label_images_test.py'),
+    Mutation('alpha_does_not_matter', 'dataloaders/label_images.py',
+             'if (channels[..., -1] != _OPAQUE).any():', 'if False:',
+             'tests/dataloaders/label_images_test.py'),
+    Mutation('any_label_of_an_image', 'dataloaders/preparation/custom/pairs.py',
+             'if len(kinds) > 1:', 'if False:',
+             'tests/dataloaders/preparation/custom/pairs_test.py'),
+    Mutation('names_count_void', 'dataloaders/preparation/custom/label_meaning.py',
+             'if value not in void)', 'if value >= 0)',
+             'tests/dataloaders/preparation/custom/labels_test.py -k void'),
+    Mutation('void_is_guessed', 'dataloaders/preparation/custom/label_meaning.py',
+             'if unknown == by_itself:', 'if by_itself:',
+             'tests/dataloaders/preparation/custom/labels_test.py -k asked'),
+    Mutation('groups_are_instances', 'dataloaders/preparation/custom/instance_ids.py',
+             'Kind(class_id, not has_number and class_id in data_set.thing_classes)',
+             'Kind(class_id)', 'tests/dataloaders/preparation/custom/instance_ids_test.py'),
+    Mutation('class_of_any_pixel', 'dataloaders/preparation/custom/voc.py', 'votes.argmax()',
+             'votes.nonzero()[0].max()', 'tests/dataloaders/preparation/custom/voc_test.py'),
     # From images to files.
     Mutation('first_of_the_batch', 'serving/predictor.py', '{name: value[place] for',
              '{name: value[0] for', 'tests/serving/predictor_test.py'),

@@ -7,11 +7,14 @@ from typing import NamedTuple
 from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor
+from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.configs.datasets.descriptor import DataSet
 
 _LARGEST = 2**20  # bytes of a text file
 _ENDINGS = ('.yaml', '.yml')
+_TEXTS = ('.txt', '.names')
+_OTHER_FILES = ('.json', '.csv', '.xml')
 
 
 class ClassList(NamedTuple):
@@ -33,11 +36,11 @@ def read(text: str) -> ClassList:
   """Returns the classes of a flag.
 
   Args:
-    text: names separated by commas; the path of a text file with a name per line, or of a YAML file
-      that describes a data set; the name of a built-in data set; or ''.
+    text: names separated by commas; the path of a text file with a name per line, of a YAML file
+      that describes a data set, or of a folder with one; the name of a built-in data set; or ''.
 
   Raises:
-    UserError: a file cannot be read, or a name is empty or given twice.
+    UserError: a file cannot be read or is of another kind, or a name is empty or given twice.
   """
   if not text:
     return ClassList()
@@ -45,6 +48,12 @@ def read(text: str) -> ClassList:
     data_set = catalog.get(text)
     return ClassList(
         _with_labels(data_set), data_set.void_labels, data_set.ignored, data_set.label_form)
+  if os.path.isdir(text):
+    return read(os.path.join(text, descriptor_file.NAME))
+  errors.require(
+      not text.endswith(_OTHER_FILES),
+      f'--classes {text} is a file of another kind; give a text file with a name per line, a YAML '
+      'file of a data set, or names with commas')
   if os.path.isfile(text):
     from tf_maskformer.configs import override_files  # loads TensorFlow
     lines = override_files.read_text(text, _LARGEST, 'list of classes').splitlines()
@@ -52,7 +61,8 @@ def read(text: str) -> ClassList:
     where = text
   else:
     errors.require(
-        '/' not in text, f'--classes {text} does not exist; give a file, or names with commas')
+        '/' not in text and not text.endswith(_TEXTS),
+        f'--classes {text} does not exist; give a file, or names with commas')
     names = [name.strip() for name in text.split(',')]
     where = '--classes'
   return ClassList(of_names(names, where))
@@ -88,4 +98,4 @@ def of_names(names: list[str], where: str) -> tuple[Class, ...]:
         f'{where} names {errors.quoted(name)} and {errors.quoted(seen.get(plain, ""))}, which are '
         'the same; give each class one name')
     seen[plain] = name
-  return tuple(Class(i, name, True, descriptor.color(i)) for i, name in enumerate(names))
+  return tuple(Class(i, name, True, descriptor.color(i, name)) for i, name in enumerate(names))

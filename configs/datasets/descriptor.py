@@ -19,6 +19,7 @@ _RULES = {
 }
 _HUE_STEP = 0.618034  # the golden ratio: hues of neighbors are far apart
 _VALUES = (0.95, 0.75)  # brightness, in turns
+_DARK = (40, 40, 40)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,8 +166,15 @@ def plain(name: str) -> str:
   return ' '.join(name.replace('-', ' ').replace('_', ' ').split()).casefold()
 
 
-def color(index: int) -> tuple[int, int, int]:
-  """Returns a color (red, green, blue) for the `index`-th class, unlike those of its neighbors."""
+def color(index: int, name: str = '') -> tuple[int, int, int]:
+  """Returns a color (red, green, blue) for a class, unlike those of its neighbors.
+
+  Args:
+    index: of the class.
+    name: of the class; one that is called background is dark, so that it does not cover images.
+  """
+  if plain(name) == 'background':
+    return _DARK
   channels = colorsys.hsv_to_rgb(index * _HUE_STEP % 1, 0.7, _VALUES[index % len(_VALUES)])
   red, green, blue = (round(255 * channel) for channel in channels)
   return red, green, blue

@@ -165,7 +165,7 @@ def _class_of(row: Any, place: int, where: str) -> Class:
       raise errors.unknown(f'{where}: key', str(key), _CLASS_KEYS)
   number: Any = row.get('id', place)
   isthing: Any = row.get('isthing', True)
-  color: Any = row.get('color', list(descriptor.color(place)))
+  color: Any = row.get('color', list(descriptor.color(place, str(row.get('name')))))
   errors.require(
       _is_whole(number, limits.INT32), f'{where}: id is not a whole number in 0 .. {limits.INT32}')
   _require_text(row.get('name'), f'{where}: name')

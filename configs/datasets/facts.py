@@ -60,13 +60,29 @@ def folder_of_raw(data: str) -> str:
     data: path of a folder or a YAML file.
   """
   path = os.path.splitext(data)[0] if data.endswith(('.yaml', '.yml')) else data.rstrip('/')
-  return (path or '.') + RECORDS
+  if os.path.basename(path) in ('', '.', '..'):  # the folder's own name is needed
+    path = os.path.abspath(path or '/')
+  return path + RECORDS
 
 
 def are_prepared(data_set: str) -> bool:
-  """Whether the records of a user's data set are complete: both splits have their reports."""
+  """Whether the records of a user's data set are complete: both splits have their reports.
+
+  Raises:
+    UserError: a report cannot be read.
+  """
   folder = folder_of(data_set)
-  return all(tf.io.gfile.exists(os.path.join(folder, split + _REPORT)) for split in _SPLITS)
+  return all(_is_complete(os.path.join(folder, split + _REPORT)) for split in _SPLITS)
+
+
+def _is_complete(path: str) -> bool:
+  """Whether a report is there, of a conversion that made every shard, and something in them."""
+  if not tf.io.gfile.exists(path):
+    return False
+  content: Any = files.read_json(path)
+  if not isinstance(content, dict):
+    return True  # whoever reads it says what is wrong
+  return not content.get('shards_failed') and content.get('written') != 0
 
 
 def read(data_set: str) -> Facts:

@@ -258,7 +258,7 @@ SMALL = 'small'  # the thin network of the experiments on the embedded data set
 _CUSTOM_BACKBONES = ('r50', 'r101', 'swin_tiny', 'swin_small', 'swin_base', 'swin_large', SMALL)
 CUSTOM: dict[str, Row] = {
     _name(model, 'custom', task, backbone): Row(
-        model, '', task, backbone, 0, 0, None, "a data set of one's own, see README.md")
+        model, '', task, backbone, 0, 0, None, 'your data, see docs/data.md')
     for model in ('maskformer', 'mask2former')
     for task in _METRICS
     for backbone in _CUSTOM_BACKBONES}

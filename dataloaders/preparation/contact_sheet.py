@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 from PIL import ImageDraw
 
+from tf_maskformer import errors
 from tf_maskformer import files
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders import images
@@ -80,6 +81,7 @@ def _tile(record: bytes, data_set: DataSet, title: str) -> Image.Image:
   drawn.thumbnail((_SIDE, _SIDE))
   tile = Image.new('RGB', (_SIDE, _SIDE + _TITLE), 'white')
   tile.paste(drawn, (0, _TITLE))
+  title = errors.one_line(title)
   text = title if len(title) <= _LONGEST else f'...{title[-_LONGEST:]}'
   pen = ImageDraw.Draw(tile)
   pen.text((4, _TITLE // 2), text, fill='black', font=captions.font(_TEXT), anchor='lm')

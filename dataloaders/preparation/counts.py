@@ -1,12 +1,15 @@
 """What the images of a conversion hold: sizes, segments and pixels per class, void."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tf_maskformer.dataloaders.schema import Segment
+
+_SIZE = re.compile('[0-9]+x[0-9]+')
 
 
 @dataclasses.dataclass
@@ -92,6 +95,9 @@ def of_image(id_maps: Sequence[np.ndarray], segments: Sequence[Segment]) -> Coun
 def parse(content: Mapping[str, Any]) -> Counts:
   """Returns counts as JSON has them; raises ValueError or TypeError where they are not counts."""
   fields = dict(content)
+  for name in ('sizes', 'classes'):
+    if not isinstance(fields.get(name, {}), dict):
+      raise TypeError(f'{name} that are not an object')
   classes = {name: OfClass(**one) for name, one in fields.pop('classes', {}).items()}
   counts = Counts(**fields, classes=classes)
   numbers = [value for value in vars(counts).values() if not isinstance(value, dict)]
@@ -102,4 +108,6 @@ def parse(content: Mapping[str, Any]) -> Counts:
     raise ValueError('a count that is not one')
   if not all(name.isdecimal() for name in classes):
     raise ValueError('counts of a class that is not one')
+  if not all(_SIZE.fullmatch(size) for size in counts.sizes):
+    raise ValueError('a size that is not one')
   return counts

@@ -1,7 +1,8 @@
 """The description of a data set next to its records."""
 
+import contextlib
 import posixpath
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import tensorflow as tf
 
@@ -13,6 +14,7 @@ from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders.preparation import manifest
 
+LISTS = ('train.txt', 'val.txt')  # of a random split
 _MANIFEST = '.manifest.json'
 _REPORT = '.report.json'
 
@@ -51,6 +53,19 @@ def write(output: str, data_set: DataSet, splits: Collection[str], task: str = '
         tf.io.gfile.remove(report)
     tf.io.gfile.makedirs(output)
     files.write_text(path(output), descriptor_file.text_of(data_set, task))
+
+
+@contextlib.contextmanager
+def forgotten_after_mistakes(output: str) -> Iterator[None]:
+  """Removes the description and the lists of a split where the block ends before any conversion."""
+  try:
+    yield
+  except errors.UserError:
+    if not _splits(output):
+      for name in (descriptor_file.NAME, *LISTS):
+        with contextlib.suppress(tf.errors.OpError):  # it was not written yet
+          tf.io.gfile.remove(posixpath.join(output, name))
+    raise
 
 
 def _difference(former: str, data_set: DataSet) -> str:

@@ -199,5 +199,4 @@ def _extend(path: str, entries: Mapping[str, names.Entry], fitted: Fitted) -> No
   for name, entry in differing.items():
     _take(name, entry, {i: i for i in range(count)}, fitted)
   fitted.remarks.append(
-      f'queries: {count} of {wanted} are those of the file, {wanted - count} start from their '
-      'initial values')
+      f'queries: {count} of {wanted} are those of the file; initial values: {wanted - count}')

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from tf_maskformer import errors
-from tf_maskformer.dataloaders import images
+from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.dataloaders import label_images
 from tf_maskformer.dataloaders.images import UnusableImage
 
@@ -55,12 +55,13 @@ def read(path: str, data_set: str) -> np.ndarray:
 
   Args:
     path: of the image.
-    data_set: see `catalog.get`; says what the values mean.
+    data_set: see `catalog.get`; says what values or colors mean.
 
   Raises:
     UnusableImage: it cannot be read, or a value is neither a class nor void.
   """
-  return label_images.classes_of(_values(path), data_set, path)
+  values = label_images.values_of(path, catalog.get(data_set).label_form)
+  return label_images.classes_of(values, data_set, path)
 
 
 def read_indices(path: str, size: tuple[int, int], num_classes: int) -> np.ndarray:
@@ -94,21 +95,7 @@ def values_in(folder: str, suffix: str, flag: str) -> list[int]:
   values: set[int] = set()
   for path in list(find(folder, suffix, flag).values())[:_LOOKED_AT]:
     try:
-      values |= set(np.unique(_values(path)).tolist())
+      values |= set(np.unique(label_images.values_of(path)).tolist())
     except UnusableImage as e:
       raise errors.UserError(str(e)) from e
   return sorted(values)
-
-
-def size_of(path: str) -> tuple[int, int]:
-  """Returns (height, width) of an image.
-
-  Raises:
-    UnusableImage: it cannot be read.
-  """
-  image = images.decode(images.load(path), path)
-  return image.height, image.width
-
-
-def _values(path: str) -> np.ndarray:
-  return label_images.read(path, size_of(path))

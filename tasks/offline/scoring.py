@@ -8,14 +8,8 @@ import numpy as np
 from tf_maskformer import errors
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders.images import UnusableImage
-from tf_maskformer.evaluation import report
-from tf_maskformer.evaluation.boundary_ap import BoundaryAP
-from tf_maskformer.evaluation.cityscapes_ap import CityscapesAP
-from tf_maskformer.evaluation.cityscapes_iou import CityscapesIoU
-from tf_maskformer.evaluation.instance_ap import InstanceAP
-from tf_maskformer.evaluation.mean_iou import MeanIoU
-from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
-from tf_maskformer.tasks.evaluators import Measure
+from tf_maskformer.tasks import measures
+from tf_maskformer.tasks.measures import Measure
 from tf_maskformer.tasks.offline.predictions import InstancePredictions
 from tf_maskformer.tasks.offline.predictions import LabelPredictions
 from tf_maskformer.tasks.offline.predictions import PanopticPredictions
@@ -55,45 +49,33 @@ def score(task: str, truth: Truth, predictions: Predictions, progress: Progress 
   Raises:
     UserError: the truth or the prediction of an image cannot be used.
   """
-  measures = _measures(task, truth.data_set)
+  chosen = _measures(task, truth.data_set)
   for key in progress([key for key, _ in truth.images]):
     try:
       arguments = _arguments(truth, predictions, key)
-      for measure in measures:
+      for measure in chosen:
         measure.metric.update(*arguments)
     except (UnusableImage, ValueError) as e:
       raise errors.UserError(f'image {errors.quoted(key)}: {e}') from e
   classes = truth.data_set.classes
   metrics: dict[str, float] = {}
   tables = []
-  for measure in measures:
+  for measure in chosen:
     result = measure.metric.result()
     metrics.update(measure.report.metrics(result, classes, True))
     tables.append(measure.report.table(result, classes, True))
-  first = measures[0].metric
+  first = chosen[0].metric
   return Scored(
       metrics, tables, getattr(first, 'confusion', None), getattr(first, 'missed', None))
 
 
 def _measures(task: str, data_set: DataSet) -> list[Measure]:
   """Returns the metrics of a task by the data set's rules, and how they are reported."""
-  count = data_set.num_classes
   if task == PANOPTIC:
-    things = data_set.thing_classes
-    return [
-        Measure(PanopticQuality(count, things), report.PanopticReport()),
-        Measure(PanopticQuality(count, things, of_boundaries=True),
-                report.BoundaryPanopticReport())]
+    return measures.panoptic(data_set, boundary=True)
   if task == INSTANCE:
-    if data_set.instance_rule == 'cityscapes':
-      return [Measure(CityscapesAP(count), report.CityscapesInstanceReport())]
-    return [
-        Measure(InstanceAP(count), report.InstanceReport()),
-        Measure(BoundaryAP(count), report.BoundaryInstanceReport())]
-  if data_set.semantic_rule == 'cityscapes':
-    names = [one.name for one in data_set.classes]
-    return [Measure(CityscapesIoU(names), report.CityscapesReport())]
-  return [Measure(MeanIoU(count), report.SemanticReport())]
+    return measures.instance(data_set, boundary=True)
+  return [measures.semantic(data_set)]
 
 
 def _arguments(truth: Truth, predictions: Predictions, key: str) -> list[Any]:

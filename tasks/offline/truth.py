@@ -85,10 +85,10 @@ class PanopticTruth(Truth):
   def __init__(self, path: str, data_set: str):
     self.name = data_set
     self.data_set = catalog.get(data_set)
-    self._rows = {coco_json.key_of(row['id']): row
-                  for row in annotations.read_panoptic(path, data_set)}
-    self.images = _images(self._rows)
-    self._folder = id_maps.folder_of(path, next(iter(self._rows.values())).get('png') or '')
+    self._rows = _by_id(annotations.read_panoptic(path, data_set), path)
+    self.images = [(key, row['file_name']) for key, row in self._rows.items()]
+    first: dict[str, Any] = next(iter(self._rows.values()), {})
+    self._folder = id_maps.folder_of(path, first.get('png'))
     self.description = f'COCO panoptic JSON {path}, PNGs in {self._folder}'
 
   def panoptic(self, key):
@@ -107,13 +107,14 @@ class InstanceTruth(Truth):
   """An instances JSON."""
   tasks = (INSTANCE,)
 
-  def __init__(self, path: str, data_set: str):
+  def __init__(self, path: str, data_set: str, crowds_are_instances: bool):
     self.name = data_set
     self.data_set = catalog.get(data_set)
     self._path = path
-    self._rows = {coco_json.key_of(row['id']): row
-                  for row in annotations.read_instances(path, data_set)}
-    self.images = _images(self._rows)
+    rows = annotations.read_instances(path, data_set)
+    annotations.settle_crowds(rows, path, crowds_are_instances)
+    self._rows = _by_id(rows, path)
+    self.images = [(key, row['file_name']) for key, row in self._rows.items()]
     self.description = f'COCO instances JSON {path}'
 
   def instances(self, key):
@@ -192,7 +193,7 @@ class RecordTruth(Truth):
     return self._truth.void(self._example_of[key])
 
 
-def open_truth(path: str, data_set: str | None, suffix: str) -> Truth:
+def open_truth(path: str, data_set: str | None, suffix: str, crowds_are_instances: bool) -> Truth:
   """Returns the truth at a path.
 
   Args:
@@ -200,6 +201,7 @@ def open_truth(path: str, data_set: str | None, suffix: str) -> Truth:
     data_set: see `catalog.get`; None: the categories of the JSON, or the description next to the
       records.
     suffix: end of the names of label images.
+    crowds_are_instances: whether instances marked as crowds are like any other.
 
   Raises:
     UserError: it is none of these, or its classes are not known.
@@ -216,7 +218,11 @@ def open_truth(path: str, data_set: str | None, suffix: str) -> Truth:
   is_panoptic = isinstance(rows, list) and any(
       isinstance(row, dict) and 'segments_info' in row for row in rows)
   data_set = data_set or catalog.add(_own_classes(content, path, is_panoptic)).name
-  truth = (PanopticTruth if is_panoptic else InstanceTruth)(path, data_set)
+  truth: Truth
+  if is_panoptic:
+    truth = PanopticTruth(path, data_set)
+  else:
+    truth = InstanceTruth(path, data_set, crowds_are_instances)
   if not truth.images:
     raise errors.UserError(f'--truth {path} holds no image')
   return truth
@@ -260,8 +266,14 @@ def _no_classes(folder: str, suffix: str) -> str:
           '"classes: [background, crack]"')
 
 
-def _images(rows: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-  return [(key, row['file_name']) for key, row in rows.items() if 'height' in row]
+def _by_id(rows: list[dict[str, Any]], path: str) -> dict[str, dict[str, Any]]:
+  """Returns the images of a JSON by id; raises UserError where an annotation is of none."""
+  found = {}
+  for row in rows:
+    if 'height' not in row:
+      raise errors.UserError(f'--truth {path}: {row["fault"]}; correct the JSON')
+    found[coco_json.key_of(row['id'])] = row
+  return found
 
 
 def _labels(id_map: np.ndarray, segments: list[dict[str, Any]]) -> np.ndarray:

@@ -8,6 +8,7 @@ from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import benchmark
+from tf_maskformer.scripts import benchmark_input
 from tf_maskformer.scripts import benchmark_scores
 from tf_maskformer.tasks.scores import Scores
 
@@ -26,6 +27,17 @@ def test_refused(argv, message):
 
 def test_defaults_are_taken():
   benchmark.check(benchmark.flags().parse([]))
+
+
+def test_every_recipe_has_an_input_pipeline(tmp_path_factory, monkeypatch):
+  names = benchmark_input.recipes()
+  assert len(names) == 14 and len(set(names.values())) == 14
+  two = {title: names[title] for title in (
+      'mask2former coco_panoptic panoptic', 'maskformer ade20k semantic')}
+  monkeypatch.setattr(benchmark_input, 'recipes', lambda: two)
+  pattern = f'{shapes_records(tmp_path_factory.mktemp, 1, 2)}/val*'
+  seconds = benchmark_input.core_seconds_per_image(pattern, 'shapes_panoptic', repeats=1)
+  assert list(seconds) == list(two) and min(seconds.values()) > 0
 
 
 def test_the_evaluators_score_logits_that_find_something(tmp_path_factory):

@@ -148,7 +148,7 @@ def classes_of(categories: list[Category], request: Request, path: str
         id=category.id,
         name=category.name,
         isthing=category.isthing is not False,
-        color=category.color or descriptor.color(len(classes)))
+        color=category.color or descriptor.color(len(classes), category.name))
   return tuple(classes.values()), said
 
 

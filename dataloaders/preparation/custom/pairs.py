@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -79,13 +80,13 @@ def find(images: str, labels: str, label_suffix: str = '', preferred: str = '') 
     UserError: nothing fits, more than one rule does, or a rule leaves some out that was not given.
   """
   image_names, label_names = _names(images, labels)
-  are_both = image_names == label_names and posixpath.normpath(images) == posixpath.normpath(labels)
+  are_both = image_names == label_names and _place(images) == _place(labels)
   suffix, ending = _suffix_and_ending(label_suffix)
   if label_suffix:
     if are_both:
       image_names = [name for name in image_names if not _fits(name, suffix, ending)]
     label_names = [name for name in label_names if _fits(name, suffix, ending)]
-  for view in (_stem, _without_roles, _base):
+  for view in (_stem, _without_roles, _base, _folded):
     image_of = _by_key(image_names, view)
     label_of = _by_key(label_names, view)
     if view is not _stem and not _are_distinct(image_of, label_of):
@@ -151,9 +152,14 @@ def _below(folder: str) -> list[str]:
   return sorted(found)
 
 
+def _place(folder: str) -> str:
+  """Returns a folder's path, the same for every way to write it."""
+  return posixpath.normpath(folder) if '://' in folder else os.path.realpath(folder)
+
+
 def _names(images: str, labels: str) -> tuple[list[str], list[str]]:
   """Returns the names of images and of labels, relative to their folders."""
-  if posixpath.normpath(images) == posixpath.normpath(labels):
+  if _place(images) == _place(labels):
     return _told_apart(_below(images))
   image_names = _outside(_below(images), images, labels)
   label_names = _outside(_below(labels), labels, images)
@@ -162,7 +168,7 @@ def _names(images: str, labels: str) -> tuple[list[str], list[str]]:
 
 def _outside(names: list[str], folder: str, other: str) -> list[str]:
   """Returns names in a folder that are not in another folder within it."""
-  inside = posixpath.relpath(other, folder) + '/'
+  inside = posixpath.relpath(_place(other), _place(folder)) + '/'
   return [name for name in names if not name.startswith(inside)]
 
 
@@ -200,6 +206,11 @@ def _without_roles(name: str) -> str:
 
 def _base(name: str) -> str:
   return posixpath.basename(_stem(name))
+
+
+def _folded(name: str) -> str:
+  """Returns a path whose letters are written in one way, large and small and accented ones."""
+  return unicodedata.normalize('NFC', _stem(name)).casefold()
 
 
 def _by_key(names: Iterable[str], view: Callable[[str], str]) -> dict[str, list[str]]:

@@ -1,7 +1,6 @@
 """From what a user gives to one data set with the source of each split."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping, Sequence
 
 from tf_maskformer import errors
@@ -122,7 +121,7 @@ def split_names(plan: Plan, share: float = 0, lists: Sequence[str] = ()) -> list
           '--split_files')
     return list(plan.sources)
   if lists:
-    return [os.path.splitext(os.path.basename(path))[0] for path in lists]
+    return [splits.name_of(path) for path in lists]
   if not share:
     raise errors.UserError(
         'nothing says which images are for training and which for validation; give '

@@ -14,10 +14,12 @@ from tf_maskformer import files
 from tf_maskformer.configs import override_files
 from tf_maskformer.dataloaders.preparation import manifest
 from tf_maskformer.dataloaders.preparation import source
+from tf_maskformer.dataloaders.preparation.custom import coco_layouts
 from tf_maskformer.dataloaders.preparation.source import Converted
 from tf_maskformer.dataloaders.preparation.source import Source
 
 _LARGEST_LIST = 2**28  # bytes
+_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,20 +37,8 @@ class Part(Source):
 
   def rows(self) -> list[dict[str, Any]]:
     """See `Source.rows`; UserError also where a name of the list is not an image."""
-    wanted = read_list(self.names)
-    rows = _by_name(self.whole.rows())
-    double = [name for name in wanted if name in rows and not rows[name]]
-    if double:
-      raise errors.UserError(
-          f'{self.names}: several images are called {errors.quoted(double[0])}; name them with '
-          'their folders')
-    missing = [name for name in wanted if name not in rows]
-    if missing:
-      raise errors.UserError(
-          f'{self.names} names {len(missing)} images that are not annotated, '
-          f'{errors.quoted(missing[0])} for one; correct the list')
-    found = [row for row in map(rows.get, wanted) if row]
-    return list({row['file_name']: row for row in found}.values())  # a list may name one twice
+    rows = self.whole.rows()
+    return [rows[k] for k in _indices(rows, self.names)]
 
   def convert_image(self, row: dict[str, Any]) -> Converted:
     """See `Source.convert_image`."""
@@ -59,27 +49,60 @@ class Part(Source):
     return self.whole.annotations_state() + source.file_state(self.names)
 
 
-def _by_name(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any] | None]:
-  """Returns the image of each name by which a list may call one; None of a name of several."""
-  found: dict[str, dict[str, Any] | None] = {}
-  for row in rows:
-    for name in set(_names_of(row)):
-      found[name] = None if name in found else row
-  return {**found, **{row['file_name']: row for row in rows}}
+def _indices(rows: Sequence[Mapping[str, Any]], path: str) -> list[int]:
+  """Returns which rows a list names, each once, in the list's order.
+
+  A name is the path of an image as the annotations have it; where there is none, its last part, or
+  that without the ending.
+
+  Args:
+    rows: of all images.
+    path: of the list.
+
+  Raises:
+    UserError: the list is empty, or a name is of no image, or of several.
+  """
+  tables: tuple[dict[str, list[int]], ...] = ({}, {}, {})
+  for k, row in enumerate(rows):
+    name = posixpath.basename(row['file_name'])
+    for table, key in zip(tables, (row['file_name'], name, os.path.splitext(name)[0])):
+      table.setdefault(key, []).append(k)
+  found: dict[int, None] = {}
+  missing = []
+  for line in read_list(path):
+    matches = _matches(tables, line) or _matches(tables, line.strip())
+    paths = {rows[k]['file_name'] for k in matches}
+    if len(paths) > 1:
+      shown = ' or '.join(errors.quoted(name) for name in sorted(paths)[:_SHOWN])
+      raise errors.UserError(
+          f'{path} names {errors.quoted(line)}, which may be {shown}; write the path')
+    if not matches:
+      missing.append(line)
+    found.update(dict.fromkeys(matches))
+  if missing:
+    raise errors.UserError(
+        f'{path} names {len(missing)} images that are not annotated, '
+        f'{errors.quoted(missing[0])} for one; correct the list')
+  return list(found)
 
 
-def _names_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
-  """Returns the names by which a list may call an image: path, name, and either's stem."""
-  path = row['file_name']
-  name = posixpath.basename(path)
-  return path, name, os.path.splitext(name)[0]
+def name_of(path: str) -> str:
+  """Returns the split of a list: its file's name, but 'train' or 'val' for another word for it."""
+  stem = os.path.splitext(posixpath.basename(path))[0]
+  return coco_layouts.SPLITS.get(stem.lower(), stem)
+
+
+def _matches(tables: Sequence[Mapping[str, list[int]]], name: str) -> list[int]:
+  """Returns what the first table that knows a name has for it."""
+  return next((table[name] for table in tables if name in table), [])
 
 
 def read_list(path: str) -> list[str]:
-  """Returns the names in a text file, one per line; raises UserError where there is none."""
+  """Returns the lines of a text file that are not blank; raises UserError where there is none."""
   text = override_files.read_text(path, _LARGEST_LIST, 'list')
-  names = [line.strip() for line in text.splitlines()]
-  found = [name for name in names if name]
+  # Names may contain the characters that only `str.splitlines` takes for ends of lines.
+  lines = text.replace('\r\n', '\n').replace('\r', '\n').split('\n')
+  found = [line for line in lines if line.strip()]
   errors.require(bool(found), f'list {path} is empty; it needs a file name per line')
   return found
 
@@ -98,13 +121,18 @@ def divide(whole: Source, share: float, seed: int, output: str, data_set: str) -
     'train' and 'val'.
 
   Raises:
-    UserError: there are fewer than two images, or the lists cannot be written.
+    UserError: there are fewer than two images, a name cannot be on a line, or the lists cannot be
+      written.
   """
   names = sorted({row['file_name'] for row in whole.rows()})
   if len(names) < 2:
     raise errors.UserError(
         f'there is {len(names)} image, which cannot be split; give --val_images and '
         '--val_annotations')
+  broken = [name for name in names if '\n' in name or '\r' in name]
+  if broken:
+    raise errors.UserError(
+        f'the name of image {errors.quoted(broken[0])} has the end of a line in it; rename it')
   random.Random(seed).shuffle(names)
   count = min(max(round(share * len(names)), 1), len(names) - 1)
   lists = {'train': sorted(names[:count]), 'val': sorted(names[count:])}
@@ -118,7 +146,7 @@ def divide(whole: Source, share: float, seed: int, output: str, data_set: str) -
 
 
 def by_lists(whole: Source, lists: Sequence[str], data_set: str) -> dict[str, Part]:
-  """Divides a source by lists of file names, each the split of its file's name.
+  """Divides a source by lists of file names, each the split that `name_of` says.
 
   Args:
     whole: source of all images.
@@ -126,24 +154,24 @@ def by_lists(whole: Source, lists: Sequence[str], data_set: str) -> dict[str, Pa
     data_set: of the source.
 
   Raises:
-    UserError: a list does not exist or is empty, two have the same name, or an image is in two.
+    UserError: a list does not exist, is empty or names what is not an image, two have the same
+      name, or an image is in two.
   """
-  rows = _by_name(whole.rows())
   parts: dict[str, Part] = {}
-  where: dict[str, str] = {}
+  where: dict[int, str] = {}
+  rows: list[dict[str, Any]] | None = None
   for path in lists:
-    split = os.path.splitext(posixpath.basename(path))[0]
+    split = name_of(path)
     if not tf.io.gfile.exists(path):
       raise errors.UserError(f'--split_files: {path} does not exist')
     if split in parts:
       raise errors.UserError(
-          f'--split_files: {parts[split].names} and {path} are both called {split}')
-    for name in read_list(path):
-      row = rows.get(name)
-      image = row['file_name'] if row else name
-      if where.setdefault(image, split) != split:
+          f'--split_files: {parts[split].names} and {path} are both of the split {split}')
+    rows = whole.rows() if rows is None else rows
+    for k in _indices(rows, path):
+      if where.setdefault(k, split) != split:
         raise errors.UserError(
-            f'--split_files: {errors.quoted(image)} is in {where[image]} and in {split}; training '
-            'images cannot be scored')
+            f'--split_files: {errors.quoted(rows[k]["file_name"])} is in {where[k]} and in '
+            f'{split}; training images cannot be scored')
     parts[split] = Part(whole, path, data_set)
   return parts

@@ -194,7 +194,7 @@ def test_more_queries(tmp_path, family, kind):
     else:
       assert same(value, wanted[name]), name
   assert report.partial == tensors and not report.missing
-  assert f'queries: {count} of {count + 3} are those of the file, 3 start' in str(report)
+  assert f'queries: {count} of {count + 3} are those of the file; initial values: 3' in str(report)
 
 
 def test_queries_are_not_taken_away(tmp_path):

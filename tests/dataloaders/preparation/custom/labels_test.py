@@ -25,16 +25,16 @@ def of(*values, dtype=np.uint8, count=3):
   return [drawn_labels.blocks(values, seed).astype(dtype) for seed in range(count)]
 
 
-def recognized(root, drawn_labels, suffix='.png', **fields):
-  drawn_labels.pairs(root, drawn_labels, suffix)
+def recognized(root, label_arrays, suffix='.png', **fields):
+  drawn_labels.pairs(root, label_arrays, suffix)
   return labels.recognize(drawn_labels.request(root, **fields))
 
 
-def assert_classes(root, found, drawn_labels, class_of):
+def assert_classes(root, found, label_arrays, class_of):
   """Checks all pixels; `class_of` is from value to class."""
   truth = drawn_labels.records(found, root)
-  assert drawn_labels.names(truth) == [f'a{i}' for i in range(len(drawn_labels))]
-  for i, label in enumerate(drawn_labels):
+  assert drawn_labels.names(truth) == [f'a{i}' for i in range(len(label_arrays))]
+  for i, label in enumerate(label_arrays):
     wanted = np.vectorize(class_of.get)(label)
     np.testing.assert_array_equal(drawn_labels.classes(truth, f'a{i}'), wanted)
 
@@ -42,63 +42,63 @@ def assert_classes(root, found, drawn_labels, class_of):
 @pytest.mark.parametrize('suffix, dtype', [
     ('.png', np.uint8), ('.png', np.uint16), ('.tif', np.int32), ('.bmp', np.uint8)])
 def test_names_in_the_order_of_values(tmp_path, suffix, dtype):
-  drawn_labels = of(0, 1, 2, 255, dtype=dtype)
-  found = recognized(tmp_path, drawn_labels, suffix, classes=names('background, cat,dog'))
+  label_arrays = of(0, 1, 2, 255, dtype=dtype)
+  found = recognized(tmp_path, label_arrays, suffix, classes=names('background, cat,dog'))
   assert (found.task, drawn_labels.class_names(found)) == ('semantic', ['background', 'cat', 'dog'])
   assert not found.data_set.thing_classes
-  assert_classes(tmp_path, found, drawn_labels, {0: 0, 1: 1, 2: 2, 255: -1})
+  assert_classes(tmp_path, found, label_arrays, {0: 0, 1: 1, 2: 2, 255: -1})
   row = [line.split() for line in found.said if line.split()[:1] == ['255']]
-  share = np.mean([label == 255 for label in drawn_labels])
+  share = np.mean([label == 255 for label in label_arrays])
   assert row[0][:3] == ['255', f'{share:.1%}', '3']
   assert ' '.join(row[0][3:]) == 'void, since every other value is a class'
 
 
 def test_names_skip_void_values(tmp_path):
-  drawn_labels = of(0, 1, 2)
-  found = recognized(tmp_path, drawn_labels, classes=names('cat,dog'), void=(0,))
-  assert_classes(tmp_path, found, drawn_labels, {0: -1, 1: 0, 2: 1})
+  label_arrays = of(0, 1, 2)
+  found = recognized(tmp_path, label_arrays, classes=names('cat,dog'), void=(0,))
+  assert_classes(tmp_path, found, label_arrays, {0: -1, 1: 0, 2: 1})
 
 
 def test_ids_labels_and_merged_classes(tmp_path):
   (tmp_path / 'c.yaml').write_text(
       'classes: [{id: 7, name: road}, {id: 9, name: car, labels: [11, 12]}, {id: 30, name: cow}]')
-  drawn_labels = of(7, 11, 12, 0)
+  label_arrays = of(7, 11, 12, 0)
   given = class_lists.read(f'{tmp_path}/c.yaml')
-  found = recognized(tmp_path, drawn_labels, classes=given.classes, void=(0,))
-  assert_classes(tmp_path, found, drawn_labels, {7: 0, 11: 1, 12: 1, 0: -1})
+  found = recognized(tmp_path, label_arrays, classes=given.classes, void=(0,))
+  assert_classes(tmp_path, found, label_arrays, {7: 0, 11: 1, 12: 1, 0: -1})
   assert 'remark: 1 classes have no pixel: cow' in found.said
 
 
 def test_built_in_classes_keep_their_rule(tmp_path):
-  drawn_labels = of(0, 1, 150)
+  label_arrays = of(0, 1, 150)
   given = class_lists.read('ade20k')
-  found = recognized(tmp_path, drawn_labels, classes=given.classes, void=given.void)
-  assert_classes(tmp_path, found, drawn_labels, {0: -1, 1: 0, 150: 149})
+  found = recognized(tmp_path, label_arrays, classes=given.classes, void=given.void)
+  assert_classes(tmp_path, found, label_arrays, {0: -1, 1: 0, 150: 149})
 
 
 def test_ignored_classes_are_void(tmp_path):
-  drawn_labels = of(0, 1, 2)
+  label_arrays = of(0, 1, 2)
   found = recognized(
-      tmp_path, drawn_labels, classes=names('sky,cat,dog'), ignored=('Cat', 'cow'))
+      tmp_path, label_arrays, classes=names('sky,cat,dog'), ignored=('Cat', 'cow'))
   assert any("nothing is called 'cow'" in line for line in found.said)
   assert not any("'Cat'" in line for line in found.said)
-  assert_classes(tmp_path, found, drawn_labels, {0: 0, 1: -1, 2: 1})
+  assert_classes(tmp_path, found, label_arrays, {0: 0, 1: -1, 2: 1})
 
 
 @pytest.mark.parametrize('value', [1, 255, 17])
 def test_binary(tmp_path, value):
-  drawn_labels = of(0, value)
-  found = recognized(tmp_path, drawn_labels, binary='cell')
+  label_arrays = of(0, value)
+  found = recognized(tmp_path, label_arrays, binary='cell')
   assert drawn_labels.class_names(found) == ['background', 'cell']
-  assert_classes(tmp_path, found, drawn_labels, {0: 0, value: 1})
+  assert_classes(tmp_path, found, label_arrays, {0: 0, value: 1})
 
 
 def test_binary_with_void(tmp_path):
-  drawn_labels = of(0, 1, 255)
+  label_arrays = of(0, 1, 255)
   with pytest.raises(UserError, match='0 and one other value, .*; if 255 is unlabeled, add --void'):
-    recognized(tmp_path, drawn_labels, binary='cell')
-  found = recognized(tmp_path, drawn_labels, binary='cell', void=(255,))
-  assert_classes(tmp_path, found, drawn_labels, {0: 0, 1: 1, 255: -1})
+    recognized(tmp_path, label_arrays, binary='cell')
+  found = recognized(tmp_path, label_arrays, binary='cell', void=(255,))
+  assert_classes(tmp_path, found, label_arrays, {0: 0, 1: 1, 255: -1})
 
 
 @pytest.mark.parametrize('make', [
@@ -112,13 +112,13 @@ def test_binary_with_void(tmp_path):
 def test_colors(tmp_path, make, text):
   (tmp_path / 'c.yaml').write_text(text)
   given = class_lists.read(f'{tmp_path}/c.yaml')
-  drawn_labels = of(0, 1, 2)
+  label_arrays = of(0, 1, 2)
   found = recognized(
-      tmp_path, [make(label) for label in drawn_labels], classes=given.classes, void=given.void,
+      tmp_path, [make(label) for label in label_arrays], classes=given.classes, void=given.void,
       label_form=given.label_form)
   assert found.data_set.label_form == 'colors'
   last = 1 if 'label_form' in text else -1
-  assert_classes(tmp_path, found, drawn_labels, {0: 0, 1: 1, 2: last})
+  assert_classes(tmp_path, found, label_arrays, {0: 0, 1: 1, 2: last})
 
 
 def test_a_palette_may_be_meant_by_its_colors(tmp_path):
@@ -140,7 +140,7 @@ def smooth(label):
   return np.asarray(Image.fromarray(label).resize((77, 61), Image.Resampling.BILINEAR))
 
 
-@pytest.mark.parametrize('drawn_labels, fields, message', [
+@pytest.mark.parametrize('label_arrays, fields, message', [
     (of(0, 255), {}, r'hold .*255 \(.*%\).*; if 0 is background and 255 a class, give --binary'),
     (of(0, 1), {}, 'give --binary NAME; if both are classes, --classes NAME_OF_0,NAME_OF_1'),
     (of(0, 1, 2, 255), {}, 'give --classes NAME_OF_0,NAME_OF_1,NAME_OF_2, and --void 255 if 255'),
@@ -151,7 +151,7 @@ def smooth(label):
     (of(0, 1, 2), {'classes': 'cat,dog'},
      'a value is neither class nor void: 2 .* in a0.png for one; there are 2 names for 3 values'),
     (of(1, 2), {'classes': 'cat,dog'}, 'counted from 0, the values from 1: add --void 0'),
-    (of(0, 1, 77), {'classes': 'cat,dog'}, 'give a class for it, or --void 77'),
+    (of(0, 1, 77, 255), {'classes': 'cat,dog'}, 'give a class for it, or --void 77 255'),
     (of(0, 1, 2), {'classes': 'background,cat,dog', 'void': (0,)},
      '--void 0 says .* but --classes begins with background'),
     (of(0, 1), {'classes': 'cat,dog', 'ignored': ('cat', 'dog')}, '--ignore leaves no class'),
@@ -165,13 +165,13 @@ def smooth(label):
     ([smooth(COLORS[label]) for label in of(0, 1, 2)], {}, 'come from smoothed edges'),
     (of(0, 1)[0].astype(np.float32)[None], {'suffix': '.tif'}, 'none of the 1 labels can be read'),
     (of(0, 1), {'suffix': '.jpg'}, 'the first: .*a0.jpg is a JPEG file, whose compression')])
-def test_what_is_asked(tmp_path, drawn_labels, fields, message):
+def test_what_is_asked(tmp_path, label_arrays, fields, message):
   fields = dict(fields)
   suffix = fields.pop('suffix', '.png')
   if 'classes' in fields:
     fields['classes'] = names(fields['classes'])
   with pytest.raises(UserError) as e:
-    recognized(tmp_path, list(drawn_labels), suffix, **fields)
+    recognized(tmp_path, list(label_arrays), suffix, **fields)
   assert re.search(message, str(e.value)), str(e.value)
 
 
@@ -179,12 +179,12 @@ def test_a_class_may_have_the_usual_void_value(tmp_path):
   (tmp_path / 'c.yaml').write_text(
       'classes: [{name: sky, labels: [0]}, {name: cell, labels: [255]}]')
   given = class_lists.read(f'{tmp_path}/c.yaml')
-  drawn_labels = of(0, 255)
-  found = recognized(tmp_path, drawn_labels, classes=given.classes, void=given.void)
-  assert_classes(tmp_path, found, drawn_labels, {0: 0, 255: 1})
+  label_arrays = of(0, 255)
+  found = recognized(tmp_path, label_arrays, classes=given.classes, void=given.void)
+  assert_classes(tmp_path, found, label_arrays, {0: 0, 255: 1})
   with pytest.raises(UserError, match='7 is the label of class .*cell.* and void; correct --void'):
     classes = (dataclasses.replace(given.classes[1], labels=(7,)),)
-    recognized(tmp_path, drawn_labels, classes=classes, void=(7,))
+    recognized(tmp_path, label_arrays, classes=classes, void=(7,))
 
 
 def test_remarks(tmp_path):

@@ -64,6 +64,25 @@ def test_one_folder_for_both(tmp_path, names, image, label):
   assert len(result.pairs) == 2 and not result.images_alone and not result.labels_alone
 
 
+def test_one_folder_by_two_paths(tmp_path, monkeypatch):
+  write(tmp_path, ['a/x.png', 'a/x_mask.png', 'a/y.png', 'a/y_mask.png', 'a/masks/y.png'])
+  (tmp_path / 'link').symlink_to('a')
+  monkeypatch.chdir(tmp_path)
+  for images, labels in (('a', f'{tmp_path}/a'), ('./a/', 'link')):
+    result = pairs.find(images, labels, '_mask')
+    assert [pair.label for pair in result.pairs] == ['x_mask.png', 'y_mask.png']
+  result = pairs.find('link', 'a/masks')
+  assert [pair.image for pair in result.pairs] == ['y.png']
+  assert 'masks/y.png' not in result.images_alone
+
+
+def test_letters_may_be_written_in_two_ways(tmp_path):
+  composed = 'caf\u00e9'
+  decomposed = 'cafe\u0301'
+  paired, _ = found(tmp_path, [f'{composed}.jpg', 'IMG_1.JPG'], [f'{decomposed}.png', 'img_1.png'])
+  assert paired == [('IMG_1.JPG', 'img_1.png'), (f'{composed}.jpg', f'{decomposed}.png')]
+
+
 def test_a_folder_in_the_other(tmp_path):
   write(tmp_path, ['a.png', 'b.png', 'masks/a.png', 'masks/b.png'])
   result = pairs.find(str(tmp_path), f'{tmp_path}/masks')
