@@ -55,3 +55,10 @@ def test_a_folder_that_cannot_be_made(tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='file/x/data_set.yaml.*correct that and run the same com'):
     write(tmp_path / 'file/x', ['cat'], ['train'])
+
+
+def test_reports_that_say_former_records_are_finished_are_removed(tmp_path):
+  for split in ('train', 'val', 'test'):
+    (tmp_path / f'{split}.report.json').write_text('{}')
+  write(tmp_path, ['cat'], ['train', 'val'])
+  assert [path.name for path in tmp_path.glob('*.report.json')] == ['test.report.json']

@@ -132,3 +132,12 @@ def test_a_report_that_cannot_be_written(output):
   (output / 'report.txt').mkdir()
   with pytest.raises(UserError, match='report.txt.*run the same command again'):
     convert(output, {'train': source(output, 1)})
+
+
+def test_training_images_with_nothing_to_learn(output):
+  path = output.parent / 'train.json'
+  bare = source(output, 2)
+  content = json.loads(path.read_text())
+  path.write_text(json.dumps({**content, 'annotations': []}))
+  with pytest.raises(UserError, match='train: none of the 2 images has a segment of any class'):
+    convert(output, {'train': bare})
