@@ -9,6 +9,8 @@ prints with their results:
 - The learning rate is 1e-4 for 16 images and scales with the root of the batch, as fits Adam.
 - The training sees every image 50 times (COCO's 50 epochs); where that is below 16000 images,
   more often, up to 300 times.
+- The small network is for trials on a CPU: windows of at most 256 pixels, batches of 1/4 megapixel,
+  and 400 megapixels in all, or every image once, whichever is more.
 """
 
 import os
@@ -39,8 +41,11 @@ from tf_maskformer.configs.task import Trainer
 _STRIDE = 32  # of the network
 _SMALLEST_WINDOW = 64
 _LARGEST_WINDOW = 1024
+_LARGEST_SMALL_WINDOW = 256
 _JITTER = [0.5, 1.5]
 _PIXELS = 2 * 1024**2  # of a batch
+_SMALL_PIXELS = 512**2
+_SMALL_SEEN = 400e6  # pixels of a training
 _IMAGES = 16  # of a batch, at most
 _RATE = 1e-4  # for that many
 _SMALL_RATE = 1e-3
@@ -130,9 +135,15 @@ def fit(experiment: Experiment, wanted: Experiment, facts: Facts) -> list[str]:
   return lines
 
 
+def _is_small(task: Segmentation) -> bool:
+  """Whether the model is the thin network."""
+  return task.model.backbone == shapes.parts()['backbone']
+
+
 def _fit_sizes(task: Segmentation, facts: Facts) -> list[str]:
   rounded = -(-facts.long_edge // _STRIDE) * _STRIDE
-  window = min(max(rounded, _SMALLEST_WINDOW), _LARGEST_WINDOW)
+  largest = _LARGEST_SMALL_WINDOW if _is_small(task) else _LARGEST_WINDOW
+  window = min(max(rounded, _SMALLEST_WINDOW), largest)
   short_edge = round(facts.short_edge * min(1.0, window / facts.long_edge))
   short_edge = max(short_edge, 1)
   parser = task.train_data.parser
@@ -151,10 +162,13 @@ def _fit_sizes(task: Segmentation, facts: Facts) -> list[str]:
 
 def _fit_schedule(experiment: Experiment, facts: Facts) -> list[str]:
   window = experiment.task.train_data.parser.output_size[0]
-  fitting = max(_PIXELS // window**2, 1)
+  is_small = _is_small(experiment.task)
+  fitting = max((_SMALL_PIXELS if is_small else _PIXELS) // window**2, 1)
   images = min(_IMAGES, 2 ** (fitting.bit_length() - 1), facts.train_images)
   enough = min(_SEEN, _MOST_EPOCHS * facts.train_images)
   seen = max(_EPOCHS * facts.train_images, enough)
+  if is_small:
+    seen = max(facts.train_images, min(seen, round(_SMALL_SEEN / window**2)))
   steps = max(-(-seen // images), 1)
   experiment.task.train_data.global_batch_size = images
   experiment.task.train_data.shuffle_buffer_size = min(max(facts.train_images, 1), 1000)

@@ -63,6 +63,17 @@ def test_sizes_follow_from_those_of_the_images(tmp_path, size, window, short_edg
   assert task.train_data.global_batch_size == batch
 
 
+@pytest.mark.parametrize('images, size, window, batch, steps', [
+    (100, '128x128', 128, 16, 1000), (100, '480x640', 256, 4, 1526),
+    (9000, '480x640', 256, 4, 2250)])
+def test_the_small_network_takes_minutes(tmp_path, images, size, window, batch, steps):
+  records = write_records(tmp_path / 'records', images, sizes={size: images})
+  experiment = settled(records, 'mask2former_custom_instance_small')
+  data = experiment.task.train_data
+  assert (data.parser.output_size[0], data.global_batch_size) == (window, batch)
+  assert experiment.trainer.train_steps == steps
+
+
 def test_queries_for_every_segment(tmp_path):
   task = settled(write_records(tmp_path / 'records', segments=201)).task
   assert task.model.num_queries == 260 and task.train_data.parser.max_segments == 208
