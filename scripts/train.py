@@ -81,12 +81,10 @@ def check(arguments: argparse.Namespace) -> None:
     if not override_syntax.is_text(value):
       raise errors.UserError(f'--{flag} {errors.quoted(value)} is not UTF-8; give another name')
   own_data.check(arguments)
-  if arguments.data:
-    pass  # the experiment follows
-  elif not arguments.experiment:
-    _check_run(arguments.model_dir)
-  elif arguments.experiment not in table.ROWS:
+  if arguments.experiment and arguments.experiment not in table.ROWS:
     raise errors.unknown('experiment', arguments.experiment, table.ROWS)
+  if not arguments.experiment and not arguments.data:
+    _check_run(arguments.model_dir)
   if arguments.mode not in MODES:
     raise errors.unknown('mode', arguments.mode, MODES)
   for text in arguments.params_override:
