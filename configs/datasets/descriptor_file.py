@@ -17,7 +17,7 @@ Imports no TensorFlow.
 import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -40,12 +40,11 @@ _SPLIT_KEYS = ('images', 'annotations')
 TASKS = ('instance', 'panoptic', 'semantic')
 
 
-@dataclasses.dataclass(frozen=True)
-class Lot:
-  """Where the data of one split are; paths relative to the descriptor's folder, or absolute.
+class Lot(NamedTuple):
+  """Where images and their annotations are.
 
   Attributes:
-    images: folder.
+    images: folder; '': the annotations say it.
     annotations: file or folder.
   """
   images: str

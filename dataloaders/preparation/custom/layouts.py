@@ -1,13 +1,13 @@
 """Finds the images and the annotations in a folder of a user's, by the names that people give."""
 
 import os
-from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor_file
+from tf_maskformer.configs.datasets.descriptor_file import Lot
 from tf_maskformer.dataloaders.preparation.custom import pairs
 from tf_maskformer.dataloaders.preparation.custom import yolo_files
 
@@ -25,17 +25,6 @@ _COMPLETE = ('data.yaml', 'ImageSets', 'result.json')
 _ROBOFLOW = '_annotations.coco.json'
 _SHOWN = 8
 _OTHER = ('.json', '.txt', '.yaml', '.yml', '.xml')  # of annotations that are not label images
-
-
-class Lot(NamedTuple):
-  """Where images and annotations are.
-
-  Attributes:
-    images: folder; '': the annotations say it.
-    annotations: file or folder.
-  """
-  images: str
-  annotations: str
 
 
 def find(path: str) -> tuple[Lot, Lot | None]:
@@ -125,8 +114,7 @@ def _of_file(path: str) -> tuple[Lot, Lot | None]:
         'annotations: ...}, val: {...}}"')
   if set(lots) != {'train', 'val'}:
     raise errors.UserError(f'{path}: splits are {", ".join(lots)}; they must be train and val')
-  train, validation = lots['train'], lots['val']
-  return (Lot(train.images, train.annotations), Lot(validation.images, validation.annotations))
+  return lots['train'], lots['val']
 
 
 def _below(path: str, names: set[str], known: tuple[str, ...]) -> str:
