@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_maskformer.modeling.postprocessing.graph.resize import to_original
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
 
-_NO_DIVISION_BY_ZERO = 1e-6  # added to the area, as officially
+NO_DIVISION_BY_ZERO = 1e-6  # added to the area, as officially
 
 
 class Instances(NamedTuple):
@@ -57,5 +57,5 @@ def instances(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes | No
   masks = logits > 0
   inside = tf.reduce_sum(tf.where(masks, tf.sigmoid(logits), 0), axis=[1, 2])
   area = tf.reduce_sum(tf.cast(masks, tf.float32), axis=[1, 2])
-  certainty = inside / (area + _NO_DIVISION_BY_ZERO)
+  certainty = inside / (area + NO_DIVISION_BY_ZERO)
   return Instances(queries, classes, best * tf.gather(certainty, rows), masks, rows)

@@ -54,7 +54,7 @@ def panoptic(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes | Non
   labels = tf.gather(labels, kept)
   masks = tf.sigmoid(to_original(tf.gather(mask_logits, kept), sizes))
   owner, is_good, confident = _owners(masks, scores, is_kept, overlap_threshold, confident_only)
-  ids, starts = _numbered(labels, is_good, _things(labels, is_thing))
+  ids, starts = numbered(labels, is_good, things(labels, is_thing))
   id_map = tf.gather(ids, owner)
   if confident is not None:
     id_map *= tf.cast(confident, tf.int32)
@@ -105,12 +105,12 @@ def _owners(masks: tf.Tensor, scores: tf.Tensor, is_kept: tf.Tensor,
   return owner, is_good & (remaining > 0), tf.reshape(confident, size)
 
 
-def _things(labels: tf.Tensor, is_thing: np.ndarray) -> tf.Tensor:
+def things(labels: tf.Tensor, is_thing: np.ndarray) -> tf.Tensor:
   """Returns whether each label, int32 [n], is a thing's; no-object, which is last, is none."""
   return tf.gather(tf.constant([*map(bool, is_thing), False]), labels)
 
 
-def _numbered(labels: tf.Tensor, is_good: tf.Tensor, are_things: tf.Tensor
+def numbered(labels: tf.Tensor, is_good: tf.Tensor, are_things: tf.Tensor
               ) -> tuple[tf.Tensor, tf.Tensor]:
   """Numbers the segments from 1; stuff of one class shares the number of its first mask.
 
