@@ -164,7 +164,7 @@ class Road:
       values = (semantic.labels(classes, masks, sizes, resize_first=False),)
     elif self.task == 'instance':
       best = instance.instances(classes, masks, sizes, self._num_instances)
-      each = tf.gather(tf.cast(best.masks, tf.uint8), best.row)
+      each = tf.gather(tf.cast(best.masks, tf.uint8), best.rows)
       values = (best.classes, best.scores, each)
     else:
       values = (sizes.padded, sizes.image)
