@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.postprocessing.graph import instance
@@ -31,6 +32,13 @@ class Thresholds(NamedTuple):
   """Of panoptic inference, see `configs.evaluation.Evaluation`; numbers or float32 scalars."""
   object_mask: tf.Tensor | float
   overlap: tf.Tensor | float
+
+
+def kind_of(task: Segmentation) -> str:
+  """Returns what an experiment predicts, the first of the three that it evaluates."""
+  if task.evaluation.panoptic:
+    return 'panoptic'
+  return 'instance' if task.evaluation.instance else 'semantic'
 
 
 class Road:
