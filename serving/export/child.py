@@ -114,9 +114,9 @@ def _ended(what: str, code: int | None, log: str | os.PathLike) -> UserError:
   why = f'its process ended with code {code}'
   if code is not None and code < 0:
     name = signal.Signals(-code).name
-    is_killed = -code == signal.SIGKILL
-    why = f'its process was ended by {name}' + (
-        '; was the memory full? close other programs or export a smaller model' if is_killed else '')
+    why = f'its process was ended by {name}'
+    if -code == signal.SIGKILL:
+      why += '; was the memory full? close other programs or export a smaller model'
   error = UserError(f'{what} failed: {why}')
   error.__cause__ = Failed(_tail(log))
   return error

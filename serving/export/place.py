@@ -75,9 +75,8 @@ def opened(output: str, plan: Plan) -> Iterator[Place]:
   path = pathlib.Path(os.path.abspath(output))
   with files.writing(f'--output {output}', _ADVICE):
     path.parent.mkdir(parents=True, exist_ok=True)
-    with lock.held(path.parent, f'.{path.name}.lock'):
-      with _placed(path, plan) as place:
-        yield place
+    with lock.held(path.parent, f'.{path.name}.lock'), _placed(path, plan) as place:
+      yield place
 
 
 @contextlib.contextmanager

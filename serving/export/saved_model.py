@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
+from tf_maskformer.ops import lowering
 from tf_maskformer.serving.export import metadata
 from tf_maskformer.serving.export.plan import Plan
 from tf_maskformer.serving.export.road import ANSWERS
@@ -74,7 +75,8 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
   listed.write_text(json.dumps(metadata.classes_of(road.loaded.data_set), indent=1))
   module = _Module(road, str(listed))
   options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-  tf.saved_model.save(module, str(folder), signatures=_signatures(road), options=options)
+  with lowering.use(lowering.Lowering(portable=True)):
+    tf.saved_model.save(module, str(folder), signatures=_signatures(road), options=options)
   listed.unlink()  # its copy is in assets/
   forbidden = sorted(set(operations(folder)) & set(_FORBIDDEN))
   if forbidden:
