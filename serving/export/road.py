@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.postprocessing.graph import instance
 from tf_maskformer.modeling.postprocessing.graph import panoptic
 from tf_maskformer.modeling.postprocessing.graph import semantic
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
+from tf_maskformer.ops import antialias
 from tf_maskformer.ops import image as image_ops
 from tf_maskformer.serving.export.plan import Plan
 from tf_maskformer.serving.loading import Loaded
@@ -33,6 +35,13 @@ class Thresholds(NamedTuple):
   overlap: tf.Tensor | float
 
 
+def kind_of(task: Segmentation) -> str:
+  """Returns what an experiment predicts, the first of the three that it evaluates."""
+  if task.evaluation.panoptic:
+    return 'panoptic'
+  return 'instance' if task.evaluation.instance else 'semantic'
+
+
 class Road:
   """From uint8 images to answers at their own size, as functions to be traced.
 
@@ -52,7 +61,7 @@ class Road:
 
     Args:
       loaded: the model.
-      plan: task and input size are read from it.
+      plan: format, task and input size are read from it.
 
     Raises:
       UserError: the model cannot give such answers.
@@ -73,6 +82,7 @@ class Road:
     self.has_class_logits = bool(getattr(loaded.model.predictor, 'class_embed', None))
     self._confident_only: bool = evaluation.confident_pixels_only
     self._num_instances: int = evaluation.instances_per_image
+    self._has_resize = plan.format == 'saved_model'
     self._is_thing = np.array([c.isthing for c in loaded.data_set.classes])
     if not self.has_class_logits and self.task not in _PER_PIXEL_TASKS:
       raise UserError(
@@ -86,15 +96,24 @@ class Road:
     return (*ANSWERS[self.task], *logits)
 
   def resize(self, image: tf.Tensor) -> tf.Tensor:
-    """Resizes uint8 [H, W, 3] as validation does; an image of a fixed size stays as it is."""
+    """Resizes uint8 [H, W, 3] as validation does; an image of a fixed size stays as it is.
+
+    TensorFlow's operation exists in no other runtime, where two products take its place; of 10,000
+    bytes a few differ by one gray level then.
+
+    Returns:
+      uint8, or float32 with the same values.
+    """
     if not self.short_edge:
       return image
     size = augment.shortest_edge_size(
         tf.shape(image)[:2], tf.constant(self.short_edge), self.long_edge_limit)
-    return augment.resize_image(image, size)
+    if self._has_resize:
+      return augment.resize_image(image, size)
+    return antialias.resize(image, (size[0], size[1]))
 
   def normalize(self, images: tf.Tensor) -> tf.Tensor:
-    """Returns resized images, uint8 [n, H, W, 3], as the network takes them.
+    """Returns resized images, 0..255 [n, H, W, 3], as the network takes them.
 
     Returns:
       float32 [n, h, w, 3]: normalized, padded with zeros right and below.
@@ -164,7 +183,7 @@ class Road:
       values = (semantic.labels(classes, masks, sizes, resize_first=False),)
     elif self.task == 'instance':
       best = instance.instances(classes, masks, sizes, self._num_instances)
-      each = tf.gather(tf.cast(best.masks, tf.uint8), best.row)
+      each = tf.gather(tf.cast(best.masks, tf.uint8), best.rows)
       values = (best.classes, best.scores, each)
     else:
       values = (sizes.padded, sizes.image)
