@@ -4,7 +4,6 @@ import math
 import os
 import pathlib
 
-import nncf
 import numpy as np
 import openvino
 
@@ -54,6 +53,7 @@ def quantize(model: openvino.Model, road: Road, paths: list[pathlib.Path]) -> op
   Raises:
     UserError: an image cannot be read.
   """
+  import nncf  # here: it takes seconds, and only int8 needs it
   dataset = nncf.Dataset(paths, lambda path: {'image': _read(path, road.input_size)})
   return nncf.quantize(
       model, dataset, subset_size=len(paths), model_type=nncf.ModelType.TRANSFORMER,

@@ -24,6 +24,11 @@ class Frozen(NamedTuple):
   input: str
   outputs: dict[str, str]
 
+  @property
+  def name(self) -> str:
+    """The name of the input."""
+    return self.input.partition(':')[0]
+
 
 def grid_sample(maps: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
   """ONNX's GridSample (bilinear, zeros outside, align_corners 0) as one operation of the graph.

@@ -101,6 +101,11 @@ def convert(function, precision: str) -> bytes:
         f'LiteRT could not convert the model: {" ".join(lines[-2:]) or type(e).__name__}') from e
 
 
+def operations(folder: str | os.PathLike) -> list[str]:
+  """Returns the types of an exported model's operators, sorted."""
+  return sorted(operators((pathlib.Path(folder) / FILE).read_bytes()))
+
+
 def operators(data: bytes) -> collections.Counter:
   """Returns how often each type of operator occurs in a file."""
   with tempfile.NamedTemporaryFile(suffix='.tflite') as file:

@@ -65,7 +65,7 @@ def convert_frozen(frozen: context.Frozen, outputs: tuple[str, ...]) -> onnx.Mod
         frozen.function.graph.as_graph_def(add_shapes=True), name='tf_maskformer',
         input_names=[frozen.input], output_names=[frozen.outputs[name] for name in outputs],
         opset=OPSET, tensors_to_rename={
-            frozen.input: INPUT, **{tensor: name for name, tensor in frozen.outputs.items()}},
+            frozen.input: frozen.name, **{tensor: name for name, tensor in frozen.outputs.items()}},
         custom_op_handlers={
             context.GRID_SAMPLE: (_as_grid_sample, []),
             'UnsortedSegmentSum': (_as_scatter, [])})
@@ -119,6 +119,11 @@ def _as_scatter(graph, node, name, args) -> None:
   graph.make_node(
       'ScatterElements', [start.output[0], places, values], name=node.name, outputs=outputs,
       shapes=shapes, dtypes=[kind], attr={'axis': 0, 'reduction': 'add'})
+
+
+def operations(folder: str | os.PathLike) -> list[str]:
+  """Returns the types of an exported model's operators, sorted."""
+  return sorted(operators(onnx.load(pathlib.Path(folder) / reader.ONNX_FILE)))
 
 
 def operators(model: onnx.ModelProto) -> collections.Counter:

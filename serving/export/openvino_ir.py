@@ -8,6 +8,7 @@ import openvino
 import tensorflow as tf
 
 from tf_maskformer.errors import UserError
+from tf_maskformer.serving.export import calibration
 from tf_maskformer.serving.export import context
 from tf_maskformer.serving.export import reader
 from tf_maskformer.serving.export.plan import Plan
@@ -37,7 +38,6 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
   frozen = context.freeze(road.whole, spec)
   model = convert_frozen(frozen, road.outputs)
   if images:
-    from tf_maskformer.serving.export import calibration
     model = calibration.quantize(model, road, images)
   openvino.save_model(
       model, pathlib.Path(folder) / reader.OPENVINO_FILE,
@@ -56,7 +56,7 @@ def convert_frozen(frozen: context.Frozen, outputs: tuple[str, ...]) -> openvino
     UserError: operations are unknown to OpenVINO.
   """
   try:
-    model = openvino.convert_model(frozen.function)
+    model = openvino.convert_model(frozen.function.graph)
   except Exception as e:  # pylint: disable=broad-except
     raise UserError(f'OpenVINO could not convert the model: {_reason(e)}') from e
   found = {}
@@ -65,7 +65,7 @@ def convert_frozen(frozen: context.Frozen, outputs: tuple[str, ...]) -> openvino
       found[name] = output
   for name in outputs:
     found[frozen.outputs[name]].get_tensor().set_names({name})
-  model.inputs[0].get_tensor().set_names({INPUT})
+  model.inputs[0].get_tensor().set_names({frozen.name})
   ordered = [found[frozen.outputs[name]] for name in outputs]
   return openvino.Model([o.get_node() for o in ordered], model.get_parameters(), 'tf_maskformer')
 
@@ -75,6 +75,11 @@ def _reason(error: Exception) -> str:
   lines = [line.strip() for line in str(error).splitlines() if line.strip()]
   telling = [line for line in lines if 'upported' in line or 'No translator' in line]
   return ' '.join((telling or lines or [type(error).__name__])[-1:])
+
+
+def operations(folder: str | os.PathLike) -> list[str]:
+  """Returns the types of an exported model's operations, sorted."""
+  return sorted(operators(openvino.Core().read_model(pathlib.Path(folder) / reader.OPENVINO_FILE)))
 
 
 def operators(model: openvino.Model) -> collections.Counter:
