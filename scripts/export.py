@@ -110,6 +110,7 @@ def check(args) -> plans.Plan:
       args.format, args.task, plans.parse_size(args.input_size), args.precision, args.layout,
       args.calibration_images)
   plan.check()
+  plan.require_packages()
   places.check(args.output, args.layout)
   return plan
 

@@ -116,6 +116,7 @@ def convert(job: Job) -> dict[str, Any]:
     # The writers may read it.
     files.write_json(pathlib.Path(job.folder) / metadata.NAME, content)
     writer.write(road, job.plan, job.folder)
+    metadata.seal(job.folder)
   operations = getattr(writer, 'operations', None)
   return {'seconds': time.monotonic() - start,
           'operations': operations(job.folder) if operations else []}

@@ -4,15 +4,19 @@ Imports no TensorFlow, so that a combination that a format cannot do is answered
 """
 
 import dataclasses
+import importlib.util
 import re
 
 from tf_maskformer import errors
+from tf_maskformer import extras
 
 TASKS = ('panoptic', 'semantic', 'instance', 'raw')
 PRECISIONS = ('float32', 'float16', 'bfloat16', 'int8')
 LAYOUTS = ('plain', 'serving', 'triton')
 DYNAMIC = 'dynamic'
 _SIDES = (32, 4096)  # pixels of a fixed input size
+# What pip calls the packages of modules that have another name.
+_PACKAGES = {'ai_edge_litert': 'ai-edge-litert', 'tensorflow_serving': 'tensorflow-serving-api'}
 _SIZE = re.compile(r'([0-9]{1,6})(?:[xX]([0-9]{1,6}))?')
 
 
@@ -26,7 +30,7 @@ class Format:
     precisions: that it can have, the default first.
     takes_any_size: whether one file can take images of any size.
     layouts: folders that it can be written as.
-    packages: that write and run it, along with TensorFlow.
+    packages: modules that write and run it, along with TensorFlow, the one that runs it last.
     has_batch_axis: whether images and answers have a first axis of images.
   """
   title: str
@@ -36,6 +40,10 @@ class Format:
   layouts: tuple[str, ...] = ('plain', 'triton')
   packages: tuple[str, ...] = ()
   has_batch_axis: bool = False
+
+  def require_runtime(self) -> None:
+    """Raises UserError where the package that runs the format is not installed."""
+    _require(self.packages[-1:])
 
 
 FORMATS = {
@@ -82,6 +90,12 @@ class Plan:
     """Whether images are needed to choose ranges."""
     return self.format == 'openvino' and self.precision == 'int8'
 
+  def require_packages(self) -> None:
+    """Raises UserError where a package that the export needs is not installed."""
+    more = ('nncf',) if self.needs_calibration else ()
+    serving = ('tensorflow_serving',) if self.layout == 'serving' else ()
+    _require((*self.capability.packages, *more, *serving))
+
   def check(self) -> None:
     """Checks that the format can do what is planned.
 
@@ -116,6 +130,14 @@ class Plan:
     """Returns the plan in a phrase."""
     size = f'{self.input_size[0]}x{self.input_size[1]}' if self.input_size else 'images of any size'
     return f'{self.capability.title}, {self.task}, {self.precision}, {size}'
+
+
+def _require(modules: tuple[str, ...]) -> None:
+  """Raises UserError where a module of the extra is not installed; none is imported."""
+  for module in modules:
+    if importlib.util.find_spec(module) is None:
+      package = _PACKAGES.get(module, module)
+      raise errors.UserError(f'{package} is not installed; run: {extras.command("export")}')
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
