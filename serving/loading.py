@@ -134,7 +134,7 @@ def open_predictor(
     allow_nonfinite_weights: see `open_checkpoint`; of no effect on an exported folder.
 
   Raises:
-    UserError: see `open_checkpoint`; or an exported folder is damaged, or settings are given for it.
+    UserError: see `open_checkpoint`; or an exported folder is damaged or given settings.
   """
   folder = metadata.find(source)
   if folder is None:

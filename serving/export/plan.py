@@ -90,6 +90,11 @@ class Plan:
     """Whether images are needed to choose ranges."""
     return self.format == 'openvino' and self.precision == 'int8'
 
+  @property
+  def has_warm_up(self) -> bool:
+    """Whether a server's first requests are written, too: always for TensorFlow Serving."""
+    return self.layout == 'serving' or _is_installed('tensorflow_serving')
+
   def require_packages(self) -> None:
     """Raises UserError where a package that the export needs is not installed."""
     more = ('nncf',) if self.needs_calibration else ()
@@ -135,9 +140,13 @@ class Plan:
 def _require(modules: tuple[str, ...]) -> None:
   """Raises UserError where a module of the extra is not installed; none is imported."""
   for module in modules:
-    if importlib.util.find_spec(module) is None:
+    if not _is_installed(module):
       package = _PACKAGES.get(module, module)
       raise errors.UserError(f'{package} is not installed; run: {extras.command("export")}')
+
+
+def _is_installed(module: str) -> bool:
+  return importlib.util.find_spec(module) is not None
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
