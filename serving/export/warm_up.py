@@ -8,9 +8,9 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.framework import tensor_pb2
 
 from tf_maskformer import extras
 from tf_maskformer.serving.export import saved_model
@@ -43,7 +43,10 @@ def requests(content: Mapping[str, Any]) -> Iterator[Any]:
   """Yields a request for each signature that answers; see `write`."""
   predict = extras.require('tensorflow_serving.apis.predict_pb2', extra='export')
   height, width = _size(content)
-  images = tf.make_tensor_proto(np.full([1, height, width, 3], _GRAY, np.uint8))
+  # One value stands for all of them.
+  shape = tf.TensorShape([1, height, width, 3]).as_proto()
+  images = tensor_pb2.TensorProto(
+      dtype=tf.uint8.as_datatype_enum, tensor_shape=shape, int_val=[_GRAY])
   yield _request(predict, saved_model.DEFAULT, {saved_model.INPUT: images})
   if content['task'] == 'raw':
     return
