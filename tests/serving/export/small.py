@@ -8,6 +8,7 @@ from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.experiments import registry
 from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.factory import build_model
+from tf_maskformer.serving.export import samples
 from tf_maskformer.serving.loading import Loaded
 
 PANOPTIC = 'maskformer_shapes_panoptic'
@@ -51,7 +52,8 @@ def loaded(name=PANOPTIC, *changes):
     bias[-1] = -3  # few queries are no-object
     model.predictor.class_embed.bias.assign(bias)
   data_set = catalog.get(experiment.task.data_set)
-  return Loaded(name, experiment, model, data_set, restore.Report('small', 'test', [], [], []))
+  report = restore.Report('small', 'test', [], [], [], [], [])
+  return Loaded(name, experiment, model, data_set, report)
 
 
 def save_run(folder, name=PANOPTIC, *changes):
@@ -66,5 +68,4 @@ def save_run(folder, name=PANOPTIC, *changes):
 
 def images():
   """Returns images of several shapes, uint8 [height, width, 3]."""
-  from tf_maskformer.serving.export import samples
   return [samples.draw(size, seed) for seed, size in enumerate([(64, 64), (50, 71), (97, 33)])]
