@@ -41,8 +41,8 @@ def make(road: Any, plan: Plan, kind: str) -> dict[str, Any]:
   evaluation = road.loaded.experiment.task.evaluation
   size = road.input_size
   height, width = size or (None, None)
-  has_batch_axis = plan.capability.has_batch_axis
-  shape = [None, height, width, 3] if has_batch_axis else [height, width, 3]
+  can = plan.capability
+  images = [None if can.answers_batches else 1] if can.has_batch_axis else []
   return {
       _LIBRARY: tf_maskformer.__version__,
       'experiment': road.loaded.name,
@@ -52,8 +52,8 @@ def make(road: Any, plan: Plan, kind: str) -> dict[str, Any]:
       'kind': kind if plan.task == 'raw' else plan.task,
       'precision': plan.precision,
       'input': {
-          'name': 'image', 'dtype': 'uint8', 'channels': 'RGB', 'shape': shape,
-          'has_batch_axis': has_batch_axis},
+          'name': 'image', 'dtype': 'uint8', 'channels': 'RGB',
+          'shape': [*images, height, width, 3], 'has_batch_axis': can.has_batch_axis},
       'input_size': list(size) if size else None,
       'resize': {'short_edge': road.short_edge, 'long_edge_limit': road.long_edge_limit},
       'size_divisor': road.divisor,
@@ -64,6 +64,7 @@ def make(road: Any, plan: Plan, kind: str) -> dict[str, Any]:
           'instances_per_image': evaluation.instances_per_image},
       'has_class_logits': road.has_class_logits,
       'outputs': list(road.outputs),
+      'outputs_have_batch_axis': can.answers_batches,
       'classes': classes_of(road.loaded.data_set),
   }
 

@@ -31,7 +31,8 @@ class Format:
     takes_any_size: whether one file can take images of any size.
     layouts: folders that it can be written as.
     packages: modules that write and run it, along with TensorFlow, the one that runs it last.
-    has_batch_axis: whether images and answers have a first axis of images.
+    has_batch_axis: whether the input has a first axis of images.
+    answers_batches: whether that axis may be longer than 1, and answers have it, too.
   """
   title: str
   module: str
@@ -40,6 +41,7 @@ class Format:
   layouts: tuple[str, ...] = ('plain', 'triton')
   packages: tuple[str, ...] = ()
   has_batch_axis: bool = False
+  answers_batches: bool = False
 
   def require_runtime(self) -> None:
     """Raises UserError where the package that runs the format is not installed."""
@@ -49,14 +51,15 @@ class Format:
 FORMATS = {
     'saved_model': Format(
         'SavedModel', 'saved_model', ('float32', 'bfloat16'), layouts=LAYOUTS,
-        has_batch_axis=True),
-    'onnx': Format('ONNX', 'onnx_graph', ('float32',), packages=('tf2onnx', 'onnx', 'onnxruntime')),
+        has_batch_axis=True, answers_batches=True),
+    'onnx': Format('ONNX', 'onnx_graph', ('float32',),
+        packages=('tf2onnx', 'onnx', 'onnxruntime')),
     'openvino': Format(
         'OpenVINO', 'openvino_ir', ('float32', 'float16', 'bfloat16', 'int8'),
         packages=('openvino',)),
     'tflite': Format(
         'LiteRT', 'lite', ('float32', 'float16', 'int8'), takes_any_size=False, layouts=('plain',),
-        packages=('ai_edge_litert',)),
+        packages=('ai_edge_litert',), has_batch_axis=True),
 }
 
 

@@ -35,7 +35,7 @@ def config(name: str, content: Mapping[str, Any], outputs: list[str]) -> str:
     content: the export's metadata.
     outputs: names of the model's outputs.
   """
-  axes = [-1] if FORMATS[content['format']].has_batch_axis else []
+  axes = [-1] if FORMATS[content['format']].answers_batches else []
   height, width = content['input_size'] or (-1, -1)
   lines = [
       f'name: "{name}"', _RUNTIMES[content['format']], 'max_batch_size: 0',

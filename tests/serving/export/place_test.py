@@ -47,9 +47,9 @@ def test_nothing_is_left_of_a_failure(tmp_path, plan, error):
 
 
 def test_what_the_file_system_refuses_is_one_line(tmp_path):
-  with pytest.raises(UserError, match='cannot be written .No space left.*nothing was written'):
-    with place.opened(str(tmp_path / 'out'), PLAIN):
-      raise OSError(28, 'No space left on device')
+  message = 'cannot be written .No space left.*nothing was written'
+  with pytest.raises(UserError, match=message), place.opened(str(tmp_path / 'out'), PLAIN):
+    raise OSError(28, 'No space left on device')
   assert names(tmp_path) == []
 
 
@@ -80,7 +80,7 @@ def test_triton(tmp_path):
 @pytest.mark.parametrize('layout', ['plain', 'serving', 'triton'])
 def test_a_folder_with_something_else_is_refused(tmp_path, layout):
   (tmp_path / 'notes.txt').write_text('mine')
-  with pytest.raises(UserError, match="holds notes.txt, .*; name a new folder or remove it"):
+  with pytest.raises(UserError, match='holds notes.txt, .*; name a new folder or remove it'):
     place.check(str(tmp_path), layout)
   with pytest.raises(UserError, match='is not a directory'):
     place.check(str(tmp_path / 'notes.txt'), layout)

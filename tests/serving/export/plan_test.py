@@ -54,7 +54,7 @@ def test_int8_with_images():
 
 def test_a_missing_package_is_one_line(monkeypatch):
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
-  with pytest.raises(UserError, match=r"tf2onnx is not installed; run: .*tf-maskformer\[export\]"):
+  with pytest.raises(UserError, match=r'tf2onnx is not installed; run: .*tf-maskformer\[export\]'):
     Plan('onnx', 'raw').require_packages()
   with pytest.raises(UserError, match='ai-edge-litert is not installed'):
     FORMATS['tflite'].require_runtime()
