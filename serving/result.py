@@ -18,7 +18,7 @@ from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders import images
 from tf_maskformer.evaluation import drawing
-from tf_maskformer.evaluation import instance_ap
+from tf_maskformer.evaluation import run_lengths
 from tf_maskformer.serving import encoding
 
 _LEGEND_ABOVE = 8  # classes in an image
@@ -60,7 +60,7 @@ class Segment:
   @property
   def runs(self) -> dict:
     """The mask as COCO's compressed run lengths: size [height, width] and counts, ASCII bytes."""
-    return self._runs if self._runs is not None else instance_ap.encode(self.mask)
+    return self._runs if self._runs is not None else run_lengths.encode(self.mask)
 
 
 class Result:
@@ -98,9 +98,9 @@ class Result:
     self.task = task
     self.classes: Sequence[Class] = data_set.classes
     # Masks are held as run lengths: a hundred of bool would be 30 MB at 640 x 480.
-    self._found = [{**row, 'mask': instance_ap.encode(row['mask'])} for row in instances]
+    self._found = [{**row, 'mask': run_lengths.encode(row['mask'])} for row in instances]
     self.shown: list[dict[str, Any]] = [
-        {**row, 'mask': instance_ap.encode(row['mask'])} if 'mask' in row else dict(row)
+        {**row, 'mask': run_lengths.encode(row['mask'])} if 'mask' in row else dict(row)
         for row in segments]
 
   def __repr__(self) -> str:
