@@ -16,8 +16,8 @@ from tf_maskformer.files import PREFIX
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')  # of the images in a folder
 VIDEO_SUFFIXES = (
-    '.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.wmv', '.flv', '.ts', '.m2ts',
-    '.mts', '.3gp', '.ogv')
+    '.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.wmv', '.flv', '.ts',
+    '.m2ts', '.mts', '.3gp', '.ogv')
 RESULTS = ('.png', '_labels.png', '_overlay.png')  # after an image's name, see Result.save_images
 STANDARD_INPUT = '-'
 

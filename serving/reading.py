@@ -59,8 +59,10 @@ class Reader:
   """Yields the images that can be read, in order.
 
   Attributes:
+    files: that can be opened.
     refused: why each of the others was left out.
     total: images and frames; None where it is not known.
+    is_at_last_webcam: whether a webcam is being read after which nothing comes.
   """
 
   def __init__(self, files: Sequence[ImageFile], max_frames: int | None = None):
@@ -73,23 +75,30 @@ class Reader:
     Raises:
       UserError: there are videos or webcams alone, and none can be opened; or PyAV is missing.
     """
+    self.files: list[ImageFile] = []
     self.refused: list[str] = []
-    self._max_frames = max_frames
-    self._files: list[ImageFile] = []
     self.total: int | None = 0
+    self.is_at_last_webcam = False
+    self._max_frames = max_frames
     for file in files:
       try:
         count = self._count(file)
       except video.CannotOpen as e:
         self.refused.append(str(e))
         continue
-      self._files.append(file)
+      self.files.append(file)
       self.total = None if self.total is None or count is None else self.total + count
-    if not self._files:
+    if not self.files:
       raise errors.UserError('; '.join(self.refused[:_NAMED]))
 
+  @property
+  def unit(self) -> str:
+    """What is counted."""
+    return 'frame' if all(file.has_frames for file in self.files) else 'image'
+
   def __iter__(self) -> Iterator[Item]:
-    for file in self._files:
+    for file in self.files:
+      self.is_at_last_webcam = file is self.files[-1] and file.kind == 'webcam'
       if file.has_frames:
         yield from self._frames(file)
         continue

@@ -230,16 +230,19 @@ class Writer:
       raise _Discarded
 
   def _begin(self, width: int, height: int) -> None:
-    temporary = self._stack.enter_context(files.write_atomically(self.path))
-    # PyAV writes through Python's file, whose errors are the file system's own.
-    file = self._stack.enter_context(open(temporary, 'wb'))
-    self._container = self._av.open(file, 'w', format='mp4')
+    self._container = self._stack.enter_context(self._opened())
     self._stream = self._container.add_stream(_CODEC, rate=self._rate, options=_QUALITY)
     self._stream.codec_context.time_base = self._tick
     self._stream.width = width
     self._stream.height = height
     # Color at half the resolution is what players expect, and has no odd sizes.
     self._stream.pix_fmt = 'yuv444p' if width % 2 or height % 2 else 'yuv420p'
+
+  @contextlib.contextmanager
+  def _opened(self) -> Iterator[Any]:
+    """Yields a container; PyAV writes it through a file of Python, whose errors are the system's."""
+    with files.write_atomically(self.path) as temporary, open(temporary, 'wb') as file:
+      yield self._av.open(file, 'w', format='mp4')
 
   def _mux(self, packets: Any) -> None:
     for packet in packets:
