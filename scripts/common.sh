@@ -40,25 +40,27 @@ find_python() {
     "python3-venv) or set PYTHON to the Python of an environment with the packages of $LOCK"
 }
 
-# install LOCK_FILE VENV WHAT: does nothing if the stamp says that this version of the file was
-# installed. The stamp is written last, so an interrupted installation is resumed.
+# install LOCK_FILE VENV WHAT PIP_FLAG...: does nothing if the stamp says that this version of the
+# file was installed. The stamp is written last, so an interrupted installation is resumed.
 install() {
   local lock="$1" venv="$2" what="$3" stamp sum
+  shift 3
   stamp="$venv/$(basename "$lock" .txt).stamp"
   sum="$(cksum < "$lock")"
   [ "$(cat "$stamp" 2>/dev/null)" != "$sum" ] || return 0
   say "set-up: installing $(grep -c '==' "$lock") pinned packages into $venv ($what)"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$@" \
     -r "$lock" ||
     fail 1 "installing $lock failed; run the same command again, what was installed is kept"
   printf '%s\n' "$sum" > "$stamp"
   say "set-up: done"
 }
 
-# setup_python [gpu]: sets PYTHON. If PYTHON is set already, that environment is used unchanged.
-# Otherwise .venv in the project is created if needed, and the packages of the lock files are
-# installed into it.
+# setup_python [gpu]: sets PYTHON, and VENV to the environment that may be changed. If PYTHON is set
+# already, that environment is used unchanged, and VENV is empty. Otherwise .venv in the project is
+# created if needed, and the packages of the lock files are installed into it.
 setup_python() {
+  VENV=
   if [ -n "${PYTHON:-}" ]; then
     command -v "$PYTHON" >/dev/null ||
       fail 2 "PYTHON=$PYTHON is not a program; set it to a Python interpreter or unset it"
@@ -67,6 +69,7 @@ setup_python() {
     return
   fi
   local venv="${VENV_DIR:-$ROOT/.venv}" base
+  VENV="$venv"
   PYTHON="$venv/bin/python"
   if [ ! -x "$PYTHON" ] || [ -z "$(python_version "$PYTHON")" ]; then
     base="$(find_python)"
@@ -74,8 +77,38 @@ setup_python() {
     "$base" -m venv --clear "$venv" ||
       fail 1 "could not create $venv; check that the directory is writable and the disk has space"
   fi
-  install "$LOCK" "$venv" 'about 3 GB, a few minutes'
+  install "$LOCK" "$venv" 'about 3 GB, a few minutes' --no-deps
   if [ "${1:-}" = gpu ]; then
-    install "$GPU_LOCK" "$venv" 'the CUDA libraries, about 4 GB more'
+    install "$GPU_LOCK" "$venv" 'the CUDA libraries, about 4 GB more' --no-deps
   fi
+}
+
+# Prints the names of the extras on one line: of requirements-NAME.txt but those of development.
+known_extras() {
+  local file name names=()
+  for file in "$ROOT"/requirements-*.txt; do
+    name="${file##*/requirements-}"
+    name="${name%.txt}"
+    case "$name" in dev | *.lock) ;; *) names+=("$name") ;; esac
+  done
+  printf '%s\n' "${names[*]}"
+}
+
+# check_extras NAME...: fails with one line where one is unknown.
+check_extras() {
+  local extra known
+  known="$(known_extras)"
+  for extra in "$@"; do
+    [[ " $known " = *" $extra "* ]] || fail 2 "the extra '$extra' is unknown; known: $known"
+  done
+}
+
+# setup_extras NAME...: after setup_python; installs extras into .venv, at the versions of the lock
+# file where that has the package. An environment that PYTHON named stays unchanged.
+setup_extras() {
+  local extra
+  [ -n "$VENV" ] || return 0
+  for extra in "$@"; do
+    install "$ROOT/requirements-$extra.txt" "$VENV" "the extra $extra" --constraint "$LOCK"
+  done
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Writes requirements.lock.txt from requirements-dev.txt, and requirements-gpu.lock.txt (the CUDA
-# libraries), for Python 3.10 to 3.13 on Linux. Pins that still satisfy the requirements are kept;
-# `bash scripts/lock.sh --upgrade` takes the newest. Needs uv.
+# Writes requirements.lock.txt from requirements-dev.txt, requirements-gpu.lock.txt (the CUDA
+# libraries) and, of each extra in pyproject.toml, requirements-EXTRA.txt with what the lock file has
+# not, for Python 3.10 to 3.13 on Linux. Pins that still satisfy the requirements are kept; `bash
+# scripts/lock.sh --upgrade` takes the newest. Needs uv, and Python 3.11 or newer.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 command -v uv >/dev/null || fail 2 "uv is not installed; pip install uv"
@@ -17,3 +18,22 @@ printf 'tensorflow[and-cuda]\n' |
     --universal --python-version 3.10 --fork-strategy requires-python \
     --no-header --no-annotate --no-emit-index-url --quiet | grep '^nvidia-' > "$GPU_LOCK"
 say "wrote $LOCK: $(grep -c '==' "$LOCK") pins"
+
+# Prints what pyproject.toml says of an extra.
+packages_of() {
+  "$(find_python)" -c '
+import sys, tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+print("\n".join(project["optional-dependencies"][sys.argv[1]]))' "$1"
+}
+
+for extra in $(known_extras); do
+  file="requirements-$extra.txt"
+  packages_of "$extra" |
+    uv pip compile - --constraints "$LOCK" --output-file "$file" \
+      --universal --python-version 3.10 --fork-strategy requires-python \
+      --no-header --no-annotate --no-emit-index-url --quiet "$@"
+  awk -F ' ;' 'NR == FNR { locked[$1]; next } !($1 in locked)' "$LOCK" "$file" > "$file.own"
+  mv "$file.own" "$file"
+  say "wrote $file: $(grep -c '==' "$file") pins"
+done

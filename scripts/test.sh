@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The same set-up as in the other scripts, then the tests; arguments go to pytest.
+# The same set-up as in the other scripts with all extras, then the tests; arguments go to pytest.
 #   bash scripts/test.sh                     all but the slow ones
 #   bash scripts/test.sh -m slow             the slow ones
 #   bash scripts/test.sh tests/losses -x     some of them
@@ -7,5 +7,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 setup_python
+read -r -a extras <<< "$(known_extras)"
+setup_extras "${extras[@]}"
 cd "$ROOT"
 exec "$PYTHON" -m pytest "$@"

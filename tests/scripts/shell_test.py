@@ -150,16 +150,25 @@ def test_arguments_reach_pytest(fake):
   assert _commands(result) == ['-m pytest -m slow tests/ops']
 
 
-def test_set_up_installs_once(tmp_path):
-  """A set-up that was finished is not done again; one that was cut short is."""
+def _fake_environment(tmp_path):
+  """Returns an environment in which pip only leaves a line, and the file of those lines.
+
+  Any question about its version is answered as by this Python. While there is a file `broken`, pip
+  fails.
+  """
   venv = tmp_path / 'venv'
   (venv / 'bin').mkdir(parents=True)
   log = tmp_path / 'log'
-  # Any question about its version is answered as by this Python; pip only leaves a line.
   (venv / 'bin' / 'python').write_text(
       f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\n'
       f'echo "$*" >> {log}\n[ ! -e {tmp_path}/broken ]\n')
   (venv / 'bin' / 'python').chmod(0o755)
+  return venv, log
+
+
+def test_set_up_installs_once(tmp_path):
+  """A set-up that was finished is not done again; one that was cut short is."""
+  venv, log = _fake_environment(tmp_path)
   (tmp_path / 'broken').touch()
   assert _run('scripts/setup_env.sh', tmp_path, VENV_DIR=str(venv)).returncode == 1
   (tmp_path / 'broken').unlink()
@@ -170,7 +179,42 @@ def test_set_up_installs_once(tmp_path):
   assert log.read_text().count('--no-deps -r') == 2  # the broken one and the first
 
 
-def test_lock_file_pins_every_line():
-  for name in ('requirements.lock.txt', 'requirements-gpu.lock.txt'):
-    for line in (support.ROOT / name).read_text().splitlines():
-      assert '==' in line.split(';')[0], f'{name}: {line} is not a pin'
+def _set_up_extras(tmp_path, *names, **variables):
+  return subprocess.run(
+      ['bash', str(support.ROOT / 'scripts' / 'setup_env.sh'), '--extras', *names], cwd='/',
+      env={'PATH': os.environ['PATH'], 'HOME': str(tmp_path), **variables}, capture_output=True,
+      text=True, check=False, timeout=120)
+
+
+def test_extras_are_installed_once_at_the_versions_of_the_lock_file(tmp_path):
+  venv, log = _fake_environment(tmp_path)
+  first = _set_up_extras(tmp_path, 'serve', VENV_DIR=str(venv))
+  again = _set_up_extras(tmp_path, 'serve', VENV_DIR=str(venv))
+  assert first.returncode == again.returncode == 0, first.stderr
+  assert 'the extra serve' in first.stdout and 'installing' not in again.stdout
+  base, serve = log.read_text().splitlines()
+  assert '--no-deps' in base and base.endswith('requirements.lock.txt')
+  lock = support.ROOT / 'requirements.lock.txt'
+  assert serve.endswith(f'--constraint {lock} -r {support.ROOT / "requirements-serve.txt"}')
+
+
+def test_extras_that_are_not_possible(tmp_path):
+  (tmp_path / 'venv').mkdir()
+  for names, message in ((['what'], "the extra 'what' is unknown; known: "),
+                         (['serve,what'], "the extra 'what' is unknown; known: "),
+                         ([], '--extras has no value; known: ')):
+    result = _set_up_extras(tmp_path, *names, VENV_DIR=str(tmp_path / 'venv'))
+    assert result.returncode == 2 and message in result.stderr and result.stderr.count('\n') == 1
+  result = _set_up_extras(tmp_path, 'serve', PYTHON=sys.executable)
+  assert result.returncode == 2 and result.stderr.count('\n') == 1
+  assert '-m pip install -c requirements.lock.txt -r requirements-serve.txt' in result.stderr
+
+
+def test_lock_files_pin_every_line():
+  for path in support.ROOT.glob('requirements*.txt'):
+    name = path.name
+    if name in ('requirements.txt', 'requirements-dev.txt'):
+      continue
+    for line in path.read_text().splitlines():
+      is_pin = '==' in line.split(';')[0]
+      assert is_pin or line.startswith('#'), f'{name}: {line} is not a pin'
