@@ -12,6 +12,7 @@ from tf_maskformer import errors
 VERBS = {
     'train': ('train', 'train and evaluate a registered experiment'),
     'predict': ('predict', 'predict images with a checkpoint'),
+    'export': ('export', 'write a model as SavedModel, ONNX, OpenVINO or LiteRT'),
     'prepare': ('prepare_data', 'convert a data set to TFRecords'),
     'inspect': ('inspect_records', 'check and draw the records of a data set'),
     'evaluate_predictions': ('evaluate_predictions', 'score predictions in files, of any program'),
