@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.routing import Mount
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from tf_maskformer import errors
 from tf_maskformer.serving.http import formats
@@ -136,7 +137,7 @@ class Api:
       ClientDisconnect: the client is gone.
     """
     answering = asyncio.ensure_future(response)
-    leaving = asyncio.ensure_future(request.receive())  # after the body: the client's end
+    leaving = asyncio.ensure_future(_left(request))
     try:
       await asyncio.wait(
           {answering, leaving}, timeout=self._limits.answer_seconds,
@@ -175,7 +176,7 @@ class Api:
     return Response(self._about, media_type=_JSON)
 
 
-def build(api: Api, more: Sequence[BaseRoute] = ()) -> Starlette:
+def build(api: Api, more: Sequence[BaseRoute] = ()) -> ASGIApp:
   """Returns the application.
 
   Args:
@@ -183,18 +184,25 @@ def build(api: Api, more: Sequence[BaseRoute] = ()) -> Starlette:
     more: other things that are answered, by path.
   """
   routes = [*api.routes(), *more]
-  paths = [route.path for route in routes if isinstance(route, Route)]
+  paths = [route.path for route in routes if isinstance(route, (Mount, Route))]
 
   async def unknown(request: Request, error: Exception) -> Response:
     del error
     path = errors.quoted(request.url.path)
     return _error(404, f'there is nothing at {path}; known: {", ".join(paths)}')
 
-  return Starlette(
-      routes=routes, middleware=[Middleware(Envelope, metrics=api.metrics, paths=paths)],
-      exception_handlers={
-          Refused: _refused, ClientDisconnect: _gone, 404: unknown, HTTPException: _refused_by_path,
-          Exception: _failed})
+  application = Starlette(routes=routes, exception_handlers={
+      Refused: _refused, ClientDisconnect: _gone, 404: unknown, HTTPException: _refused_by_path,
+      Exception: _failed})
+  return Envelope(application, api.metrics, paths)
+
+
+async def _left(request: Request) -> None:
+  """Returns once the client is gone."""
+  while True:
+    message = await request.receive()
+    if message['type'] == 'http.disconnect':
+      return
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -28,15 +28,23 @@ class Envelope:
   """ASGI middleware that adds headers and counts answers by path and status."""
 
   def __init__(self, app: ASGIApp, metrics: Metrics, paths: Collection[str]):
+    """Wraps an application.
+
+    Args:
+      app: the application.
+      metrics: where answers are counted, by the first part of their path.
+      paths: that the application knows.
+    """
     self._app = app
     self._metrics = metrics
-    self._paths = frozenset(paths)
+    self._known = frozenset(_first_part(path) for path in paths)
 
   async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
     if scope['type'] != 'http':
       await self._app(scope, receive, send)
       return
-    path = scope['path'] if scope['path'] in self._paths else _OTHER
+    first = _first_part(scope['path'])
+    path = first if first in self._known else _OTHER
 
     async def send_and_count(message: Message) -> None:
       if message['type'] == 'http.response.start':
@@ -45,3 +53,7 @@ class Envelope:
       await send(message)
 
     await self._app(scope, receive, send_and_count)
+
+
+def _first_part(path: str) -> str:
+  return '/' + path.strip('/').partition('/')[0]
