@@ -15,9 +15,9 @@ Answered are:
   GET /health     200 while images are answered
   GET /metrics    in Prometheus' text format
 
-What is refused gets {"error": "..."} and a status: 400 damaged, 408 too slow, 413 too large, 415 not
-an image, 503 (with Retry-After) too many at once, 504 no answer in time. SIGTERM and Ctrl-C end the
-server once everything that it accepted is answered.
+What is refused gets {"error": "..."} and a status: 400 damaged, 408 too slow, 413 too large, 415
+not an image, 503 (with Retry-After) too many at once, 504 no answer in time. SIGTERM and Ctrl-C end
+the server once everything that it accepted is answered.
 
 There is no encryption and no password. Only this machine reaches it unless --host says otherwise;
 needs the extra: pip install 'tf-maskformer[serve]'.
@@ -63,7 +63,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
       '--max_pixels', type=int, default=25_000_000, help='width x height of an image')
   parser.add_argument(
-      '--upload_timeout', type=float, default=30.0, help='seconds that a request may take to arrive')
+      '--upload_timeout', type=float, default=30.0,
+      help='seconds that a request may take to arrive')
   parser.add_argument(
       '--timeout', type=float, default=120.0, help='seconds that an answer may take')
   parser.add_argument('--params_override', action='append', default=[], help='as for train.py')

@@ -1,4 +1,4 @@
-"""Logits of the last images, from which answers at other thresholds are made without the network."""
+"""Logits of the last images, for answers at other thresholds without running the network."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""Runs an application until a signal: SIGTERM and Ctrl-C end it once what is accepted is answered."""
+"""Runs an application until SIGTERM or Ctrl-C, and then until what was accepted is answered."""
 
 import errno
 import math
@@ -15,6 +15,7 @@ from tf_maskformer.serving.http.limits import Limits
 
 _BACKLOG = 2048  # connections that the system holds until they are accepted
 _MARGIN = 5  # seconds, for sending the last answers
+_ADVICE = 'name an address of this machine, e.g. 127.0.0.1'
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -30,8 +31,8 @@ def bind(host: str, port: int) -> socket.socket:
   try:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
   except (OSError, UnicodeError) as e:
-    raise UserError(f'--host {errors.quoted(host)} is not known ({errors.reason(e)}); name an '
-                    'address of this machine, e.g. 127.0.0.1') from e
+    why = getattr(e, 'strerror', None) or 'not a name'
+    raise UserError(f'--host {errors.quoted(host)} is not known ({why}); {_ADVICE}') from e
   family, kind, protocol, _, address = found[0]
   bound = socket.socket(family, kind, protocol)
   try:
@@ -49,8 +50,7 @@ def _not_possible(error: OSError, host: str, port: int) -> UserError:
                      'that has it')
   if error.errno == errno.EACCES:
     return UserError(f'port {port} is reserved for the system; choose a --port above 1023')
-  return UserError(f'--host {host} cannot be used ({errors.reason(error)}); name an address of this '
-                   'machine, e.g. 127.0.0.1')
+  return UserError(f'--host {host} cannot be used ({errors.reason(error)}); {_ADVICE}')
 
 
 def is_loopback(bound: socket.socket) -> bool:
