@@ -4,7 +4,7 @@ import dataclasses
 import mimetypes
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from starlette.requests import Request
@@ -21,8 +21,7 @@ from tf_maskformer.serving.http.app import Api
 from tf_maskformer.serving.http.formats import Answer
 from tf_maskformer.serving.http.formats import Format
 from tf_maskformer.serving.http.limits import Refused
-from tf_maskformer.serving.http.network import Network
-from tf_maskformer.serving.http.network import Thresholds
+from tf_maskformer.serving.http.thresholds import Thresholds
 from tf_maskformer.serving.result import Result
 
 FOLDER = pathlib.Path(__file__).resolve().parent / 'page'
@@ -39,6 +38,18 @@ class Sample:
   """
   name: str
   data: bytes
+
+
+class Keeper(Protocol):
+  """Keeps what answers are made from, as `network.Network` does.
+
+  Attributes:
+    thresholds: of answers where a request does not say them.
+  """
+  thresholds: Thresholds
+
+  def again(self, token: str, thresholds: Thresholds) -> Answer | None:
+    """Returns an answer at other thresholds; None where it is no longer kept."""
 
 
 def runs(id_map: np.ndarray) -> dict[str, list[int]]:
@@ -87,16 +98,16 @@ FORMATS: dict[str, Format] = {**formats.FORMATS, 'page': Format(_JSON, _for_page
 class Demo:
   """Answers what the page asks for."""
 
-  def __init__(self, api: Api, network: Network, samples: Sequence[Sample]):
+  def __init__(self, api: Api, keeper: Keeper, samples: Sequence[Sample]):
     """Makes the demo.
 
     Args:
       api: whose answers keep tokens.
-      network: that they are of.
+      keeper: that they are of.
       samples: images to choose.
     """
     self._api = api
-    self._network = network
+    self._keeper = keeper
     self._samples = samples
 
   def routes(self) -> list[BaseRoute]:
@@ -116,12 +127,12 @@ class Demo:
   async def again(self, request: Request) -> Response:
     """Answers an earlier image at the thresholds `score` and `overlap`."""
     token = request.path_params['token']
-    defaults = self._network.thresholds
+    defaults = self._keeper.thresholds
     thresholds = Thresholds(
         _share(request, 'score', defaults.score), _share(request, 'overlap', defaults.overlap))
 
     def answer() -> Answer:
-      found = self._network.again(token, thresholds)
+      found = self._keeper.again(token, thresholds)
       if found is None:
         raise Refused(410, 'the server has dropped this image for newer ones; send it again')
       return found

@@ -15,25 +15,12 @@ from tf_maskformer.serving.export.plan import Plan
 from tf_maskformer.serving.http.formats import Answer
 from tf_maskformer.serving.http.kept import Kept
 from tf_maskformer.serving.http.kept import Store
+from tf_maskformer.serving.http.thresholds import Thresholds
 from tf_maskformer.serving.loading import Loaded
 from tf_maskformer.serving.result import Result
 
 _INSTANCES_ABOVE = 0.5  # score of the instances that are shown
 _NAME = 'image'
-
-
-@dataclasses.dataclass(frozen=True)
-class Thresholds:
-  """What decides which segments are shown.
-
-  Attributes:
-    score: panoptic: queries whose class probability is not above it are dropped; instance: so are
-      instances of such a score; semantic: without effect.
-    overlap: panoptic: a mask that keeps a smaller share of its pixels is dropped; without effect
-      otherwise.
-  """
-  score: float = 0.0
-  overlap: float = 0.0
 
 
 class Network:

@@ -12,20 +12,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-for _module in ('starlette', 'uvicorn', 'python_multipart'):
-  pytest.importorskip(_module, reason="needs the extra: pip install 'tf-maskformer[serve]'")
-
 from tf_maskformer.configs.datasets import catalog
-from tf_maskformer.serving.http import app
 from tf_maskformer.serving.http import formats
-from tf_maskformer.serving.http import server
-from tf_maskformer.serving.http import service
-from tf_maskformer.serving.http.app import Api
 from tf_maskformer.serving.http.batching import Batcher
 from tf_maskformer.serving.http.formats import Answer
 from tf_maskformer.serving.http.limits import Limits
 from tf_maskformer.serving.http.metrics import Metrics
 from tf_maskformer.serving.result import Result
+
+_REASON = "needs the extra: pip install 'tf-maskformer[serve]'"
+app = pytest.importorskip('tf_maskformer.serving.http.app', reason=_REASON)
+server = pytest.importorskip('tf_maskformer.serving.http.server', reason=_REASON)
+service = pytest.importorskip('tf_maskformer.serving.http.service', reason=_REASON)
 
 DATA_SET = catalog.get('shapes_panoptic')
 
@@ -107,15 +105,16 @@ class Running:
 
 @contextlib.contextmanager
 def running(limits: Limits | None = None, batch_size: int = 4, routes=lambda api: (),
-            known=formats.FORMATS) -> Iterator[Running]:
+            known=formats.FORMATS, predict=None, thresholds=None) -> Iterator[Running]:
   """Yields a server; its end must come within seconds, and leave nothing unanswered."""
   limits = limits or Limits()
   model = Model()
   metrics = Metrics()
-  batcher = Batcher(model.predict, batch_size, metrics)
+  batcher = Batcher(predict or model.predict, batch_size, metrics)
   batcher.start()
-  facts = service.about('made_up', 'panoptic', DATA_SET.name, DATA_SET.classes, limits)
-  api = Api(batcher, batch_size, facts, limits, metrics, known)
+  facts = service.about(
+      'made_up', 'panoptic', DATA_SET.name, DATA_SET.classes, limits, thresholds)
+  api = app.Api(batcher, batch_size, facts, limits, metrics, known)
   started = threading.Event()
   made = server.make(app.build(api, routes(api)), limits, started.set)
   bound = server.bind('127.0.0.1', 0)
