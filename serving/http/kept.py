@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
-
 _TOKEN_BYTES = 16  # nobody guesses a token of that length
 
 
@@ -20,11 +18,11 @@ class Kept:
   Attributes:
     image: uint8 [height, width, 3].
     logits: of `serving.export.road.Road.logits`, arrays float32.
-    sizes: of the image, arrays int32 [2].
+    sizes: int32 [2] each, of the padded image, the resized one and the image itself.
   """
   image: np.ndarray
   logits: Mapping[str, np.ndarray]
-  sizes: Sizes
+  sizes: tuple[np.ndarray, ...]
 
   @property
   def num_bytes(self) -> int:

@@ -64,7 +64,7 @@ class Network:
       logits, sizes = self._logits(tf.constant(image))
       kept = Kept(
           image, {name: value.numpy() for name, value in logits.items()},
-          Sizes(*(size.numpy() for size in sizes)))
+          tuple(size.numpy() for size in sizes))
       yield Answer(self.result(kept, self.thresholds), self._store.put(kept))
 
   def again(self, token: str, thresholds: Thresholds) -> Answer | None:

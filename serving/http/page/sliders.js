@@ -1,9 +1,9 @@
 // Sliders with their values.
 
-const AREA = {name: 'area', text: 'Smallest area (on this page only)', maximum: 0.1, step: 0.001};
+const AREA = {name: 'area', text: 'Area at least (on this page only)', maximum: 0.1, step: 0.001};
 const OF_SERVER = {
   score: {text: 'Score above', maximum: 1, step: 0.01},
-  overlap: {text: 'Share of its mask that a segment keeps', maximum: 1, step: 0.01},
+  overlap: {text: 'Visible share of the mask at least', maximum: 1, step: 0.01},
 };
 
 /** Shows the value of a slider next to its name, and calls a function with it. */

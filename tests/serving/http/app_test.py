@@ -61,7 +61,8 @@ def test_every_form(server):
 
 @pytest.mark.parametrize('accept, kind', [
     ('application/json', 'application/json'), ('image/png', 'image/png'),
-    ('*/*', 'application/json'), ('image/*', 'image/png'), ('text/html, image/png;q=0.9, */*;q=0.1', 'image/png'),
+    ('*/*', 'application/json'), ('image/*', 'image/png'),
+    ('text/html, image/png;q=0.9, */*;q=0.1', 'image/png'),
     ('image/png;q=0.2, application/json;q=0.7', 'application/json')])
 def test_accept(server, accept, kind):
   status, headers, _ = server.predict(support.drawn(), Accept=accept)
