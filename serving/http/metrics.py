@@ -109,8 +109,9 @@ class Metrics:
 
   def text(self) -> str:
     """Returns everything in Prometheus' format."""
-    kept = (self.requests, self.request_seconds, self.batch_size, self.model_seconds)
-    lines = itertools.chain.from_iterable(metric.lines() for metric in (*kept, *self._gauges))
+    metrics: list[Counter | Histogram | Gauge] = [
+        self.requests, self.request_seconds, self.batch_size, self.model_seconds, *self._gauges]
+    lines = itertools.chain.from_iterable(metric.lines() for metric in metrics)
     return '\n'.join(lines) + '\n'
 
 

@@ -4,7 +4,7 @@ The body is the image file itself, or a form (multipart/form-data) with one file
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import numpy as np
 from PIL import UnidentifiedImageError
@@ -84,7 +84,7 @@ async def _file_of_form(request: Request, body: bytes) -> bytes:
     await form.close()
 
 
-async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+async def _chunks(body: bytes) -> AsyncGenerator[bytes, None]:
   for start in range(0, len(body), _CHUNK):
     yield body[start:start + _CHUNK]
     await asyncio.sleep(0)
