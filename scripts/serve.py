@@ -10,7 +10,8 @@ Answered are:
                   answer: json (default; segments with category, score, area, box and COCO's run
                   lengths), coco (COCO's results), ids (PNG, id = R + 256 G + 65536 B), labels (PNG
                   of classes, void = 255), overlay (PNG to look at). Without it the header Accept
-                  counts: application/json means json, image/png means ids
+                  counts: application/json means json, image/png means ids. ?threshold=0.8 leaves
+                  out segments whose score is not above it
   GET /model      task, classes, limits
   GET /health     200 while images are answered
   GET /metrics    in Prometheus' text format
@@ -54,6 +55,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
   """Adds what `serve` and `demo` have in common."""
   parser.add_argument(
       '--experiment', help='registered name; needed where the checkpoint does not say its model')
+  parser.add_argument(
+      '--device', help='cpu, gpu or gpu:N (from 0); default: the first GPU, without one the CPU')
   parser.add_argument('--host', default='127.0.0.1', help='address; 0.0.0.0: all of this machine')
   parser.add_argument('--port', type=int, default=8000, help='0: any that is free')
   parser.add_argument(
@@ -103,7 +106,10 @@ def limits_of(args: argparse.Namespace):
 
 def load(args: argparse.Namespace):
   """Returns the `serving.loading.Loaded` of --checkpoint."""
+  from tf_maskformer.serving import devices
   from tf_maskformer.serving import loading
+  if args.device:
+    devices.select(args.device)
   loaded = loading.open_checkpoint(
       args.checkpoint, args.experiment, args.params_override, args.config_file,
       environ=os.environ if args.experiment else None,

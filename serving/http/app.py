@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 
 from tf_maskformer import errors
 from tf_maskformer.serving.http import formats
+from tf_maskformer.serving.http import parameters
 from tf_maskformer.serving.http import uploads
 from tf_maskformer.serving.http.batching import Batcher
 from tf_maskformer.serving.http.envelope import Envelope
@@ -88,16 +89,19 @@ class Api:
     try:
       form = formats.wanted(
           request.query_params.get('format'), request.headers.get('accept'), self._known)
+      threshold = parameters.share(request, 'threshold', None)
       with self._seats.one(self._retry_after()):
         data = await uploads.read(request, self._limits)
-        return await self.within_time(request, self._predicted(data, form))
+        return await self.within_time(request, self._predicted(data, form, threshold))
     finally:
       self.metrics.request_seconds.observe(time.monotonic() - start)
 
-  async def _predicted(self, data: bytes, form: Format) -> Response:
+  async def _predicted(self, data: bytes, form: Format, threshold: float | None) -> Response:
     async with self._decoded:
       image = await self.in_thread(uploads.decode, data)
       answer = await asyncio.wrap_future(self._batcher.submit(image))
+    if threshold is not None:
+      answer = await self.in_thread(formats.above, answer, threshold)
     return await self.encoded(answer, form)
 
   async def answered(self, request: Request, answer: Callable[[], Answer]) -> Response:

@@ -17,12 +17,12 @@ from starlette.staticfiles import StaticFiles
 
 from tf_maskformer.evaluation import drawing
 from tf_maskformer.serving.http import formats
+from tf_maskformer.serving.http import parameters
 from tf_maskformer.serving.http.app import Api
 from tf_maskformer.serving.http.formats import Answer
 from tf_maskformer.serving.http.formats import Format
 from tf_maskformer.serving.http.limits import Refused
 from tf_maskformer.serving.http.thresholds import Thresholds
-from tf_maskformer.serving.result import Result
 
 FOLDER = pathlib.Path(__file__).resolve().parent / 'page'
 _JSON = 'application/json'
@@ -73,23 +73,12 @@ def _for_page(answer: Answer) -> bytes:
   result = answer.result
   height, width = result.size
   rows = formats.segments(result)
-  for row, color in zip(rows, _colors(result)):
+  for row, color in zip(rows, drawing.colors_of(result.shown, result.classes)):
     row['color'] = color
     del row['segmentation']
   return formats.as_json({
       'token': answer.token, 'task': result.task, 'height': height, 'width': width,
       'segments': rows, 'runs': runs(result.id_map)})
-
-
-def _colors(result: Result) -> list[tuple[int, int, int]]:
-  """Returns the colors of the segments, those of the overlay."""
-  seen: dict[int, int] = {}
-  colors = []
-  for segment in result.segments:
-    number = seen.get(segment.class_id, 0)
-    seen[segment.class_id] = number + 1
-    colors.append(drawing.shade(result.classes[segment.class_id].color, number))
-  return colors
 
 
 FORMATS: dict[str, Format] = {**formats.FORMATS, 'page': Format(_JSON, _for_page)}
@@ -129,7 +118,8 @@ class Demo:
     token = request.path_params['token']
     defaults = self._keeper.thresholds
     thresholds = Thresholds(
-        _share(request, 'score', defaults.score), _share(request, 'overlap', defaults.overlap))
+        parameters.share(request, 'score', defaults.score),
+        parameters.share(request, 'overlap', defaults.overlap))
 
     def answer() -> Answer:
       found = self._keeper.again(token, thresholds)
@@ -155,17 +145,3 @@ class Demo:
     sample = self._samples[number]
     media_type = mimetypes.guess_type(sample.name)[0] or 'application/octet-stream'
     return Response(sample.data, media_type=media_type)
-
-
-def _share(request: Request, name: str, default: float) -> float:
-  """Returns a parameter in 0 .. 1."""
-  text = request.query_params.get(name)
-  if text is None:
-    return default
-  try:
-    value = float(text)
-  except ValueError:
-    value = -1.0
-  if not 0 <= value <= 1:
-    raise Refused(400, f'{name}={text!r} is not a number from 0 to 1')
-  return value

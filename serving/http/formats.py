@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tf_maskformer.dataloaders import images
+from tf_maskformer.errors import UserError
 from tf_maskformer.serving import encoding
 from tf_maskformer.serving.http.limits import Refused
 from tf_maskformer.serving.result import Result
@@ -39,6 +40,18 @@ class Format:
   """
   media_type: str
   encode: Callable[[Answer], bytes]
+
+
+def above(answer: Answer, threshold: float) -> Answer:
+  """Returns an answer without the segments whose score is not above a threshold.
+
+  Raises:
+    Refused: its segments have no scores.
+  """
+  try:
+    return dataclasses.replace(answer, result=answer.result.only(threshold=threshold))
+  except UserError as e:
+    raise Refused(400, str(e)) from e
 
 
 def segments(result: Result) -> list[dict[str, Any]]:
@@ -74,8 +87,10 @@ def _ids(answer: Answer) -> bytes:
 def _labels(answer: Answer) -> bytes:
   result = answer.result
   with_void = result.task != 'semantic'
-  return images.encode(
-      encoding.label_image(result.labels, len(result.classes), with_void), 'PNG')
+  labels = encoding.label_image(result.labels, len(result.classes), with_void)
+  if labels.dtype != np.uint8:
+    return images.encode(labels, 'PNG')
+  return encoding.palette_png(labels, {i: c.color for i, c in enumerate(result.classes)})
 
 
 def _overlay(answer: Answer) -> bytes:

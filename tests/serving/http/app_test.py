@@ -59,6 +59,15 @@ def test_every_form(server):
   assert json.loads(content) == expected.to_coco('image')
 
 
+def test_a_threshold(server):
+  image = support.drawn()
+  _, _, content = server.predict(image, '/predict?threshold=0.5')
+  assert [row['score'] for row in json.loads(content)['segments']] == [0.75]
+  _, _, content = server.predict(image, '/predict?threshold=0.5&format=ids')
+  ids = support.result_of(image).id_map
+  np.testing.assert_array_equal(pixels(content) @ [1, 256, 65536], np.where(ids == 1, 1, 0))
+
+
 @pytest.mark.parametrize('accept, kind', [
     ('application/json', 'application/json'), ('image/png', 'image/png'),
     ('*/*', 'application/json'), ('image/*', 'image/png'),
@@ -124,6 +133,8 @@ def test_forms_that_are_wrong(server):
 
 @pytest.mark.parametrize('method, path, headers, status, message', [
     ('POST', '/predict?format=gif', {}, 400, "format 'gif' is unknown; known: json, ids, labels"),
+    ('POST', '/predict?threshold=2', {}, 400, "threshold='2' is not a number from 0 to 1"),
+    ('POST', '/predict?threshold=nan', {}, 400, "threshold='nan' is not a number"),
     ('POST', '/predict', {'Accept': 'text/html'}, 406, 'application/json'),
     ('POST', '/predict', {'Content-Encoding': 'gzip'}, 415, 'encoded (gzip)'),
     ('GET', '/predict', {}, 405, 'GET is not possible here'),
