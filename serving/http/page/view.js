@@ -106,7 +106,8 @@ export class View {
     const own = {width: this.#bitmap.width, height: this.#bitmap.height};
     const size = own.width > this.#photo.width ? own
       : {width: this.#photo.width, height: this.#photo.height};
-    const [canvas, colors] = [0, 1].map(() => Object.assign(document.createElement('canvas'), size));
+    const canvas = Object.assign(document.createElement('canvas'), size);
+    const colors = Object.assign(document.createElement('canvas'), size);
     const context = canvas.getContext('2d');
     context.drawImage(this.#bitmap, 0, 0, size.width, size.height);
     paint(colors, new IdMap(answer, size), this.#segments, this.#opacity, this.#lit);
