@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -116,7 +115,6 @@ class Batcher:
         raise RuntimeError(f'{len(waiting)} of {len(batch)} images have no answer')
     except Exception as e:  # pylint: disable=broad-except
       if len(batch) == 1:
-        traceback.print_exc()
         batch[0].future.set_exception(e)
         return
       for job in waiting:

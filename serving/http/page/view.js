@@ -80,6 +80,7 @@ export class View {
   /** Shows these of the segments. */
   setSegments(segments) {
     this.#segments = segments;
+    this.#tip.hidden = true;
     this.#paintSoon();
   }
 

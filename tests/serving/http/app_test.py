@@ -162,12 +162,12 @@ def test_what_the_server_says_of_itself(server):
   assert model['limits']['bytes'] == Limits().body_bytes
 
 
-def test_a_failure_of_the_model_is_that_images_alone(server, capfd):
+def test_a_failure_of_the_model_is_that_images_alone(server, caplog):
   image = support.drawn()
   image[0, 0] = 99
   status, error = server.refused('POST', '/predict', support.png(image))
   assert status == 500 and 'RuntimeError' in error
-  assert 'RuntimeError: never' in capfd.readouterr().err  # the trace
+  assert 'RuntimeError: never' in caplog.text  # the trace
   assert server.predict(support.drawn())[0] == 200
 
 
