@@ -167,7 +167,7 @@ def test_a_failure_of_the_model_is_that_images_alone(server, caplog):
   image[0, 0] = 99
   status, error = server.refused('POST', '/predict', support.png(image))
   assert status == 500 and 'RuntimeError' in error
-  assert 'RuntimeError: never' in caplog.text  # the trace
+  support.until(lambda: 'RuntimeError: never' in caplog.text)  # the trace
   assert server.predict(support.drawn())[0] == 200
 
 
