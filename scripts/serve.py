@@ -60,8 +60,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
   parser.add_argument('--host', default='127.0.0.1', help='address; 0.0.0.0: all of this machine')
   parser.add_argument('--port', type=int, default=8000, help='0: any that is free')
   parser.add_argument(
-      '--max_requests', type=int, default=64,
-      help='that are accepted and not answered yet; further ones get 503')
+      '--queue', type=int, default=64,
+      help='requests that are accepted and not answered yet; further ones get 503')
   parser.add_argument('--max_bytes', type=int, default=20 * 2**20, help='of a request')
   parser.add_argument(
       '--max_pixels', type=int, default=25_000_000, help='width x height of an image')
@@ -83,7 +83,7 @@ def check(args: argparse.Namespace) -> None:
   Raises:
     UserError: a flag is wrong, or a package is missing.
   """
-  for name in ('max_requests', 'max_bytes', 'max_pixels'):
+  for name in ('queue', 'max_bytes', 'max_pixels'):
     value = getattr(args, name)
     errors.require(value >= 1, f'--{name} {value} is below 1; give 1 or more')
   for name in ('upload_timeout', 'timeout'):
@@ -101,7 +101,7 @@ def limits_of(args: argparse.Namespace):
   from tf_maskformer.dataloaders.images import allow
   from tf_maskformer.serving.http.limits import Limits
   allow(args.max_pixels)
-  return Limits(args.max_requests, args.max_bytes, args.upload_timeout, args.timeout)
+  return Limits(args.queue, args.max_bytes, args.upload_timeout, args.timeout)
 
 
 def load(args: argparse.Namespace):

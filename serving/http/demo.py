@@ -58,7 +58,7 @@ def runs(id_map: np.ndarray) -> dict[str, list[int]]:
   A browser reads them exactly; the pixels of a PNG it may change, for privacy.
 
   Args:
-    id_map: whole numbers [height, width].
+    id_map: integers [height, width].
 
   Returns:
     ids and lengths, as many of each.

@@ -15,7 +15,7 @@ from tf_maskformer.scripts import serve
     ([], '--checkpoint'), (['--checkpoint=x', '--port=70000'], '--port 70000 is not between'),
     (['--checkpoint=x', '--port=eight'], 'invalid int value'),
     (['--checkpoint=x', '--batch_size=0'], '--batch_size 0 is below 1'),
-    (['--checkpoint=x', '--max_requests=0'], '--max_requests 0 is below 1'),
+    (['--checkpoint=x', '--queue=0'], '--queue 0 is below 1'),
     (['--checkpoint=x', '--max_bytes=-5'], '--max_bytes -5 is below 1'),
     (['--checkpoint=x', '--timeout=nan'], '--timeout nan is not between'),
     (['--checkpoint=x', '--host='], '--host is empty'),

@@ -98,9 +98,10 @@ def test_an_image_turned_by_its_camera(server):
 
 
 def _broken(kind):
-  whole = support.encoded(support.drawn(300, 400), 'JPEG')
+  complete = support.encoded(support.drawn(300, 400), 'JPEG')
   return {
-      'empty': b'', 'text': b'hello', 'cut': whole[:len(whole) // 2], 'head': whole[:20],
+      'empty': b'', 'text': b'hello', 'cut': complete[:len(complete) // 2],
+      'head': complete[:20],
       'deep': support.encoded(np.zeros([4, 4], np.uint16), 'PNG')}[kind]
 
 

@@ -43,7 +43,7 @@ def _ask(port: int, path: str, body: bytes, headers=None, method='POST') -> tupl
     return answer.status, answer.read()
 
 
-def _whole(body: bytes, size: tuple[int, int], headers=None) -> Callable[[int], int]:
+def _complete(body: bytes, size: tuple[int, int], headers=None) -> Callable[[int], int]:
   """Returns what sends an image and checks that its answer is its own."""
   def send(port: int) -> int:
     status, content = _ask(port, '/predict', body, headers)
@@ -77,24 +77,24 @@ def cases(seed: int = 0) -> list[Case]:
   rng = np.random.default_rng(seed)
   images = {size: rng.integers(0, 256, [*size, 3], np.uint8) for size in SIZES}
   files = {size: support.encoded(image, 'JPEG') for size, image in images.items()}
-  found: list[Case] = [('image', 200, _whole(files[size], size)) for size in SIZES]
+  found: list[Case] = [('image', 200, _complete(files[size], size)) for size in SIZES]
   for size in SIZES[:2]:
     body, headers = support.form(('image', support.png(images[size])))
-    found.append(('form', 200, _whole(body, size, headers)))
-  whole = files[SIZES[0]]
+    found.append(('form', 200, _complete(body, size, headers)))
+  complete = files[SIZES[0]]
   found += [
-      ('overlay', 200, _form(whole, '/predict?format=overlay')),
-      ('ids', 200, _form(whole, '/predict?format=ids')),
-      ('cut image', 400, _form(whole[:len(whole) // 2])),
+      ('overlay', 200, _form(complete, '/predict?format=overlay')),
+      ('ids', 200, _form(complete, '/predict?format=ids')),
+      ('cut image', 400, _form(complete[:len(complete) // 2])),
       ('text', 415, _form(b'not an image' * 100)),
       ('empty', 400, _form(b'')),
       ('too many bytes', 413, _form(bytes(_MAX_BYTES + 1))),
       ('too many pixels', 413, _form(support.png(np.zeros([500, 500, 3], np.uint8)))),
-      ('unknown format', 400, _form(whole, '/predict?format=gif')),
-      ('broken form', 400, _form(whole, headers={'Content-Type': 'multipart/form-data'})),
-      ('leaves in the upload', _LEAVES, _leaving(whole, 0.5)),
-      ('leaves before the answer', _LEAVES, _leaving(whole, 1.0)),
-      ('wrong path', 404, _form(whole, '/nothing'))]
+      ('unknown format', 400, _form(complete, '/predict?format=gif')),
+      ('broken form', 400, _form(complete, headers={'Content-Type': 'multipart/form-data'})),
+      ('leaves in the upload', _LEAVES, _leaving(complete, 0.5)),
+      ('leaves before the answer', _LEAVES, _leaving(complete, 1.0)),
+      ('wrong path', 404, _form(complete, '/nothing'))]
   return found
 
 
