@@ -100,6 +100,20 @@ def image():
   return made
 
 
+def wait(page, expression):
+  """Waits until an expression of the page is true; the page's policy forbids Playwright's own."""
+  for _ in range(500):
+    if page.evaluate(expression):
+      return
+    page.wait_for_timeout(20)
+  pytest.fail(f'{expression} is not true; {page.inner_text("#message")}')
+
+
+def rows_become(page, count):
+  """Waits until the table has so many rows."""
+  wait(page, f"document.querySelectorAll('#segments tbody tr').length === {count}")
+
+
 def drop(page, name, data):
   """Drops a file on the page, as a mouse does."""
   transfer = page.evaluate_handle(
@@ -121,7 +135,7 @@ def opened(page, data=None):
   """Drops an image and waits for its segments."""
   drop(page, 'street.png', data or support.png(image()))
   page.wait_for_selector('#segments tbody tr')
-  page.wait_for_function("!document.getElementById('work').classList.contains('busy')")
+  wait(page, "!document.getElementById('work').classList.contains('busy')")
 
 
 def slide(page, selector, value):
@@ -218,23 +232,23 @@ def test_thresholds_act_without_the_network(page, network):
   opened(page)
   predictions = len(network.kept)
   slide(page, '#threshold-score', 0.6)
-  page.wait_for_function("document.querySelectorAll('#segments tbody tr').length === 1")
+  rows_become(page, 1)
   assert rows(page) == [[FIRST, '0.75', *HALF]]
   painted(page, lambda left, right: left[3] > 0 and right[3] == 0)
   assert network.asked[-1] == 0.6 and len(network.kept) == predictions
   page.click('#reset')
-  page.wait_for_function("document.querySelectorAll('#segments tbody tr').length === 2")
+  rows_become(page, 2)
   slide(page, '#threshold-area', 0.1)
   assert len(rows(page)) == 2  # both are larger than a tenth of the image
   # What the server has dropped is sent again.
   network.kept.clear()
   slide(page, '#threshold-score', 0.6)
-  page.wait_for_function("document.querySelectorAll('#segments tbody tr').length === 1")
+  rows_become(page, 1)
   assert len(network.kept) == 1
   # The next image is answered at these thresholds at once.
   page.set_input_files('#file', {
       'name': '12.png', 'mimeType': 'image/png', 'buffer': support.png(image()[:, ::-1].copy())})
-  page.wait_for_function("document.getElementById('name').textContent === '12.png'")
+  wait(page, "document.getElementById('name').textContent === '12.png'")
   page.wait_for_selector('#segments tbody tr')
   assert [row[0] for row in rows(page)] == [FIRST]
 
@@ -284,12 +298,8 @@ def test_samples(page):
 @pytest.mark.parametrize('name, data, message', [
     ('notes.txt', b'hello', 'notes.txt is not an image that this browser can show'),
     ('large.bmp', bytes(400_000), 'large.bmp has 0.4 MB; the server takes images up to 0.3 MB'),
-    ('cut.png', 'cut', 'the image cannot be decoded')])
+    ('deep.png', support.encoded(np.zeros([9, 9], np.uint16), 'PNG'), 'more than 8 bits')])
 def test_what_is_refused_gets_a_message(page, name, data, message):
-  if data == 'cut':  # browsers show what there is of it
-    noise = np.random.default_rng(0).integers(0, 256, [90, 90, 3], np.uint8)
-    data = support.encoded(noise, 'JPEG')
-    data = data[:len(data) // 2]
   drop(page, name, data)
   page.wait_for_selector('#message:not([hidden])')
   assert message in page.inner_text('#message')
@@ -298,10 +308,10 @@ def test_what_is_refused_gets_a_message(page, name, data, message):
 
 
 def test_too_many_pixels(page):
-  page.evaluate('window.createImageBitmap = async () => ({width: 9000, height: 9000})')
+  page.evaluate('window.createImageBitmap = async () => ({width: 90000, height: 9000})')
   drop(page, 'huge.png', support.png(image()))
   page.wait_for_selector('#message:not([hidden])')
-  assert 'huge.png has 9000 × 9000 pixels; the server takes' in page.inner_text('#message')
+  assert 'huge.png has 90000 × 9000 pixels; the server takes' in page.inner_text('#message')
 
 
 @pytest.mark.parametrize('size', [WIDE, NARROW], ids=['wide', 'narrow'])
