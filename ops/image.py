@@ -56,9 +56,9 @@ def pad_to_multiple(maps: tf.Tensor, divisor: int) -> tf.Tensor:
   """
   if divisor < 2:
     return maps
-  size = tf.shape(maps)
-  bottom = shape_ops.to_multiple(size[1], divisor)
-  right = shape_ops.to_multiple(size[2], divisor)
+  height, width = shape_ops.spatial_size(maps)
+  bottom = shape_ops.to_multiple(height, divisor)
+  right = shape_ops.to_multiple(width, divisor)
   return tf.pad(maps, [[0, 0], [0, bottom], [0, right], [0, 0]])
 
 

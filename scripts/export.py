@@ -43,9 +43,11 @@ from tf_maskformer.configs import override_syntax
 from tf_maskformer.configs.experiments import table
 from tf_maskformer.scripts import export_worker
 from tf_maskformer.serving.export import child
+from tf_maskformer.serving.export import metadata
 from tf_maskformer.serving.export import place as places
 from tf_maskformer.serving.export import plan as plans
 from tf_maskformer.serving.export import report
+from tf_maskformer.serving.export import triton
 
 _MAIN_SCORES = {'panoptic': 'pq_all', 'semantic': 'miou', 'instance': 'ap'}
 
@@ -110,6 +112,7 @@ def check(args) -> plans.Plan:
       args.format, args.task, plans.parse_size(args.input_size), args.precision, args.layout,
       args.calibration_images)
   plan.check()
+  plan.require_packages()
   places.check(args.output, args.layout)
   return plan
 
@@ -142,9 +145,21 @@ def export(job: export_worker.Job, output: str) -> dict:
     job = dataclasses.replace(job, folder=str(place.folder), scratch=scratch)
     content = _steps(job)
     files.write_json(place.folder / report.NAME, content)
+    if job.plan.layout == 'triton':
+      _write_config(place)
     print(report.table(content), flush=True)
   errors.say(f'wrote {place.final}')
   return content
+
+
+def _write_config(place: places.Place) -> None:
+  """Writes what Triton reads of a model, next to its versions."""
+  content = metadata.read(place.folder)
+  outputs = content['outputs']
+  if content['format'] == 'saved_model' and content['task'] != 'raw':
+    outputs = [name for name in outputs if not name.endswith('_logits')]
+  text = triton.config(place.model.name, content, outputs)
+  files.write_text(place.model / places.CONFIG, text)
 
 
 def _steps(job: export_worker.Job) -> dict:

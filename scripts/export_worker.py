@@ -116,6 +116,10 @@ def convert(job: Job) -> dict[str, Any]:
     # The writers may read it.
     files.write_json(pathlib.Path(job.folder) / metadata.NAME, content)
     writer.write(road, job.plan, job.folder)
+    if job.plan.format == 'saved_model' and job.plan.has_warm_up:
+      from tf_maskformer.serving.export import warm_up
+      warm_up.write(pathlib.Path(job.folder), content)
+    metadata.seal(job.folder)
   operations = getattr(writer, 'operations', None)
   return {'seconds': time.monotonic() - start,
           'operations': operations(job.folder) if operations else []}

@@ -19,7 +19,7 @@ from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders import images
 from tf_maskformer.evaluation import drawing
-from tf_maskformer.evaluation import instance_ap
+from tf_maskformer.evaluation import run_lengths
 from tf_maskformer.serving import encoding
 from tf_maskformer.serving import formats
 from tf_maskformer.serving import labelme
@@ -66,7 +66,7 @@ class Segment:
   @property
   def runs(self) -> dict:
     """The mask as COCO's compressed run lengths: size [height, width] and counts, ASCII bytes."""
-    return self._runs if self._runs is not None else instance_ap.encode(self.mask)
+    return self._runs if self._runs is not None else run_lengths.encode(self.mask)
 
 
 class Result:
@@ -361,7 +361,7 @@ class Result:
 def _with_runs(row: Mapping[str, Any]) -> dict[str, Any]:
   """Returns a segment or an instance with its mask, if it has one, as run lengths."""
   mask = row.get('mask')
-  return {**row, 'mask': instance_ap.encode(mask)} if isinstance(mask, np.ndarray) else dict(row)
+  return {**row, 'mask': run_lengths.encode(mask)} if isinstance(mask, np.ndarray) else dict(row)
 
 
 def _painted(found: Sequence[Mapping[str, Any]], size: tuple[int, int], threshold: float

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tf_maskformer.evaluation import run_lengths
 from tf_maskformer.modeling.postprocessing.semantic import per_pixel_labels
 from tf_maskformer.modeling.postprocessing.semantic import semantic_labels
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
@@ -29,8 +30,8 @@ def drawable(found: list[dict], size: tuple[int, int], threshold: float = _DRAWN
              ) -> tuple[np.ndarray, list[dict]]:
   """Returns the instances with a score above the threshold as an id map and their segments.
 
-  The instance with the highest score is on top. A segment has the instance's full mask too, bool
-  [height, width], which other instances may partly hide in the map.
+  The instance with the highest score is on top. A segment has the instance's full mask too, as it
+  was found, which other instances may partly hide in the map.
   """
   id_map = np.zeros(size, np.int32)
   segments = []
@@ -40,5 +41,5 @@ def drawable(found: list[dict], size: tuple[int, int], threshold: float = _DRAWN
     segment_id = len(segments) + 1
     segments.append({'id': segment_id, 'category_id': row['category_id'], 'isthing': True,
                      'score': row['score'], 'mask': row['mask']})
-    id_map[row['mask']] = segment_id
+    id_map[run_lengths.decode(row['mask'])] = segment_id
   return id_map, segments

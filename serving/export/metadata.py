@@ -5,6 +5,7 @@ Imports no TensorFlow.
 
 import os
 import pathlib
+import zlib
 from typing import Any
 
 import tf_maskformer
@@ -20,6 +21,7 @@ NAME = 'metadata.json'
 SAVED_MODEL_IN_TRITON = 'model.savedmodel'
 _LIBRARY = 'tf_maskformer'  # the key of the version, by which the file is recognized
 _KINDS = TASKS[:3]
+_BLOCK = 2**20  # bytes that are read at a time
 
 
 def classes_of(data_set: DataSet) -> list[dict[str, Any]]:
@@ -39,8 +41,8 @@ def make(road: Any, plan: Plan, kind: str) -> dict[str, Any]:
   evaluation = road.loaded.experiment.task.evaluation
   size = road.input_size
   height, width = size or (None, None)
-  has_batch_axis = plan.capability.has_batch_axis
-  shape = [None, height, width, 3] if has_batch_axis else [height, width, 3]
+  can = plan.capability
+  images = [None if can.answers_batches else 1] if can.has_batch_axis else []
   return {
       _LIBRARY: tf_maskformer.__version__,
       'experiment': road.loaded.name,
@@ -50,8 +52,8 @@ def make(road: Any, plan: Plan, kind: str) -> dict[str, Any]:
       'kind': kind if plan.task == 'raw' else plan.task,
       'precision': plan.precision,
       'input': {
-          'name': 'image', 'dtype': 'uint8', 'channels': 'RGB', 'shape': shape,
-          'has_batch_axis': has_batch_axis},
+          'name': 'image', 'dtype': 'uint8', 'channels': 'RGB',
+          'shape': [*images, height, width, 3], 'has_batch_axis': can.has_batch_axis},
       'input_size': list(size) if size else None,
       'resize': {'short_edge': road.short_edge, 'long_edge_limit': road.long_edge_limit},
       'size_divisor': road.divisor,
@@ -62,6 +64,7 @@ def make(road: Any, plan: Plan, kind: str) -> dict[str, Any]:
           'instances_per_image': evaluation.instances_per_image},
       'has_class_logits': road.has_class_logits,
       'outputs': list(road.outputs),
+      'outputs_have_batch_axis': can.answers_batches,
       'classes': classes_of(road.loaded.data_set),
   }
 
@@ -96,6 +99,42 @@ def _is_ours(path: pathlib.Path) -> bool:
   except UserError:
     return True
   return isinstance(content, dict) and _LIBRARY in content
+
+
+def seal(folder: str | os.PathLike) -> None:
+  """Notes size and checksum of every file of an export in its `metadata.json`.
+
+  A file of weights that is cut off would end a process that maps it into its memory.
+  """
+  folder = pathlib.Path(folder)
+  content = files.read_json(folder / NAME)
+  assert isinstance(content, dict)
+  found = {path.relative_to(folder).as_posix(): _checksum(path)
+           for path in sorted(folder.rglob('*')) if path.is_file() and path.name != NAME}
+  files.write_json(folder / NAME, {**content, 'files': found})
+
+
+def check_files(folder: str | os.PathLike, content: dict[str, Any]) -> None:
+  """Checks that the files of an export are those that were written.
+
+  Raises:
+    UserError: one is missing, cannot be read, or is another.
+  """
+  for name, expected in content['files'].items():
+    path = pathlib.Path(folder) / name
+    with files.reading(str(path)):
+      found = _checksum(path)
+    if found != expected:
+      raise UserError(f'{path} is damaged; copy the folder again or export the model again')
+
+
+def _checksum(path: pathlib.Path) -> list[int]:
+  """Returns bytes and CRC-32 of a file."""
+  checksum = 0
+  with path.open('rb') as file:
+    while block := file.read(_BLOCK):
+      checksum = zlib.crc32(block, checksum)
+  return [path.stat().st_size, checksum]
 
 
 def read(folder: str | os.PathLike) -> dict[str, Any]:
@@ -138,6 +177,9 @@ def _checked(content: Any) -> dict[str, Any]:
   _require(isinstance(content['thresholds']['confident_pixels_only'], bool),
            'confident_pixels_only is not true or false')
   _require(isinstance(content['data_set'], str), 'data_set is not a name')
+  for name, row in content['files'].items():
+    is_inside = not pathlib.PurePath(name).is_absolute() and '..' not in name.split('/')
+    _require(is_inside and _are_whole(row, 2), 'a file of it is wrong')
   data_set_of(content)
   return content
 

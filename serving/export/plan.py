@@ -4,15 +4,19 @@ Imports no TensorFlow, so that a combination that a format cannot do is answered
 """
 
 import dataclasses
+import importlib.util
 import re
 
 from tf_maskformer import errors
+from tf_maskformer import extras
 
 TASKS = ('panoptic', 'semantic', 'instance', 'raw')
 PRECISIONS = ('float32', 'float16', 'bfloat16', 'int8')
 LAYOUTS = ('plain', 'serving', 'triton')
 DYNAMIC = 'dynamic'
 _SIDES = (32, 4096)  # pixels of a fixed input size
+# What pip calls the packages of modules that have another name.
+_PACKAGES = {'ai_edge_litert': 'ai-edge-litert', 'tensorflow_serving': 'tensorflow-serving-api'}
 _SIZE = re.compile(r'([0-9]{1,6})(?:[xX]([0-9]{1,6}))?')
 
 
@@ -26,8 +30,9 @@ class Format:
     precisions: that it can have, the default first.
     takes_any_size: whether one file can take images of any size.
     layouts: folders that it can be written as.
-    packages: that write and run it, along with TensorFlow.
-    has_batch_axis: whether images and answers have a first axis of images.
+    packages: modules that write and run it, along with TensorFlow, the one that runs it last.
+    has_batch_axis: whether the input has a first axis of images.
+    answers_batches: whether that axis may be longer than 1, and answers have it, too.
   """
   title: str
   module: str
@@ -36,19 +41,25 @@ class Format:
   layouts: tuple[str, ...] = ('plain', 'triton')
   packages: tuple[str, ...] = ()
   has_batch_axis: bool = False
+  answers_batches: bool = False
+
+  def require_runtime(self) -> None:
+    """Raises UserError where the package that runs the format is not installed."""
+    _require(self.packages[-1:])
 
 
 FORMATS = {
     'saved_model': Format(
         'SavedModel', 'saved_model', ('float32', 'bfloat16'), layouts=LAYOUTS,
-        has_batch_axis=True),
-    'onnx': Format('ONNX', 'onnx_graph', ('float32',), packages=('tf2onnx', 'onnx', 'onnxruntime')),
+        has_batch_axis=True, answers_batches=True),
+    'onnx': Format('ONNX', 'onnx_graph', ('float32',),
+        packages=('tf2onnx', 'onnx', 'onnxruntime')),
     'openvino': Format(
         'OpenVINO', 'openvino_ir', ('float32', 'float16', 'bfloat16', 'int8'),
         packages=('openvino',)),
     'tflite': Format(
         'LiteRT', 'lite', ('float32', 'float16', 'int8'), takes_any_size=False, layouts=('plain',),
-        packages=('ai_edge_litert',)),
+        packages=('ai_edge_litert',), has_batch_axis=True),
 }
 
 
@@ -81,6 +92,17 @@ class Plan:
   def needs_calibration(self) -> bool:
     """Whether images are needed to choose ranges."""
     return self.format == 'openvino' and self.precision == 'int8'
+
+  @property
+  def has_warm_up(self) -> bool:
+    """Whether a server's first requests are written, too: always for TensorFlow Serving."""
+    return self.layout == 'serving' or _is_installed('tensorflow_serving')
+
+  def require_packages(self) -> None:
+    """Raises UserError where a package that the export needs is not installed."""
+    more = ('nncf',) if self.needs_calibration else ()
+    serving = ('tensorflow_serving',) if self.layout == 'serving' else ()
+    _require((*self.capability.packages, *more, *serving))
 
   def check(self) -> None:
     """Checks that the format can do what is planned.
@@ -116,6 +138,18 @@ class Plan:
     """Returns the plan in a phrase."""
     size = f'{self.input_size[0]}x{self.input_size[1]}' if self.input_size else 'images of any size'
     return f'{self.capability.title}, {self.task}, {self.precision}, {size}'
+
+
+def _require(modules: tuple[str, ...]) -> None:
+  """Raises UserError where a module of the extra is not installed; none is imported."""
+  for module in modules:
+    if not _is_installed(module):
+      package = _PACKAGES.get(module, module)
+      raise errors.UserError(f'{package} is not installed; run: {extras.command("export")}')
+
+
+def _is_installed(module: str) -> bool:
+  return importlib.util.find_spec(module) is not None
 
 
 def parse_size(text: str) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """The complete road of an exported model: from the bytes of an image to its answer."""
 
+import types
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.postprocessing.graph import answers
 from tf_maskformer.modeling.postprocessing.graph import instance
 from tf_maskformer.modeling.postprocessing.graph import panoptic
 from tf_maskformer.modeling.postprocessing.graph import semantic
@@ -83,6 +85,7 @@ class Road:
     self._confident_only: bool = evaluation.confident_pixels_only
     self._num_instances: int = evaluation.instances_per_image
     self._has_resize = plan.format == 'saved_model'
+    self._has_loops = plan.format == 'saved_model'
     self._is_thing = np.array([c.isthing for c in loaded.data_set.classes])
     if not self.has_class_logits and self.task not in _PER_PIXEL_TASKS:
       raise UserError(
@@ -172,22 +175,44 @@ class Road:
         and of the resized image in its upper left corner.
     """
     thresholds = thresholds or self.thresholds
+    if self.task == 'raw':
+      values = (sizes.padded, sizes.image)
+    elif self._has_loops:
+      values = self._of_bands(logits, sizes, thresholds)
+    else:
+      values = self._at_once(logits, sizes, thresholds)
+    return dict(zip(ANSWERS[self.task], values))
+
+  def _of_bands(self, logits: Mapping[str, tf.Tensor], sizes: Sizes, thresholds: Thresholds
+                ) -> tuple:
+    """Returns `answer`'s values, computed a band of rows at a time: in little memory."""
+    evaluation = types.SimpleNamespace(
+        panoptic=self.task == 'panoptic', semantic=self.task == 'semantic',
+        instance=self.task == 'instance', object_mask_threshold=thresholds.object_mask,
+        overlap_threshold=thresholds.overlap, confident_pixels_only=self._confident_only,
+        instances_per_image=self._num_instances)
+    found = answers.answers(
+        evaluation, self._is_thing, logits.get('class_logits'), logits['mask_logits'], sizes)
+    if self.task != 'instance':
+      return tuple(found[name] for name in ANSWERS[self.task])
+    distinct = tf.transpose(found['instance_masks'], [1, 2, 0])
+    masks = tf.gather(distinct, found['instance_rows'])
+    return found['instance_classes'], found['instance_scores'], masks
+
+  def _at_once(self, logits: Mapping[str, tf.Tensor], sizes: Sizes, thresholds: Thresholds
+               ) -> tuple:
+    """Returns `answer`'s values, without a loop, which some runtimes have not."""
     classes = logits.get('class_logits')
     masks = logits['mask_logits']
     if self.task == 'panoptic':
-      found = panoptic.panoptic(
+      return panoptic.panoptic(
           classes, masks, sizes, self._is_thing, thresholds.object_mask, thresholds.overlap,
           self._confident_only)
-      values = (found.id_map, found.classes, found.scores, found.count)
-    elif self.task == 'semantic':
-      values = (semantic.labels(classes, masks, sizes, resize_first=False),)
-    elif self.task == 'instance':
-      best = instance.instances(classes, masks, sizes, self._num_instances)
-      each = tf.gather(tf.cast(best.masks, tf.uint8), best.rows)
-      values = (best.classes, best.scores, each)
-    else:
-      values = (sizes.padded, sizes.image)
-    return dict(zip(ANSWERS[self.task], values))
+    if self.task == 'semantic':
+      return (semantic.labels(classes, masks, sizes, resize_first=False),)
+    best = instance.instances(classes, masks, sizes, self._num_instances)
+    each = tf.gather(tf.cast(best.masks, tf.uint8), best.rows)
+    return best.classes, best.scores, each
 
   def whole(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns the answer of an image, uint8 [H, W, 3], and the logits that it is made from."""

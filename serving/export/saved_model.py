@@ -84,7 +84,7 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
 
 
 def _signatures(road: Road) -> dict[str, Callable]:
-  """Returns the functions by the name of their signature."""
+  """Returns the functions by the name of their signature; they share one network."""
   height, width = road.input_size or (None, None)
   images = tf.TensorSpec([None, height, width, 3], tf.uint8, INPUT)
   number = tf.TensorSpec([], tf.float32)
@@ -93,20 +93,28 @@ def _signatures(road: Road) -> dict[str, Callable]:
     return lambda f: tf.function(f, input_signature=specs, autograph=False)
 
   @function(images)
+  def network(image):
+    return _run(road, image)
+
+  @function(images)
   def raw(image):
-    return raw_batch(road, image)
+    logits, sizes = network(image)
+    return {**logits, 'padded_size': sizes.padded, 'image_size': sizes.image}
 
   if road.task == 'raw':
     return {DEFAULT: raw, RAW: raw}
 
+  def answer(image, thresholds):
+    return _answers(road, *network(image), thresholds)
+
   @function(images)
   def serving_default(image):
-    return answer_batch(road, image, road.thresholds)
+    return answer(image, road.thresholds)
 
   @function(tf.TensorSpec([], tf.string, ENCODED_INPUT))
   def encoded(image_bytes):
-    return {name: value[0] for name, value in
-            answer_batch(road, _decode(image_bytes)[None], road.thresholds).items()}
+    found = answer(_decode(image_bytes)[None], road.thresholds)
+    return {name: value[0] for name, value in found.items()}
 
   signatures = {DEFAULT: serving_default, ENCODED: encoded, RAW: raw}
   if road.task != 'panoptic':
@@ -117,7 +125,7 @@ def _signatures(road: Road) -> dict[str, Callable]:
 
   @function(images, number, number)
   def with_thresholds(image, object_mask_threshold=object_mask, overlap_threshold=overlap):
-    return answer_batch(road, image, Thresholds(object_mask_threshold, overlap_threshold))
+    return answer(image, Thresholds(object_mask_threshold, overlap_threshold))
 
   return {**signatures, WITH_THRESHOLDS: with_thresholds}
 
@@ -129,7 +137,7 @@ def _decode(image_bytes: tf.Tensor) -> tf.Tensor:
 
 
 def _run(road: Road, images: tf.Tensor) -> tuple[dict[str, tf.Tensor], Sizes]:
-  """Returns the logits of uint8 images [n, H, W, 3], and their sizes."""
+  """Returns the logits of uint8 images [n, H, W, 3], [n, ...] each, and their sizes."""
   resized = images
   if road.short_edge:
     resized = tf.map_fn(
@@ -138,15 +146,9 @@ def _run(road: Road, images: tf.Tensor) -> tuple[dict[str, tf.Tensor], Sizes]:
   return road.batch_logits(padded), road.sizes(padded, resized, images)
 
 
-def raw_batch(road: Road, images: tf.Tensor) -> dict[str, tf.Tensor]:
-  """Returns the logits of uint8 images [n, H, W, 3], [n, ...] each, and the two sizes [2]."""
-  logits, sizes = _run(road, images)
-  return {**logits, 'padded_size': sizes.padded, 'image_size': sizes.image}
-
-
-def answer_batch(road: Road, images: tf.Tensor, thresholds: Thresholds) -> dict[str, tf.Tensor]:
-  """Returns the answers of uint8 images [n, H, W, 3], [n, ...] each."""
-  logits, sizes = _run(road, images)
+def _answers(road: Road, logits: Mapping[str, tf.Tensor], sizes: Sizes, thresholds: Thresholds
+             ) -> dict[str, tf.Tensor]:
+  """Returns the answers to the logits of images of one size, [n, ...] each."""
   specs = {name: tf.TensorSpec(*_SHAPES[name]) for name in ANSWERS[road.task]}
   return tf.map_fn(
       lambda one: road.answer(one, sizes, thresholds), logits, fn_output_signature=specs)

@@ -22,7 +22,7 @@ def test_the_tail_in_half_precision():
   for dtype in (tf.bfloat16, tf.float16):
     found = gelu(tf.constant(x, dtype))
     assert found.dtype == dtype
-    np.testing.assert_allclose(tf.cast(found, tf.float32), definition(x), rtol=0.02)
+    np.testing.assert_allclose(tf.cast(found, tf.float32), definition(x), rtol=0.03)
 
 
 def test_float32_needs_no_operation_that_onnx_has_not():
