@@ -144,6 +144,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve(args: argparse.Namespace, bound) -> None:
+  from tf_maskformer.serving import loading
+  from tf_maskformer.serving.export import metadata
   from tf_maskformer.serving.http import demo
   from tf_maskformer.serving.http import service
   from tf_maskformer.serving.http.kept import Store
@@ -151,13 +153,18 @@ def _serve(args: argparse.Namespace, bound) -> None:
   if args.checkpoint is None:
     args.checkpoint = newest_run()
     errors.say(f'checkpoint: {args.checkpoint}')
+  if metadata.find(args.checkpoint):
+    raise errors.UserError(
+        f'{args.checkpoint} is an export; the page needs the checkpoint that it was made from '
+        '(tf-maskformer serve answers with exports, too)')
   limits = serve.limits_of(args)
-  loaded = serve.load(args)
+  serve.select_device(args)
+  loaded = loading.open_checkpoint(**serve.settings_of(args))
+  print(loaded.report, flush=True)
   network = Network(loaded, Store(_KEPT_BYTES))
   samples = samples_of(args.samples, loaded.data_set.name)
   facts = service.about(
-      loaded.name, network.task, loaded.data_set.name, loaded.data_set.classes, limits,
-      network.acting)
+      args.checkpoint, network.task, loaded.data_set, limits, network.acting)
   service.run(
       bound, network.predict, 1, facts, limits, demo.FORMATS,
       lambda api: demo.Demo(api, network, samples).routes())

@@ -43,7 +43,8 @@ _BATCH_ON_GPU = 4  # a CPU's cores are all used by one image
 def flags() -> cli.Parser:
   parser = cli.Parser(__doc__)
   parser.add_argument(
-      '--checkpoint', '--model_dir', required=True, help='folder of a run, or another checkpoint')
+      '--checkpoint', '--model_dir', required=True,
+      help='folder of a run, another checkpoint, or an exported folder')
   parser.add_argument(
       '--batch_size', type=int,
       help='images of one size that go through the network together; default: 4 on a GPU, else 1')
@@ -104,18 +105,19 @@ def limits_of(args: argparse.Namespace):
   return Limits(args.queue, args.max_bytes, args.upload_timeout, args.timeout)
 
 
-def load(args: argparse.Namespace):
-  """Returns the `serving.loading.Loaded` of --checkpoint."""
+def select_device(args: argparse.Namespace) -> None:
+  """Leaves TensorFlow the device of --device."""
   from tf_maskformer.serving import devices
-  from tf_maskformer.serving import loading
   if args.device:
     devices.select(args.device)
-  loaded = loading.open_checkpoint(
-      args.checkpoint, args.experiment, args.params_override, args.config_file,
-      environ=os.environ if args.experiment else None,
-      allow_nonfinite_weights=args.allow_nonfinite_weights)
-  print(loaded.report, flush=True)
-  return loaded
+
+
+def settings_of(args: argparse.Namespace) -> dict:
+  """Returns what the functions of `serving.loading` take of the flags."""
+  return {
+      'source': args.checkpoint, 'experiment': args.experiment, 'overrides': args.params_override,
+      'config_files': args.config_file, 'environ': os.environ if args.experiment else None,
+      'allow_nonfinite_weights': args.allow_nonfinite_weights}
 
 
 def bind(args: argparse.Namespace):
@@ -148,12 +150,13 @@ def main(argv: Sequence[str]) -> int:
 def _serve(args: argparse.Namespace, bound) -> None:
   import tensorflow as tf
 
+  from tf_maskformer.serving import loading
   from tf_maskformer.serving.http import service
   from tf_maskformer.serving.http.formats import Answer
-  from tf_maskformer.serving.predictor import Predictor
   limits = limits_of(args)
-  loaded = load(args)
-  predictor = Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
+  select_device(args)
+  predictor, report = loading.open_predictor(**settings_of(args))
+  print(report, flush=True)
   on_gpu = bool(tf.config.list_physical_devices('GPU'))
   batch_size = args.batch_size or (_BATCH_ON_GPU if on_gpu else 1)
 
@@ -161,8 +164,7 @@ def _serve(args: argparse.Namespace, bound) -> None:
     for result in predictor.predict_stream(images, len(images)):
       yield Answer(result)
 
-  facts = service.about(
-      loaded.name, predictor.task, loaded.data_set.name, predictor.classes, limits)
+  facts = service.about(args.checkpoint, predictor.task, predictor.data_set, limits)
   service.run(bound, predict, batch_size, facts, limits)
 
 

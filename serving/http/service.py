@@ -1,5 +1,6 @@
 """A model behind an address, from the first image to the last."""
 
+import pathlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from starlette.routing import BaseRoute
 
 import tf_maskformer
 from tf_maskformer import errors
-from tf_maskformer.configs.datasets.descriptor import Class
+from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders import images
 from tf_maskformer.serving.http import app
 from tf_maskformer.serving.http import formats
@@ -24,26 +25,25 @@ from tf_maskformer.serving.http.metrics import Metrics
 _WARM_UP = (64, 96, 3)  # shape of the first image
 
 
-def about(experiment: str, task: str, data_set: str, classes: Sequence[Class], limits: Limits,
+def about(source: str, task: str, data_set: DataSet, limits: Limits,
           thresholds: Mapping[str, float] | None = None) -> dict[str, Any]:
   """Returns what /model answers.
 
   Args:
-    experiment: registered name.
+    source: where the model is from.
     task: 'panoptic', 'instance' or 'semantic'.
-    data_set: its name.
-    classes: of the data set.
+    data_set: name and classes.
     limits: of requests.
     thresholds: that requests can set, with their defaults.
   """
   return {
       'version': tf_maskformer.__version__,
-      'experiment': experiment,
+      'model': pathlib.PurePath(source).name or source,
       'task': task,
-      'data_set': data_set,
+      'data_set': data_set.name,
       'classes': [
           {'id': c.id, 'name': c.name, 'isthing': c.isthing, 'color': list(c.color)}
-          for c in classes],
+          for c in data_set.classes],
       'limits': {'bytes': limits.body_bytes, 'pixels': images.max_pixels(),
                  'requests': limits.requests},
       'thresholds': dict(thresholds or {})}

@@ -243,7 +243,7 @@ async function main() {
   intake.listen(open, say);
   try {
     const model = await api.model();
-    byId('model').textContent = `${model.experiment} · ${model.task} · `
+    byId('model').textContent = `${model.model} · ${model.task} · `
       + `${model.classes.length} classes of ${model.data_set}`;
     byId('limits').textContent = `up to ${(model.limits.bytes / 2 ** 20).toFixed(0)} MB and `
       + `${(model.limits.pixels / 1e6).toFixed(0)} megapixels; it goes to this server only`;

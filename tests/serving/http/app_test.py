@@ -158,7 +158,8 @@ def test_what_the_server_says_of_itself(server):
   assert (status, json.loads(content)) == (200, {'status': 'ok'})
   status, _, content = server.ask('GET', '/model')
   model = json.loads(content)
-  assert (model['task'], model['data_set']) == ('panoptic', 'shapes_panoptic')
+  assert (model['model'], model['task'], model['data_set']) == (
+      'made_up', 'panoptic', 'shapes_panoptic')
   assert [row['name'] for row in model['classes']] == [c.name for c in support.DATA_SET.classes]
   assert model['limits']['bytes'] == Limits().body_bytes
 

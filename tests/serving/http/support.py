@@ -112,8 +112,7 @@ def running(limits: Limits | None = None, batch_size: int = 4, routes=lambda api
   metrics = Metrics()
   batcher = Batcher(predict or model.predict, batch_size, metrics)
   batcher.start()
-  facts = service.about(
-      'made_up', 'panoptic', DATA_SET.name, DATA_SET.classes, limits, thresholds)
+  facts = service.about('runs/made_up', 'panoptic', DATA_SET, limits, thresholds)
   api = app.Api(batcher, batch_size, facts, limits, metrics, known)
   started = threading.Event()
   made = server.make(app.build(api, routes(api)), limits, started.set)
