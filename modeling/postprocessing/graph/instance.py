@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_maskformer.modeling.postprocessing.graph.resize import to_original
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
 
-_NO_DIVISION_BY_ZERO = 1e-6  # added to the area, as officially
+NO_DIVISION_BY_ZERO = 1e-6  # added to the area, as officially
 
 
 class Pairs(NamedTuple):
@@ -105,5 +105,5 @@ def look_inside(logits: tf.Tensor, probabilities: tf.Tensor) -> Inside:
 
 def score(pairs: Pairs, inside: Inside) -> tf.Tensor:
   """Returns the scores of the pairs, float32 [n]; `inside` is of the complete image."""
-  certainty = inside.sums / (inside.areas + _NO_DIVISION_BY_ZERO)
+  certainty = inside.sums / (inside.areas + NO_DIVISION_BY_ZERO)
   return pairs.probabilities * tf.gather(certainty, pairs.rows)

@@ -135,9 +135,7 @@ def finish(chosen: Chosen, owned: Owned, num_queries: tf.Tensor, is_thing: np.nd
   if confident_only:
     has_pixels &= owned.confident_areas > 0
   is_segment = chosen.are_kept & has_pixels & (kept_share >= overlap_threshold)
-  # No-object, the last class, is nothing's.
-  are_things = tf.gather(tf.constant([*map(bool, is_thing), False]), chosen.classes)
-  ids, starts = _numbered(chosen.classes, is_segment, are_things)
+  ids, starts = numbered(chosen.classes, is_segment, things(chosen.classes, is_thing))
   id_map = tf.gather(ids, owned.owner)
   if confident_only:
     id_map *= tf.cast(owned.is_confident, tf.int32)
@@ -149,7 +147,12 @@ def finish(chosen: Chosen, owned: Owned, num_queries: tf.Tensor, is_thing: np.nd
   return Panoptic(id_map, classes, scores, count)
 
 
-def _numbered(classes: tf.Tensor, is_segment: tf.Tensor, are_things: tf.Tensor
+def things(classes: tf.Tensor, is_thing: np.ndarray) -> tf.Tensor:
+  """Returns whether each class, int32 [n], is a thing's; no-object, which is last, is none."""
+  return tf.gather(tf.constant([*map(bool, is_thing), False]), classes)
+
+
+def numbered(classes: tf.Tensor, is_segment: tf.Tensor, are_things: tf.Tensor
               ) -> tuple[tf.Tensor, tf.Tensor]:
   """Numbers the segments from 1; stuff of one class shares the number of its first mask.
 
