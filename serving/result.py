@@ -311,7 +311,7 @@ class Result:
     with contextlib.ExitStack() as stack:
       for form, encode in encoders.items():
         if form in chosen:
-          ending, = formats.FORMATS[form].endings
+          ending, = formats.FORMATS[form]
           target = path.with_name(path.name + ending)
           temporary = stack.enter_context(files.write_atomically(target))
           pathlib.Path(temporary).write_bytes(encode())
