@@ -226,7 +226,7 @@ def _predict_all(predictor, reader, choice, folder: pathlib.Path, batch_size: in
       _run(predictor, reader, saver, batch_size)
     except (KeyboardInterrupt, SystemExit) as stop:
       saver.end(is_interrupted=True)
-      _say(saver, reader)
+      _say(saver)
       is_how_it_ends = isinstance(stop, KeyboardInterrupt) and reader.is_at_last_webcam
       if not is_how_it_ends:
         raise
@@ -238,8 +238,8 @@ def _predict_all(predictor, reader, choice, folder: pathlib.Path, batch_size: in
   except OSError as e:
     raise errors.UserError(
         f'results in {folder} cannot be written ({errors.reason(e)}); '
-        f'{saver.collection.num_written} images are complete{saver.where}') from e
-  _say(saver, reader)
+        f'{saver.num_complete} images are complete{saver.where}') from e
+  _say(saver)
 
 
 def _run(predictor, reader, saver, batch_size: int | None) -> None:
@@ -272,11 +272,11 @@ def _run(predictor, reader, saver, batch_size: int | None) -> None:
       progress.update(reader.total - progress.n)
 
 
-def _say(saver, reader) -> None:
+def _say(saver) -> None:
   """Prints what was written."""
   for line in saver.said:
     errors.say(line)
-  count = len(saver.collection) - saver.num_frames
+  count = saver.num_images
   if count or not saver.num_frames:
     errors.say(f'{count} {"image" if count == 1 else "images"} in {saver.folder}')
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from tf_maskformer import errors
 
-
 # The endings of the files that each writes for one image, after its name.
 FORMATS = {
     'png': ('.png',),

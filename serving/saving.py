@@ -19,6 +19,7 @@ from tf_maskformer.serving.reading import Clip
 from tf_maskformer.serving.reading import Item
 from tf_maskformer.serving.result import Result
 
+_JSON_OF_ALL = frozenset({'coco_panoptic', 'coco', 'supervision', 'fiftyone'})
 _JPEG = {'quality': 95, 'subsampling': 0}
 
 
@@ -45,8 +46,9 @@ class Saver:
 
   Attributes:
     folder: for the results.
-    collection: of the results finished so far, frames included.
-    num_frames: among them.
+    collection: of the results in JSON files.
+    num_images: finished so far.
+    num_frames: finished so far, of videos and webcams.
     said: a line per video that is complete.
   """
 
@@ -63,6 +65,7 @@ class Saver:
       used += choice.frame_formats
     self.collection = Collection(used, _common_folder(folder, inputs))
     self.folder = folder
+    self.num_images = 0
     self.num_frames = 0
     self.said: list[str] = []
     self._choice = choice
@@ -107,8 +110,10 @@ class Saver:
     if item.clip is not self._clip:
       self._end_clip()
       self._clip = item.clip
-    self.collection.add(result, item.name, self._image_path(item))
-    self.collection.update(self.folder)
+    if _JSON_OF_ALL.intersection(self._formats(item)):
+      self.collection.add(result, item.name, self._image_path(item))
+      self.collection.update(self.folder)
+    self.num_images += item.clip is None
     self.num_frames += item.clip is not None
     if item.clip and drawn is not None:
       if self._writer is None:
@@ -132,7 +137,7 @@ class Saver:
     """
     self.collection.write(self.folder)
     if is_interrupted and self._clip and self._writer:
-      self._keep(f', then it was interrupted; {self._clip.file.path} may have more')
+      self._keep(f'; interrupted, {self._clip.file.path} may have more')
     self._end_clip()
 
   def abandon(self) -> None:
@@ -140,6 +145,12 @@ class Saver:
     with contextlib.suppress(OSError):
       self.collection.write(self.folder)
     self._discard()
+
+  @property
+  def num_complete(self) -> int:
+    """Images that are complete: those in the JSON files, where there are any."""
+    has_json = _JSON_OF_ALL.intersection(self._used)
+    return self.collection.num_written if has_json else self.num_images
 
   @property
   def where(self) -> str:

@@ -110,10 +110,10 @@ def test_an_error_of_work_ends_all_but_keeps_what_is_complete():
       raise OSError('disk')
     return item
 
-  with pytest.raises(OSError, match='disk'):
-    with pipeline.Behind(work, lambda item, _: done.append(item), one, count=10) as behind:
-      for item in range(5):
-        behind.put(item)
+  raising = pytest.raises(OSError, match='disk')
+  with raising, pipeline.Behind(work, lambda item, _: done.append(item), one, count=10) as behind:
+    for item in range(5):
+      behind.put(item)
   assert done == [0]
 
 
@@ -126,10 +126,10 @@ def test_after_an_error_of_finish_nothing_is_finished():
     if item == 1:
       raise OSError('disk')
 
-  with pytest.raises(OSError, match='disk'):
-    with pipeline.Behind(lambda item: item, finish, one, count=10) as behind:
-      for item in range(5):
-        behind.put(item)
+  raising = pytest.raises(OSError, match='disk')
+  with raising, pipeline.Behind(lambda item: item, finish, one, count=10) as behind:
+    for item in range(5):
+      behind.put(item)
   assert done == [0, 1]
 
 
@@ -141,12 +141,12 @@ def test_an_interrupt_drops_what_was_not_begun():
     assert may_end.wait(SOON)
     return item
 
-  with pytest.raises(KeyboardInterrupt):
-    with pipeline.Behind(work, lambda item, _: done.append(item), one, count=10) as behind:
-      for item in range(5):
-        behind.put(item)
-      threading.Timer(0.1, may_end.set).start()
-      raise KeyboardInterrupt
+  raising = pytest.raises(KeyboardInterrupt)
+  with raising, pipeline.Behind(work, lambda item, _: done.append(item), one, count=10) as behind:
+    for item in range(5):
+      behind.put(item)
+    threading.Timer(0.1, may_end.set).start()
+    raise KeyboardInterrupt
   assert done == [0]  # the one that was under way
 
 

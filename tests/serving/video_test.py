@@ -89,7 +89,8 @@ def matrix(a, b, c, d):
 
 
 @pytest.mark.parametrize('content, message', [
-    (b'', 'video .*a.mp4 cannot be opened'), (b'not a video' * 99, 'cannot be opened .Invalid data'),
+    (b'', 'video .*a.mp4 cannot be opened'),
+    (b'not a video' * 99, 'cannot be opened .Invalid data'),
     (None, 'cannot be opened .No such file')])
 def test_what_is_no_video(tmp_path, content, message):
   if content is not None:
@@ -180,5 +181,5 @@ def test_a_video_that_is_not_wanted_any_more(tmp_path):
 
 def test_pyav_is_missing(monkeypatch, tmp_path):
   monkeypatch.setitem(sys.modules, 'av', None)
-  with pytest.raises(UserError, match=r"av is not installed; run: .*tf-maskformer\[video\]"):
+  with pytest.raises(UserError, match=r'av is not installed; run: .*tf-maskformer\[video\]'):
     video.Source(tmp_path / 'a.mp4')
