@@ -1,7 +1,6 @@
 """What is predicted of one image: segments, maps, an overlay, files."""
 
 import contextlib
-import dataclasses
 import functools
 import os
 import pathlib
@@ -24,49 +23,11 @@ from tf_maskformer.serving import encoding
 from tf_maskformer.serving import formats
 from tf_maskformer.serving import labelme
 from tf_maskformer.serving import supervision_form
+from tf_maskformer.serving.segment import Segment
 
 _LEGEND_ABOVE = 8  # classes in an image
 _SHOWN_ABOVE = 0.5  # score of instances
 _LARGEST_BYTE = 255
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Segment:
-  """One segment of an image.
-
-  Attributes:
-    id: its pixels in `Result.id_map`, from 1.
-    class_id: the class, counted from 0 (`Predictor.classes[class_id]`).
-    category_id: the class's id in the data set's annotation files.
-    label: the class's name.
-    score: 0..1. Panoptic: the class's probability (of merged stuff, that of the first query);
-      instance: that times the mean mask probability inside the mask; semantic: None.
-    area: pixels of `mask`.
-    box: left, top, width, height of `mask` in pixels, as COCO's boxes.
-    is_thing: whether its class is one whose instances are told apart.
-  """
-  id: int
-  class_id: int
-  category_id: int
-  label: str
-  score: float | None
-  area: int
-  box: encoding.Box
-  is_thing: bool
-  _id_map: np.ndarray = dataclasses.field(repr=False)
-  _runs: dict | None = dataclasses.field(default=None, repr=False)
-
-  @property
-  def mask(self) -> np.ndarray:
-    """bool [height, width], made at each access; an instance's with the pixels that others hide."""
-    if self._runs is not None:
-      return mask_tools.decode(self._runs).astype(bool)
-    return self._id_map == self.id
-
-  @property
-  def runs(self) -> dict:
-    """The mask as COCO's compressed run lengths: size [height, width] and counts, ASCII bytes."""
-    return self._runs if self._runs is not None else instance_ap.encode(self.mask)
 
 
 class Result:
@@ -266,16 +227,6 @@ class Result:
       UserError: supervision is not installed.
     """
     return supervision_form.detections(self.segments, self.size)
-
-  def _segment_to_json(self, segment: Segment) -> dict:
-    value_in_png = segment.class_id if self.task == 'semantic' else segment.id
-    row = {'id': value_in_png, 'category_id': segment.category_id, 'category_name': segment.label,
-           'isthing': segment.is_thing, 'area': segment.area, 'bbox': list(segment.box)}
-    if segment.score is not None:
-      row['score'] = round(segment.score, 4)
-    if self.task == 'instance':
-      row['segmentation'] = encoding.runs_as_text(segment.runs)
-    return row
 
   def save_images(self, folder: str | os.PathLike, name: str | None = None,
                   names: Collection[str] | None = None, boxes: bool = False) -> None:
