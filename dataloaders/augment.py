@@ -102,18 +102,18 @@ def shortest_edge_size(size: tf.Tensor, short_edge: tf.Tensor, long_edge_limit: 
   The arithmetic is detectron2's.
 
   Args:
-    size: int32 [2], height and width.
+    size: int32 [2] or [2, n], height and width, of one image or of n.
     short_edge: int32 scalar, pixels.
     long_edge_limit: pixels; 0: none.
 
   Returns:
-    int32 [2], 1 or more; detectron2 rounds a side below half a pixel to 0.
+    int32, like `size`, 1 or more; detectron2 rounds a side below half a pixel to 0.
   """
   exact = tf.cast(size, tf.float64)
-  exact = exact * (tf.cast(short_edge, tf.float64) / tf.reduce_min(exact))
+  exact = exact * (tf.cast(short_edge, tf.float64) / tf.reduce_min(exact, axis=0))
   if long_edge_limit:
-    longest = tf.reduce_max(exact)
-    exact = tf.where(longest > long_edge_limit, exact * (long_edge_limit / longest), exact)
+    # A factor, not a choice between two sizes: OpenVINO computes another size of the choice.
+    exact = exact * tf.minimum(long_edge_limit / tf.reduce_max(exact, axis=0), 1.0)
   return tf.maximum(tf.cast(exact + 0.5, tf.int32), 1)
 
 

@@ -132,12 +132,14 @@ class GroundTruth:
 
   def _segments(self, example_id: int) -> dict[str, np.ndarray]:
     """Returns the segments of a record; they are not to be changed."""
-    if self._last is None or self._last[0] != example_id:
+    last = self._last
+    if last is None or last[0] != example_id:
       record = self._record(example_id)
       with _naming(self._offsets[example_id]):
         decoded = self._decode(record)
-        self._last = (example_id, {name: value.numpy() for name, value in decoded.items()})
-    return self._last[1]
+        last = (example_id, {name: value.numpy() for name, value in decoded.items()})
+      self._last = last
+    return last[1]
 
   def instances(self, example_id: int) -> list[dict[str, Any]]:
     """Returns what AP is measured against, see `instance_source`.

@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from tf_maskformer.evaluation import boundary
 from tf_maskformer.evaluation import coco_scores
-from tf_maskformer.evaluation.instance_ap import encode
+from tf_maskformer.evaluation import run_lengths
 
 _MAX_FOUND = 100  # of a class in an image, those of the highest scores, as in COCO's protocol
 
@@ -51,7 +51,7 @@ class BoundaryAP:
     for row in found:
       self._found.append({
           'image_id': image, 'category_id': row['category_id'], 'score': row['score'],
-          'area': int(row['mask'].sum())})
+          'area': run_lengths.area(row['mask'])})
 
   def merge(self, other: 'BoundaryAP') -> None:
     """Adds what another instance has seen."""
@@ -112,8 +112,9 @@ def _overlap(found: list[dict[str, Any]], truth: list[dict[str, Any]]) -> np.nda
 
 
 def _runs(rows: list[dict[str, Any]]) -> list[dict]:
-  return [encode(row['mask']) for row in rows]
+  return [run_lengths.encode(row['mask']) for row in rows]
 
 
 def _boundary_runs(rows: list[dict[str, Any]]) -> list[dict]:
-  return [encode(boundary.of_mask(row['mask'])) for row in rows]
+  masks = [run_lengths.decode(row['mask']) for row in rows]
+  return [run_lengths.encode(boundary.of_mask(mask)) for mask in masks]

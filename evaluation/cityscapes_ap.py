@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from cityscapesscripts.evaluation import evalInstanceLevelSemanticLabeling as official
 
+from tf_maskformer.evaluation import run_lengths
+
 # Official instance ids; below 1000 stands for a group that was not told apart.
 _GROUP = 1
 _SINGLE = 1000
@@ -30,7 +32,8 @@ class CityscapesAP:
     """Adds an image.
 
     Args:
-      truth: dicts of category_id (class), mask (bool [height, width]) and iscrowd.
+      truth: dicts of category_id (class), mask (bool [height, width], or its run lengths) and
+        iscrowd.
       found: dicts of category_id, mask and score.
       void: bool [height, width], pixels of labels that are not evaluated.
     """
@@ -39,7 +42,7 @@ class CityscapesAP:
     for row in truth:
       instances[row['category_id']].append(_instance(row))
     for row in found:
-      if row['mask'].any():
+      if run_lengths.area(row['mask']):
         class_id = row['category_id']
         predictions[class_id].append(_match(row, instances[class_id], void))
     for of_class in instances.values():
@@ -92,12 +95,13 @@ class CityscapesAP:
 
 def _instance(row: dict[str, Any]) -> dict[str, Any]:
   """Returns an instance of the truth in the official form, with its mask for now."""
+  mask = run_lengths.decode(row['mask'])
   return {
       'instID': _GROUP if row['iscrowd'] else _SINGLE,
-      'pixelCount': int(row['mask'].sum()),
+      'pixelCount': int(mask.sum()),
       'medDist': -1,
       'distConf': 0.0,
-      'mask': row['mask'],
+      'mask': mask,
       'matchedPred': [],
   }
 
@@ -108,7 +112,7 @@ def _match(row: dict[str, Any], instances: list[dict[str, Any]], void: np.ndarra
 
   They get the prediction too, in 'matchedPred'.
   """
-  mask = row['mask']
+  mask = run_lengths.decode(row['mask'])
   prediction = {
       'pixelCount': int(mask.sum()),
       'confidence': row['score'],

@@ -10,18 +10,12 @@ import sys
 from typing import Any
 
 import hotcoco
-import numpy as np
-from pycocotools import mask as mask_tools
 
 from tf_maskformer.evaluation import coco_scores
+from tf_maskformer.evaluation import run_lengths
 
 # Of the images of this process: those of instances that are merged must differ.
 _image_ids = itertools.count(1)
-
-
-def encode(mask: np.ndarray) -> dict:
-  """Returns a bool mask [height, width] as COCO's compressed run lengths."""
-  return mask_tools.encode(np.asfortranarray(mask.astype(np.uint8)))
 
 
 class InstanceAP:
@@ -38,12 +32,13 @@ class InstanceAP:
     """Adds an image.
 
     Args:
-      truth: dicts of category_id (class), mask (bool [height, width]), iscrowd, and area (pixels)
-        as the annotation states it.
+      truth: dicts of category_id (class), mask (bool [height, width], or its run lengths), iscrowd,
+        and area (pixels) as the annotation states it.
       found: dicts of category_id, mask and score.
     """
     image = next(_image_ids)
-    height, width = next((row['mask'].shape for row in (*truth, *found)), (1, 1))
+    sizes = (run_lengths.size(row['mask']) for row in (*truth, *found))
+    height, width = next(sizes, (1, 1))
     true_rows: list[dict[str, Any]] = []
     for row in truth:
       true_rows.append({
@@ -52,17 +47,17 @@ class InstanceAP:
           'category_id': row['category_id'],
           'iscrowd': int(row['iscrowd']),
           'area': float(row['area']),
-          'segmentation': encode(row['mask']),
+          'segmentation': run_lengths.encode(row['mask']),
       })
     found_rows: list[dict[str, Any]] = []
     for row in found:
-      segmentation = encode(row['mask'])
+      segmentation = run_lengths.encode(row['mask'])
       found_rows.append({
           'id': len(found_rows) + 1,
           'image_id': image,
           'category_id': row['category_id'],
           'score': _rankable(row['score']),
-          'area': float(mask_tools.area(segmentation)),
+          'area': float(run_lengths.area(segmentation)),
           'segmentation': segmentation,
       })
     self._state.update([{'id': image, 'height': height, 'width': width}], true_rows, found_rows)

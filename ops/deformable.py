@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from tf_maskformer.ops import lowering
 from tf_maskformer.ops import points as point_ops
 from tf_maskformer.ops import shape as shape_ops
 from tf_maskformer.ops.shape import Size
@@ -19,15 +20,20 @@ def sample(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor,
 
   Args:
     value: float32 [batch, tokens, heads, width], the levels one after the other, row by row.
-    locations: float32 [batch, queries, heads, levels, points, 2], (x, y) in units of each level's
-      map.
-    weights: float32 [batch, queries, heads, levels, points].
+    locations: float32 [batch, queries, heads, levels * points, 2], (x, y) in units of each level's
+      map; the points of the first level come first.
+    weights: float32 [batch, queries, heads, levels * points].
     sizes: (height, width) of each level.
 
   Returns:
     float32 [batch, queries, heads, width].
   """
   sizes = tuple(sizes)
+  chosen = lowering.current()
+  if chosen.grid_sample is not None:
+    return _grid_sampled(value, locations, weights, sizes, chosen.grid_sample)
+  if chosen.portable:
+    return _sum(value, locations, weights, sizes)
   forward = _sum
   backward = _gradient
   if all(shape_ops.are_static(*size) for size in sizes):
@@ -53,6 +59,12 @@ def _levels(value: tf.Tensor, sizes) -> Iterator[tuple[tf.Tensor, tuple[Size, Si
     tokens = value[:, start:start + height * width]
     start += height * width
     yield tf.reshape(tokens, [batch * height * width * heads, channels]), (height, width)
+
+
+def _points_of(level: int, count: int, sizes) -> slice:
+  """Where the points of a level are among the `count` of all levels."""
+  points = count // len(sizes)
+  return slice(level * points, (level + 1) * points)
 
 
 def _rows_and_shares(locations: tf.Tensor, weights: tf.Tensor, heads: int, size: tuple[Size, Size]
@@ -84,13 +96,34 @@ def _sum(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, sizes) -> t
   heads = value.shape[2]
   result = 0.0
   for level, (rows, size) in enumerate(_levels(value, sizes)):
-    index, share = _rows_and_shares(
-        locations[:, :, :, level], weights[:, :, :, level], heads, size)
+    own = _points_of(level, weights.shape[3], sizes)
+    index, share = _rows_and_shares(locations[:, :, :, own], weights[:, :, :, own], heads, size)
     # One corner at a time: XLA makes one loop over its channels, ten times as fast as a sum over an
     # axis.
     for row, part in zip(tf.unstack(index, axis=-1), tf.unstack(share, axis=-1)):
       result += tf.gather(rows, row) * part[..., None]
   return result
+
+
+def _grid_sampled(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, sizes, grid_sample
+                  ) -> tf.Tensor:
+  """`sample` by an operator that interpolates maps, one call for each level; see `lowering`."""
+  batch, queries, heads, count, _ = shape_ops.sizes(locations)
+  channels = value.shape[3]
+  grid = tf.transpose(2 * locations - 1, [0, 2, 1, 3, 4])
+  grid = tf.reshape(grid, [batch * heads, queries, count, 2])
+  shares = tf.transpose(weights, [0, 2, 1, 3])
+  shares = tf.reshape(shares, [batch * heads, 1, queries, count])
+  result = 0.0
+  for level, (rows, (height, width)) in enumerate(_levels(value, sizes)):
+    maps = tf.transpose(
+        tf.reshape(rows, [batch, height * width, heads, channels]), [0, 2, 3, 1])
+    maps = tf.reshape(maps, [batch * heads, channels, height, width])
+    own = _points_of(level, count, sizes)
+    samples = grid_sample(maps, grid[:, :, own])
+    result += tf.reduce_sum(samples * shares[:, :, :, own], axis=3)
+  result = tf.reshape(result, [batch, heads, channels, queries])
+  return tf.transpose(result, [0, 3, 1, 2])
 
 
 def _gradient(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor, sizes
@@ -102,15 +135,16 @@ def _gradient(value: tf.Tensor, locations: tf.Tensor, weights: tf.Tensor, upstre
   grad_locations = []
   grad_weights = []
   for level, (rows, size) in enumerate(_levels(value, sizes)):
+    own = _points_of(level, weights.shape[3], sizes)
     grad_rows, grad_location, grad_weight = _level_gradient(
-        rows, locations[:, :, :, level], weights[:, :, :, level], heads, upstream, size)
+        rows, locations[:, :, :, own], weights[:, :, :, own], heads, upstream, size)
     height, width = size
     shape = [tf.shape(value)[0], height * width, heads, channels]
     grad_value.append(tf.reshape(grad_rows, shape))
     grad_locations.append(grad_location)
     grad_weights.append(grad_weight)
-  return (tf.concat(grad_value, axis=1), tf.stack(grad_locations, axis=3),
-          tf.stack(grad_weights, axis=3))
+  return (tf.concat(grad_value, axis=1), tf.concat(grad_locations, axis=3),
+          tf.concat(grad_weights, axis=3))
 
 
 def _level_gradient(rows, locations, weights, heads, upstream, size

@@ -56,9 +56,9 @@ def pad_to_multiple(maps: tf.Tensor, divisor: int) -> tf.Tensor:
   """
   if divisor < 2:
     return maps
-  size = tf.shape(maps)
-  bottom = -size[1] % divisor
-  right = -size[2] % divisor
+  height, width = shape_ops.spatial_size(maps)
+  bottom = shape_ops.to_multiple(height, divisor)
+  right = shape_ops.to_multiple(width, divisor)
   return tf.pad(maps, [[0, 0], [0, bottom], [0, right], [0, 0]])
 
 
@@ -66,4 +66,4 @@ def round_up(sizes: tf.Tensor, divisor: int) -> tf.Tensor:
   """Returns integers rounded up to multiples of `divisor`; 0: as they are."""
   if divisor < 2:
     return sizes
-  return -(-sizes // divisor) * divisor
+  return sizes + shape_ops.to_multiple(sizes, divisor)

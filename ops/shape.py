@@ -39,6 +39,19 @@ def largest(a: Size, b: Size) -> Size:
   return max(a, b) if are_static(a, b) else tf.maximum(a, b)
 
 
+def to_multiple(size: Size, divisor: int) -> Size:
+  """Returns how much a size falls short of the next multiple of `divisor`, 0 .. divisor - 1.
+
+  Without a negative number: the remainder of one is another in ONNX than in TensorFlow, so that
+  `-size % divisor` is wrong there.
+
+  Args:
+    size: 0 or more; a tensor may have any shape.
+    divisor: 1 or more.
+  """
+  return (divisor - size % divisor) % divisor
+
+
 def with_static_size(maps: tf.Tensor, size: tuple[Size, Size]) -> tf.Tensor:
   """Returns [n, height, width] with the static (height, width) where they are integers."""
   known = [n if isinstance(n, int) else None for n in size]

@@ -19,6 +19,8 @@ from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.serving import candidates
 from tf_maskformer.serving import hugging_face
+from tf_maskformer.serving.export import metadata
+from tf_maskformer.serving.exported import Exported
 from tf_maskformer.serving.predictor import Predictor
 
 
@@ -107,14 +109,45 @@ def open_checkpoint(
 
 def load(
     source: str | os.PathLike, experiment: str | None = None,
-    overrides: Sequence[str] = (), allow_nonfinite_weights: bool = False) -> Predictor:
-  """Returns a predictor of a checkpoint's model; arguments and errors as `open_checkpoint`.
+    overrides: Sequence[str] = (), allow_nonfinite_weights: bool = False) -> Predictor | Exported:
+  """Returns a predictor of a checkpoint's model or of an exported folder.
 
-  Environment variables are never looked at.
+  Arguments and errors as `open_predictor`; environment variables are never looked at.
   """
-  loaded = open_checkpoint(
+  predictor, _ = open_predictor(
       source, experiment, overrides, allow_nonfinite_weights=allow_nonfinite_weights)
-  return Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
+  return predictor
+
+
+def open_predictor(
+    source: str | os.PathLike, experiment: str | None = None, overrides: Sequence[str] = (),
+    config_files: Sequence[str] = (), environ: Mapping[str, str] | None = None,
+    allow_nonfinite_weights: bool = False) -> tuple[Predictor | Exported, str]:
+  """Returns what predicts images, and in a text what was read; arguments as `open_checkpoint`.
+
+  Args:
+    source: see `configure`; or an exported folder, which has its settings inside.
+    experiment: see `configure`; nothing of an exported folder, as the following.
+    overrides: see `configure`.
+    config_files: see `configure`.
+    environ: see `configure`; of no effect on an exported folder.
+    allow_nonfinite_weights: see `open_checkpoint`; of no effect on an exported folder.
+
+  Raises:
+    UserError: see `open_checkpoint`; or an exported folder is damaged or given settings.
+  """
+  folder = metadata.find(source)
+  if folder is None:
+    loaded = open_checkpoint(
+        source, experiment, overrides, config_files, environ, allow_nonfinite_weights)
+    predictor = Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
+    return predictor, str(loaded.report)
+  if experiment or overrides or config_files:
+    raise UserError(
+        f'{source} is an export, whose settings cannot be changed; leave out experiment and '
+        'overrides, or export the checkpoint again with them')
+  exported = Exported(folder)
+  return exported, f'{folder}: {exported!r}'
 
 
 def _of_source(source: str) -> tuple[str, Experiment]:

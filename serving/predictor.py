@@ -13,9 +13,7 @@ from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.postprocessing import predictions
-from tf_maskformer.modeling.postprocessing.instance import instances
-from tf_maskformer.modeling.postprocessing.panoptic import panoptic
-from tf_maskformer.modeling.postprocessing.semantic import as_segments
+from tf_maskformer.modeling.postprocessing.answering import Answering
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.ops import image as image_ops
 from tf_maskformer.serving import inputs
@@ -50,7 +48,8 @@ class Predictor:
     self.short_edge: int = augmentation.short_edges[0] if augmentation.short_edges else 0
     self.long_edge_limit: int = augmentation.long_edge_limit if self.short_edge else 0
     self._model = model
-    self._evaluation = task.evaluation
+    kinds = {kind: kind == self.task for kind in ('panoptic', 'semantic', 'instance')}
+    self._answering = Answering(task.evaluation.replace(**kinds), data_set)
     self._size_divisibility = task.model.size_divisibility
     self._run = tf.function(
         self._logits, autograph=False,
@@ -115,13 +114,12 @@ class Predictor:
     of_size: dict[tuple[int, int], list[int]] = {}
     for number, image in enumerate(resized):
       of_size.setdefault(tuple(image.shape[:2]), []).append(number)
-    outputs: dict[int, tuple[dict[str, np.ndarray], Sizes]] = {}
+    outputs: dict[int, tuple[dict[str, tf.Tensor], Sizes]] = {}
     for size, numbers in of_size.items():
       logits, padded_size = self._run(tf.stack([resized[number] for number in numbers]))
-      arrays = {name: value.numpy() for name, value in logits.items()}
       for place, number in enumerate(numbers):
         sizes = Sizes.of(padded_size.numpy(), size, images[number].shape[:2])
-        outputs[number] = {name: value[place] for name, value in arrays.items()}, sizes
+        outputs[number] = {name: value[place] for name, value in logits.items()}, sizes
     for number, (name, image) in enumerate(zip(names, images)):
       output, sizes = outputs.pop(number)
       yield self._result(name, image, output, sizes)
@@ -144,22 +142,12 @@ class Predictor:
     outputs = self._model(padded, last_layer_only=True)
     return {name: logits[-1] for name, logits in outputs.items()}, tf.shape(padded)[1:3]
 
-  def _result(self, name: str, image: np.ndarray, output: Mapping[str, np.ndarray],
-              sizes: Sizes) -> Result:
-    evaluation = self._evaluation
-    found: list[dict] = []
-    if self.task == 'panoptic':
-      id_map, segments = panoptic(
-          output['class_logits'], output['mask_logits'], sizes, self.data_set.thing_classes,
-          evaluation.object_mask_threshold, evaluation.overlap_threshold,
-          evaluation.confident_pixels_only)
-    elif self.task == 'instance':
-      found = instances(
-          output['class_logits'], output['mask_logits'], sizes, evaluation.instances_per_image)
-      id_map, segments = predictions.drawable(found, sizes.original)
-    else:
-      id_map, segments = as_segments(predictions.labels_of(output, sizes, resize_first=False))
-    return Result(name, image, id_map, segments, self.data_set, self.task, found)
+  def _result(self, name: str, image: np.ndarray, output: Mapping[str, tf.Tensor], sizes: Sizes
+              ) -> Result:
+    answer = self._answering(output, sizes)
+    id_map, segments = predictions.shown(answer, self.task)
+    return Result(
+        name, image, id_map, segments, self.data_set, self.task, answer.instances or [])
 
 
 def _kind(task: Segmentation) -> str:

@@ -18,7 +18,7 @@ from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.dataloaders import images
 from tf_maskformer.evaluation import drawing
-from tf_maskformer.evaluation import instance_ap
+from tf_maskformer.evaluation import run_lengths
 from tf_maskformer.serving import encoding
 from tf_maskformer.serving import formats
 from tf_maskformer.serving import labelme
@@ -311,8 +311,7 @@ class Result:
 
 def _with_runs(row: Mapping[str, Any]) -> dict[str, Any]:
   """Returns a segment or an instance with its mask, if it has one, as run lengths."""
-  mask = row.get('mask')
-  return {**row, 'mask': instance_ap.encode(mask)} if isinstance(mask, np.ndarray) else dict(row)
+  return {**row, 'mask': run_lengths.encode(row['mask'])} if 'mask' in row else dict(row)
 
 
 def _painted(found: Sequence[Mapping[str, Any]], size: tuple[int, int], threshold: float
@@ -331,5 +330,5 @@ def _painted(found: Sequence[Mapping[str, Any]], size: tuple[int, int], threshol
       segment_id = len(segments) + 1
       segments.append({'id': segment_id, 'category_id': row['category_id'], 'isthing': True,
                        'score': row['score'], 'mask': row['mask']})
-      id_map[mask_tools.decode(row['mask']).astype(bool)] = segment_id
+      id_map[run_lengths.decode(row['mask'])] = segment_id
   return id_map, segments

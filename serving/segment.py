@@ -3,9 +3,8 @@
 import dataclasses
 
 import numpy as np
-from pycocotools import mask as mask_tools
 
-from tf_maskformer.evaluation import instance_ap
+from tf_maskformer.evaluation import run_lengths
 from tf_maskformer.serving import encoding
 
 
@@ -39,10 +38,10 @@ class Segment:
   def mask(self) -> np.ndarray:
     """bool [height, width], made at each access; an instance's with the pixels that others hide."""
     if self._runs is not None:
-      return mask_tools.decode(self._runs).astype(bool)
+      return run_lengths.decode(self._runs)
     return self._id_map == self.id
 
   @property
   def runs(self) -> dict:
     """The mask as COCO's compressed run lengths: size [height, width] and counts, ASCII bytes."""
-    return self._runs if self._runs is not None else instance_ap.encode(self.mask)
+    return self._runs if self._runs is not None else run_lengths.encode(self.mask)

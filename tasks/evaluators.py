@@ -4,8 +4,7 @@ A new score is a class here, its metric and its report in `evaluation` and in `m
 in `build`.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +12,8 @@ from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import confusion
-from tf_maskformer.modeling.postprocessing import predictions
-from tf_maskformer.modeling.postprocessing import semantic
-from tf_maskformer.modeling.postprocessing.instance import instances
-from tf_maskformer.modeling.postprocessing.panoptic import panoptic
-from tf_maskformer.modeling.postprocessing.sizes import Sizes
+from tf_maskformer.evaluation import run_lengths
+from tf_maskformer.modeling.postprocessing.answering import Answer
 from tf_maskformer.tasks import measured_against
 from tf_maskformer.tasks import measures
 from tf_maskformer.tasks.measures import Measure
@@ -28,20 +24,23 @@ class Sample(NamedTuple):
 
   Attributes:
     example_id: of its record.
-    output: the model's logits, see `postprocessing.predictions.labels_of`.
-    sizes: of the image.
-    true_map: int32 [*sizes.original], ids of the true segments, 0 void.
+    answer: what is predicted.
+    true_map: int32 [height, width], ids of the true segments, 0 void.
     true_segments: dicts of id, category_id (class) and so on.
   """
   example_id: int
-  output: Mapping[str, np.ndarray]
-  sizes: Sizes
+  answer: Answer
   true_map: np.ndarray
   true_segments: list[dict]
 
 
 class Evaluator:
-  """One kind of score; subclasses say in `_measures` what is measured of it."""
+  """One kind of score; subclasses say in `_measures` what is measured of it.
+
+  Attributes:
+    kind: of the answer that is scored, as `predictions.shown` takes it.
+  """
+  kind: str
   _measures: list[Measure]
 
   def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth | None):
@@ -56,13 +55,14 @@ class Evaluator:
     self._data_set = data_set
     self._truth = truth
 
-  def update(self, sample: Sample) -> Any:
-    """Scores one image and returns the prediction, as `as_segments` takes it."""
+  def prepare(self, sample: Sample) -> tuple:
+    """Returns what the metrics take of an image; may run for several images at the same time."""
     raise NotImplementedError
 
-  def as_segments(self, prediction: Any, sizes: Sizes) -> tuple[np.ndarray, list[dict]]:
-    """Returns a prediction as an id map int32 [*sizes.original] and its segments, to be drawn."""
-    raise NotImplementedError
+  def update(self, prepared: tuple) -> None:
+    """Scores an image: what `prepare` returned of it."""
+    for measure in self._measures:
+      measure.metric.update(*prepared)
 
   @property
   def names(self) -> list[str]:
@@ -91,25 +91,16 @@ class Evaluator:
 
 class PanopticEvaluator(Evaluator):
   """Panoptic quality."""
+  kind = 'panoptic'
 
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
     self._measures = measures.panoptic(data_set, evaluation.boundary)
 
-  def update(self, sample):
+  def prepare(self, sample):
     """See `Evaluator`."""
-    evaluation = self._evaluation
-    id_map, segments = panoptic(
-        sample.output['class_logits'], sample.output['mask_logits'], sample.sizes,
-        self._data_set.thing_classes, evaluation.object_mask_threshold,
-        evaluation.overlap_threshold, evaluation.confident_pixels_only)
-    for measure in self._measures:
-      measure.metric.update(sample.true_map, sample.true_segments, id_map, segments)
-    return id_map, segments
-
-  def as_segments(self, prediction, sizes):
-    """See `Evaluator`."""
-    return prediction
+    answer = sample.answer
+    return sample.true_map, sample.true_segments, answer.id_map, answer.segments
 
   def _remarks(self, result):
     return measured_against.panoptic(self._truth)
@@ -117,6 +108,7 @@ class PanopticEvaluator(Evaluator):
 
 class SemanticEvaluator(Evaluator):
   """Mean IoU, by the data set's rule."""
+  kind = 'semantic'
 
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
@@ -125,22 +117,13 @@ class SemanticEvaluator(Evaluator):
     self._measures = [measures.semantic(data_set)]
     self._metric = self._measures[0].metric
 
-  def update(self, sample):
+  def prepare(self, sample):
     """See `Evaluator`."""
-    # Masks are brought to the original size before any inference where segments are scored too.
-    resize_first = self._evaluation.panoptic or self._evaluation.instance
-    labels = predictions.labels_of(sample.output, sample.sizes, resize_first)
     true_labels = self._true_labels(sample)
-    if self._is_cityscapes:
-      values = self._truth.cityscapes_values(sample.example_id)
-      self._metric.update(true_labels, labels, sample.true_map, values)
-    else:
-      self._metric.update(true_labels, labels)
-    return labels
-
-  def as_segments(self, prediction, sizes):
-    """See `Evaluator`."""
-    return semantic.as_segments(prediction)
+    if not self._is_cityscapes:
+      return true_labels, sample.answer.labels
+    values = self._truth.cityscapes_values(sample.example_id)
+    return true_labels, sample.answer.labels, sample.true_map, values
 
   def files(self):
     """Returns the confusion matrix, as a table and as an image."""
@@ -159,36 +142,29 @@ class SemanticEvaluator(Evaluator):
 
 class InstanceEvaluator(Evaluator):
   """Average precision of masks, by the data set's rule."""
+  kind = 'instance'
 
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
     self._is_cityscapes = data_set.instance_rule == 'cityscapes'
     self._measures = measures.instance(data_set, evaluation.boundary)
 
-  def update(self, sample):
+  def prepare(self, sample):
     """See `Evaluator`."""
     things = self._data_set.thing_classes
-    found = instances(
-        sample.output['class_logits'], sample.output['mask_logits'], sample.sizes,
-        self._evaluation.instances_per_image,
-        only_classes=things if self._evaluation.panoptic else None)
     every_instance = self._truth.instances(sample.example_id)
-    true_things = [row for row in every_instance if row['category_id'] in things]
+    true_things = [
+        {**row, 'mask': run_lengths.encode(row['mask'])} for row in every_instance
+        if row['category_id'] in things]
     void = [self._truth.void(sample.example_id)] if self._is_cityscapes else []
-    for measure in self._measures:
-      measure.metric.update(true_things, found, *void)
-    return found
-
-  def as_segments(self, prediction, sizes):
-    """See `Evaluator`."""
-    return predictions.drawable(prediction, sizes.original)
+    return true_things, sample.answer.instances, *void
 
   def _remarks(self, result):
     return measured_against.instance(self._data_set, self._truth, self._evaluation.boundary)
 
 
 def build(evaluation: Evaluation, data_set: DataSet, truth: GroundTruth | None) -> list[Evaluator]:
-  """Returns the evaluators of what an evaluation scores; the first one's prediction is drawn."""
+  """Returns the evaluators of what an evaluation scores; the first one's answer is drawn."""
   chosen = []
   if evaluation.panoptic:
     chosen.append(PanopticEvaluator)

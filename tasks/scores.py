@@ -1,49 +1,85 @@
 """Accumulates evaluation results: predictions against the records' truth, at original size."""
 
-from typing import Any
+import threading
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import drawing
-from tf_maskformer.modeling.postprocessing.resize import to_original
+from tf_maskformer.modeling.postprocessing import predictions
+from tf_maskformer.modeling.postprocessing.answering import Answering
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.tasks import evaluators
 from tf_maskformer.tasks.evaluators import Sample
+from tf_maskformer.tasks.ordered_work import OrderedWork
 
-_SHARED_ELEMENTS = 2**26  # of mask logits at original size that are in memory at the same time
+# An image's row of what a task's `validation_step` returned.
+Output = dict[str, tf.Tensor | np.ndarray]
+
+
+class _Prepared(NamedTuple):
+  """An image whose answers are known and that is not counted yet."""
+  sample: Sample
+  of_evaluators: list[tuple]
+  loss: float
 
 
 class Scores:
-  """Adds images one by one; the result is that of the complete set, whatever the batches were."""
+  """Adds images one by one; the result is that of the complete set, whatever the batches were.
+
+  Images are answered and scored on threads of their own, several at a time, while the network works
+  on the next; sums are in the order in which images were added.
+  """
 
   def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth):
     self._num_images = evaluation.num_images
     self._classes = data_set.classes
-    # All masks are needed for mIoU, a part of them for the others.
-    self._shares_masks = evaluation.semantic and (evaluation.panoptic or evaluation.instance)
     self._truth = truth
+    self._answering = Answering(evaluation, data_set)
     self._evaluators = evaluators.build(evaluation, data_set, truth)
     self._loss = 0.0
-    self._scored = []
-    self._drawn = []
+    self._scored: list[int] = []
+    self._drawn: list[np.ndarray] = []
+    self._work = OrderedWork(self._prepare, self._count)
+    # More of them at a time would only take more memory: each uses all cores.
+    self._one_answers = threading.Lock()
 
-  def add(self, output: dict[str, np.ndarray]) -> None:
-    """Scores one image: its row of what a task's `validation_step` returned."""
+  def add(self, output: Output) -> None:
+    """Scores one image; may return before it is done.
+
+    Args:
+      output: see above; tensors may be on any device.
+
+    Raises:
+      UserError: the truth of this image or of an earlier one cannot be used.
+    """
+    self._work.add(output)
+
+  def _prepare(self, output: Output) -> _Prepared:
+    """Returns the answers of an image, and its truth."""
     example_id = int(output['example_id'])
-    sizes = Sizes.of(output['padded_size'], output['image_size'], output['original_size'])
+    sizes = Sizes.of(*(
+        np.asarray(output[name]) for name in ('padded_size', 'image_size', 'original_size')))
     true_map, true_segments = self._truth[example_id]
-    if self._shares_masks:
-      output, sizes = _at_original_size(output, sizes)
-    sample = Sample(example_id, output, sizes, true_map, true_segments)
-    predictions = [evaluator.update(sample) for evaluator in self._evaluators]
-    self._loss += float(output['loss'])
-    self._scored.append(example_id)
+    with self._one_answers:
+      answer = self._answering(output, sizes)
+    sample = Sample(example_id, answer, true_map, true_segments)
+    prepared = [evaluator.prepare(sample) for evaluator in self._evaluators]
+    return _Prepared(sample, prepared, float(output['loss']))
+
+  def _count(self, prepared: _Prepared) -> None:
+    """Adds an image to all scores."""
+    for evaluator, of_image in zip(self._evaluators, prepared.of_evaluators):
+      evaluator.update(of_image)
+    self._loss += prepared.loss
+    self._scored.append(prepared.sample.example_id)
     if len(self._drawn) < self._num_images:
-      id_map, segments = self._evaluators[0].as_segments(predictions[0], sizes)
-      self._drawn.append(self._draw(sample, id_map, segments))
+      id_map, segments = predictions.shown(prepared.sample.answer, self._evaluators[0].kind)
+      self._drawn.append(self._draw(prepared.sample, id_map, segments))
 
   def _draw(self, sample: Sample, id_map: np.ndarray, segments: list[dict]) -> np.ndarray:
     """Returns the image next to its truth and its prediction, uint8 [height, width, 3]."""
@@ -57,7 +93,11 @@ class Scores:
 
     These are 'scored' (ids), 'table' (text), 'images' (name: uint8 [1, height, width, 3]) and
     'files' (name: bytes).
+
+    Raises:
+      UserError: as `add`.
     """
+    self._work.wait()
     metrics = {}
     lines = []
     files = {}
@@ -71,13 +111,3 @@ class Scores:
     return {
         **metrics, 'scored': self._scored, 'table': '\n'.join(lines), 'images': images,
         'files': files}
-
-
-def _at_original_size(output: dict[str, np.ndarray], sizes: Sizes
-                      ) -> tuple[dict[str, np.ndarray], Sizes]:
-  """Resizes an image's masks for all evaluators at once, unless they would be too large."""
-  masks = output['mask_logits']
-  if len(masks) * sizes.original[0] * sizes.original[1] > _SHARED_ELEMENTS:
-    return output, sizes
-  resized = {**output, 'mask_logits': to_original(masks, sizes)}
-  return resized, Sizes(sizes.original, sizes.original, sizes.original)

@@ -260,7 +260,7 @@ class SegmentationTask(base_task.Task):
     return len(self._truth())
 
   def aggregate_logs(self, state: Scores | None = None, step_outputs: Any = None) -> Scores:
-    """Scores one step's images on the host.
+    """Hands one step's images over to be scored; may return before they are.
 
     Args:
       state: what the earlier steps accumulated; None at first.
@@ -273,7 +273,10 @@ class SegmentationTask(base_task.Task):
     if state is None:
       state = Scores(self.task_config.evaluation, self._data_set, self._truth())
     for replica in range(len(step_outputs['loss'])):
-      outputs = {name: values[replica].numpy() for name, values in step_outputs.items()}
+      # Logits stay on their device, where the answers are computed.
+      outputs = {
+          name: values[replica] if name.endswith('_logits') else values[replica].numpy()
+          for name, values in step_outputs.items()}
       for i in np.flatnonzero(outputs['is_real']):
         state.add({name: value[i] for name, value in outputs.items()})
     return state

@@ -15,6 +15,7 @@ from tf_maskformer.modeling.layers.dropout import drop_path
 from tf_maskformer.modeling.layers.linear import Linear
 from tf_maskformer.modeling.layers.norms import LayerNorm
 from tf_maskformer.ops import shape as shape_ops
+from tf_maskformer.ops.gelu import gelu
 
 _PATCH = 4  # pixels along a side of the image that become one token
 _MASKED = -100.0  # added to the logits of tokens that only the shift brought into one window
@@ -126,7 +127,7 @@ class SwinMLP(tf_keras.layers.Layer):
 
   def call(self, x):
     def activate(hidden):
-      return self.fc2(tf.nn.gelu(hidden, approximate=False))
+      return self.fc2(gelu(hidden))
     # GELU is recomputed for the gradient: what it would keep is several times its input, the
     # largest tensor of a block.
     return tf.recompute_grad(activate)(self.fc1(x))
@@ -152,8 +153,8 @@ class SwinBlock(tf_keras.layers.Layer):
     window = self._window
     shift = self._shift
     height, width = shape_ops.spatial_size(x)
-    bottom = -height % window
-    right = -width % window
+    bottom = shape_ops.to_multiple(height, window)
+    right = shape_ops.to_multiple(width, window)
     x = tf.pad(x, [[0, 0], [0, bottom], [0, right], [0, 0]])
     padded_height = height + bottom
     padded_width = width + right
@@ -184,7 +185,9 @@ class PatchEmbed(tf_keras.layers.Layer):
 
   def call(self, x):
     height, width = shape_ops.spatial_size(x)
-    x = tf.pad(x, [[0, 0], [0, -height % _PATCH], [0, -width % _PATCH], [0, 0]])
+    bottom = shape_ops.to_multiple(height, _PATCH)
+    right = shape_ops.to_multiple(width, _PATCH)
+    x = tf.pad(x, [[0, 0], [0, bottom], [0, right], [0, 0]])
     return self.norm(self.proj(x))
 
 

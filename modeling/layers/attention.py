@@ -8,6 +8,10 @@ from tf_maskformer.modeling.layers import linear
 from tf_maskformer.modeling.layers.dropout import dropout
 from tf_maskformer.ops import shape as shape_ops
 
+# Added to the logits of blocked pairs: their probabilities are exactly 0 unless logits of a row are
+# that far apart, and float16 can hold it.
+_BLOCKED = -30000.0
+
 
 class MultiHeadAttention(tf_keras.layers.Layer):
   """`softmax(Q K^T / sqrt(features / heads)) V`, softmax in float32 (nn.MultiheadAttention)."""
@@ -66,7 +70,8 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     q = q * (self._features // self._heads) ** -0.5
     logits = tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32)
     if blocked is not None:
-      logits = tf.where(blocked[:, None], logits.dtype.min, logits)
+      # A sum, not a choice: OpenVINO cannot compile an attention with a tf.where.
+      logits += _BLOCKED * tf.cast(blocked[:, None], logits.dtype)
     probabilities = tf.nn.softmax(logits)
     probabilities = dropout(tf.cast(probabilities, v.dtype), self._dropout_rate, seed, salt)
     heads = tf.transpose(tf.matmul(probabilities, v), [0, 2, 1, 3])

@@ -5,6 +5,7 @@ import tf_keras
 
 from tf_maskformer.modeling.layers import initializers
 from tf_maskformer.modeling.layers import norms
+from tf_maskformer.ops import lowering
 from tf_maskformer.ops import shape as shape_ops
 
 
@@ -14,9 +15,11 @@ def _dilated(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
   TensorFlow has a gradient of its own dilated convolution on some CPUs only (those where oneDNN is
   on).
   """
+  if lowering.current().portable:
+    return tf.nn.conv2d(x, kernel, 1, 'SAME', dilations=dilation)
   size = shape_ops.spatial_size(x)
   reach = dilation * (kernel.shape[0] - 1) // 2
-  fill = [-n % dilation for n in size]
+  fill = [shape_ops.to_multiple(n, dilation) for n in size]
   phases = tf.space_to_batch(x, [dilation, dilation], [[reach, reach + extra] for extra in fill])
   phases = tf.nn.conv2d(phases, kernel, 1, 'VALID')
   return tf.batch_to_space(phases, [dilation, dilation], [[0, extra] for extra in fill])

@@ -54,14 +54,15 @@ class DeformableAttention(tf_keras.layers.Layer):
       float32 [batch, queries, features].
     """
     batch, queries, _ = shape_ops.sizes(query)
-    grid = [batch, queries, self._heads, self._levels, self._points]
-    offsets = tf.reshape(self.sampling_offsets(query), [*grid, 2])
-    weights = tf.reshape(self.attention_weights(query), [*grid[:3], self._levels * self._points])
-    weights = tf.reshape(tf.nn.softmax(weights), grid)
+    # Levels and points share an axis: LiteRT slices five axes at most.
+    places = [batch, queries, self._heads, self._levels * self._points]
+    offsets = tf.reshape(self.sampling_offsets(query), [*places, 2])
+    weights = tf.nn.softmax(tf.reshape(self.attention_weights(query), places))
     unit = tf.stack([
         tf.stack([tf.cast(width, tf.float32), tf.cast(height, tf.float32)])
         for height, width in sizes])
-    locations = reference[:, :, None, None, None] + offsets / unit[None, None, None, :, None]
+    unit_of_places = tf.repeat(unit, self._points, axis=0)
+    locations = tf.reshape(reference, [1, queries, 1, 1, 2]) + offsets / unit_of_places
     tokens = shape_ops.sizes(value)[1]
     per_head = self._features // self._heads
     value = tf.reshape(self.value_proj(value), [batch, tokens, self._heads, per_head])

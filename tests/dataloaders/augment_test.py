@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_maskformer.configs.data import Augmentation
 from tf_maskformer.configs.data import ParserConfig
+from tf_maskformer.configs.experiments import recipes
 from tf_maskformer.dataloaders import augment
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import schema
@@ -80,3 +81,38 @@ def test_padding(byte, size):
 def test_no_side_becomes_zero(size, wanted):
   found = augment.shortest_edge_size(tf.constant(size), tf.constant(800), 1333)
   assert tuple(found.numpy()) == wanted
+
+
+def formerly(size, short_edge, long_edge_limit):
+  """The size with a choice between the scaled and the limited one, as detectron2 has it."""
+  exact = size.astype(np.float64)
+  exact = exact * (short_edge / exact.min(axis=0))
+  if long_edge_limit:
+    longest = exact.max(axis=0)
+    exact = np.where(longest > long_edge_limit, exact * (long_edge_limit / longest), exact)
+  return np.maximum((exact + 0.5).astype(np.int32), 1)
+
+
+# pylint: disable=protected-access
+RECIPES = [recipe for group in recipes._RECIPES.values() for recipe in group.values()]
+TEST_EDGES = sorted({recipe.test_edges for recipe in RECIPES})
+TRAINING_EDGES = sorted({
+    (short, recipe.long_edge_limit) for recipe in RECIPES for short in recipe.short_edges})
+
+
+def assert_as_formerly(sides, short_edge, limit):
+  """Compares all pairs of these sides."""
+  size = np.stack(np.meshgrid(sides, sides)).reshape(2, -1)
+  found = augment.shortest_edge_size(tf.constant(size), tf.constant(short_edge), limit)
+  np.testing.assert_array_equal(found, formerly(size, short_edge, limit))
+
+
+@pytest.mark.parametrize('short_edge, limit', [*TEST_EDGES, (800, 0), (96, 128)])
+def test_no_size_differs_from_a_choice(short_edge, limit):
+  assert_as_formerly(np.arange(32, 2001, dtype=np.int32), short_edge, limit)
+
+
+def test_no_size_differs_in_training():
+  sides = np.arange(32, 2001, 13, dtype=np.int32)
+  for short_edge, limit in TRAINING_EDGES:
+    assert_as_formerly(sides, short_edge, limit)

@@ -11,7 +11,7 @@ from pycocotools.cocoeval import COCOeval
 from tests.evaluation import random_instances
 from tf_maskformer.evaluation import coco_scores
 from tf_maskformer.evaluation.instance_ap import InstanceAP
-from tf_maskformer.evaluation.instance_ap import encode
+from tf_maskformer.evaluation.run_lengths import encode
 
 
 def box(top, left, bottom, right, size=(100, 120)):

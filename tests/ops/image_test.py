@@ -31,3 +31,9 @@ def test_channels_are_red_green_blue():
   found = image.normalize(np.array([[[[255, 0, 128]]]], np.uint8), np.array([[1, 1]]))
   wanted = [(255 - 123.675) / 58.395, -116.28 / 57.12, (128 - 103.53) / 57.375]
   np.testing.assert_allclose(found[0, 0, 0], wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize('divisor, wanted', [
+    (0, (5, 33, 64)), (1, (5, 33, 64)), (32, (32, 64, 64))])
+def test_round_up(divisor, wanted):
+  assert tuple(image.round_up(tf.constant([5, 33, 64]), divisor).numpy()) == wanted

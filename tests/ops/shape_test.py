@@ -1,5 +1,6 @@
 """Sizes: integers where they are static, tensors where they are not."""
 
+import pytest
 import tensorflow as tf
 
 from tf_maskformer.ops import shape as shape_ops
@@ -23,6 +24,21 @@ def test_smallest_and_largest():
   assert shape_ops.are_static(shape_ops.smallest(2, 3), shape_ops.largest(2, 3))
   assert shape_ops.smallest(2, tf.constant(3)).numpy() == 2
   assert shape_ops.largest(tf.constant(2), 3).numpy() == 3
+
+
+@pytest.mark.parametrize('size, divisor, wanted', [
+    (0, 7, 0), (1, 7, 6), (7, 7, 0), (8, 7, 6), (171, 32, 21), (5, 1, 0)])
+def test_to_multiple(size, divisor, wanted):
+  assert shape_ops.to_multiple(size, divisor) == wanted
+  assert shape_ops.to_multiple(tf.constant(size), divisor).numpy() == wanted
+
+
+def test_to_multiple_divides_nothing_negative():
+  """What other runtimes make of a negative dividend is not what TensorFlow makes of it."""
+  run = tf.function(lambda size: shape_ops.to_multiple(size, 32))
+  graph = run.get_concrete_function(tf.TensorSpec([], tf.int32)).graph
+  types = [operation.type for operation in graph.get_operations()]
+  assert types.count('FloorMod') == 2 and 'Neg' not in types
 
 
 def test_with_static_size():

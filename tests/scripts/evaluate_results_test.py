@@ -14,7 +14,7 @@ from tf_maskformer.dataloaders.preparation import cityscapes
 from tf_maskformer.dataloaders.preparation import coco_panoptic
 from tf_maskformer.dataloaders.preparation import shards
 from tf_maskformer.errors import UserError
-from tf_maskformer.evaluation.instance_ap import encode
+from tf_maskformer.evaluation.run_lengths import encode
 from tf_maskformer.scripts import evaluate_predictions
 from tf_maskformer.serving import encoding
 from tf_maskformer.serving.collection import Collection

@@ -10,8 +10,13 @@ from tf_maskformer.configs.experiments import published
 from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders.preparation import cityscapes
 from tf_maskformer.dataloaders.preparation import shards
-from tf_maskformer.modeling.postprocessing import resize
-from tf_maskformer.tasks import scores
+from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.postprocessing.answering import Answer
+from tf_maskformer.modeling.postprocessing.instance import instances
+from tf_maskformer.modeling.postprocessing.panoptic import panoptic
+from tf_maskformer.modeling.postprocessing.semantic import semantic_labels
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
+from tf_maskformer.tasks import evaluators
 from tf_maskformer.tasks.factory import build_task
 from tf_maskformer.tasks.scores import Scores
 
@@ -85,30 +90,78 @@ def test_boundaries_and_confusion(root, tmp_path):
   assert right['files']['confusion.png'].startswith(b'\x89PNG')
 
 
-def test_masks_that_are_resized_once(root, tmp_path, monkeypatch):
-  """Masks are resized for all scores at once, or where they would be too large for each."""
+@pytest.mark.parametrize('kinds', [
+    ('panoptic',), ('semantic',), ('instance',), ('panoptic', 'semantic', 'instance')])
+def test_scores_are_those_of_numpys_answers(root, tmp_path, kinds):
+  """Answers of the graph on several threads, against each image's by NumPy, one after the other."""
+  shards.convert(cityscapes.splits(str(root), 'cityscapes')['val'], str(tmp_path), 'val', 1, 1)
+  truth, row = ground_truth.GroundTruth(f'{tmp_path}/val*', 'cityscapes'), catalog.get('cityscapes')
+  evaluation = Evaluation(
+      **{'panoptic': False, **dict.fromkeys(kinds, True)}, object_mask_threshold=0.1,
+      overlap_threshold=0.1)
+  rng = np.random.default_rng(0)
+  several = Scores(evaluation, row, truth)
+  counted = evaluators.build(evaluation, row, truth)
+  for _ in range(12):
+    output = {
+        'example_id': truth.example_ids[0], 'padded_size': (160, 320), 'image_size': (150, 300),
+        'original_size': SIZE, 'loss': 1.0, **nearly_right(rng, *truth[truth.example_ids[0]], row)}
+    several.add(output)
+    sample = evaluators.Sample(
+        truth.example_ids[0], answer_of_numpy(evaluation, output, row),
+        *truth[truth.example_ids[0]])
+    for evaluator in counted:
+      evaluator.update(evaluator.prepare(sample))
+  found = several.result()
+  for evaluator in counted:
+    wanted, _ = evaluator.result()
+    for name, value in wanted.items():
+      assert found[name] == pytest.approx(value, rel=1e-9, nan_ok=True), name
+  best = {'panoptic': 'pq_all', 'semantic': 'miou', 'instance': 'ap'}
+  assert all(0 < found[best[kind]] < 100 for kind in kinds)
+
+
+def nearly_right(rng, id_map, segments, row):
+  """Logits of 30 queries, some of which find a segment, their edges uncertain."""
+  small = id_map[::4, ::4]
+  masks = rng.normal(-3, 2, [30, 40, 80]).astype(np.float32)
+  classes = rng.normal(size=[30, row.num_classes + 1]).astype(np.float32)
+  for query, segment in enumerate(segments):
+    masks[query, :small.shape[0], :small.shape[1]] += 7 * (small == segment['id'])
+    classes[query, segment['category_id']] += 6
+  return {'class_logits': classes, 'mask_logits': masks}
+
+
+def answer_of_numpy(evaluation, output, row):
+  sizes = Sizes.of(*(output[name] for name in ('padded_size', 'image_size', 'original_size')))
+  logits = output['class_logits'], output['mask_logits']
+  id_map, segments = panoptic(
+      *logits, sizes, row.thing_classes, evaluation.object_mask_threshold,
+      evaluation.overlap_threshold, evaluation.confident_pixels_only)
+  resize_first = evaluation.panoptic or evaluation.instance
+  labels = semantic_labels(*logits, sizes, resize_first)
+  found = instances(
+      *logits, sizes, evaluation.instances_per_image,
+      row.thing_classes if evaluation.panoptic else None)
+  return Answer(SIZE, id_map, segments, labels, found)
+
+
+def test_a_fault_of_the_truth_ends_the_evaluation(root, tmp_path):
   shards.convert(cityscapes.splits(str(root), 'cityscapes')['val'], str(tmp_path), 'val', 1, 1)
   truth, row = ground_truth.GroundTruth(f'{tmp_path}/val*', 'cityscapes'), catalog.get('cityscapes')
   rng = np.random.default_rng(0)
+  one = Scores(Evaluation(), row, truth)
   output = {
       'example_id': truth.example_ids[0], 'padded_size': (160, 320), 'image_size': (150, 300),
-      'original_size': SIZE, 'loss': 1.0,
-      'class_logits': 9 * rng.normal(size=[30, row.num_classes + 1]).astype(np.float32),
-      'mask_logits': 9 * rng.normal(size=[30, 40, 80]).astype(np.float32)}
-  resizes = []
-  def counted(maps, *rest):
-    resizes.append(len(maps))
-    return resize.to_original(maps, *rest)
-  monkeypatch.setattr(scores, 'to_original', counted)
-  results = []
-  for most in (2**26, 0):
-    monkeypatch.setattr(scores, '_SHARED_ELEMENTS', most)
-    one = Scores(Evaluation(semantic=True, instance=True, object_mask_threshold=0.1), row, truth)
-    one.add(output)
-    results.append(one.result())
-  assert resizes == [30]
-  shared, apart = ({k: v for k, v in result.items() if isinstance(v, float)} for result in results)
-  assert shared == pytest.approx(apart, rel=1e-3, nan_ok=True) and shared['miou'] > 0
+      'original_size': SIZE, 'loss': 1.0, **nearly_right(rng, *truth[truth.example_ids[0]], row)}
+  record, = tmp_path.glob('val*.tfrecord*')
+  data = bytearray(record.read_bytes())
+  data[len(data) // 2] ^= 255
+  record.write_bytes(data)
+  with pytest.raises(UserError, match=record.name):
+    for _ in range(100):
+      one.add(output)
+    one.result()
 
 
 def test_metrics_that_can_choose_a_checkpoint():

@@ -24,15 +24,47 @@ class Panoptic(NamedTuple):
   count: tf.Tensor
 
 
-def panoptic(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes | None,
-             is_thing: np.ndarray, object_mask_threshold: float | tf.Tensor,
-             overlap_threshold: float | tf.Tensor, confident_only: bool = False) -> Panoptic:
+class Chosen(NamedTuple):
+  """The n queries that can own pixels; at least one, since nothing is the largest of nothing.
+
+  Attributes:
+    queries: int32 [n].
+    scores: float32 [n], class probabilities.
+    classes: int32 [n].
+    are_kept: bool [n], false for a query that stands for none.
+  """
+  queries: tf.Tensor
+  scores: tf.Tensor
+  classes: tf.Tensor
+  are_kept: tf.Tensor
+
+
+class Owned(NamedTuple):
+  """Who owns the pixels of some rows of the image, and counts that add up over rows.
+
+  Attributes:
+    owner: int32 [rows, width], of the chosen queries.
+    is_confident: bool [rows, width], whether the owner's own mask is at least 0.5.
+    areas: int32 [n], pixels owned.
+    totals: int32 [n], pixels where the mask is at least 0.5.
+    confident_areas: int32 [n], pixels owned where the mask is at least 0.5.
+  """
+  owner: tf.Tensor
+  is_confident: tf.Tensor
+  areas: tf.Tensor
+  totals: tf.Tensor
+  confident_areas: tf.Tensor
+
+
+def panoptic(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes, is_thing: np.ndarray,
+             object_mask_threshold: float | tf.Tensor, overlap_threshold: float | tf.Tensor,
+             confident_only: bool = False) -> Panoptic:
   """Gives every pixel to the query with the largest class score times mask probability.
 
   Args:
     class_logits: float32 [queries, classes + 1], the last is no-object.
     mask_logits: float32 [queries, h, w].
-    sizes: of the image; None: the masks have the original size already.
+    sizes: of the image.
     is_thing: bool [classes]; segments of the others are merged.
     object_mask_threshold: queries whose class score is not above it are dropped.
     overlap_threshold: a mask that keeps a smaller share of its pixels (probability >= 0.5) is
@@ -42,88 +74,99 @@ def panoptic(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes | Non
   Returns:
     The segments, their ids in the order of the queries.
   """
+  chosen = choose(class_logits, object_mask_threshold)
+  logits = to_original(tf.gather(mask_logits, chosen.queries), sizes)
+  owned = own(tf.sigmoid(logits), chosen)
+  return finish(
+      chosen, owned, tf.shape(class_logits)[0], is_thing, overlap_threshold, confident_only)
+
+
+def choose(class_logits: tf.Tensor, object_mask_threshold: float | tf.Tensor) -> Chosen:
+  """Returns the queries that can own pixels; arguments as `panoptic`."""
   probabilities = tf.nn.softmax(class_logits)
   scores = tf.reduce_max(probabilities, axis=1)
-  labels = tf.argmax(probabilities, axis=1, output_type=tf.int32)
+  classes = tf.argmax(probabilities, axis=1, output_type=tf.int32)
   no_object = tf.shape(class_logits)[1] - 1
-  is_kept = (labels != no_object) & (scores > object_mask_threshold)
-  # At least one: the maximum over nothing is an error.
-  kept = tf.where(is_kept | _is_only_first(is_kept))[:, 0]
-  is_kept = tf.gather(is_kept, kept)
-  scores = tf.gather(scores, kept)
-  labels = tf.gather(labels, kept)
-  masks = tf.sigmoid(to_original(tf.gather(mask_logits, kept), sizes))
-  owner, is_good, confident = _owners(masks, scores, is_kept, overlap_threshold, confident_only)
-  ids, starts = _numbered(labels, is_good, _things(labels, is_thing))
-  id_map = tf.gather(ids, owner)
-  if confident is not None:
-    id_map *= tf.cast(confident, tf.int32)
-  places = tf.where(starts)[:, 0]
-  count = tf.shape(places)[0]
-  beyond = [[0, tf.shape(class_logits)[0] - count]]
-  return Panoptic(
-      id_map, tf.pad(tf.gather(labels, places), beyond), tf.pad(tf.gather(scores, places), beyond),
-      count)
+  are_kept = (classes != no_object) & (scores > object_mask_threshold)
+  stands_for_none = (tf.range(tf.shape(scores)[0]) == 0) & ~tf.reduce_any(are_kept)
+  queries = tf.cast(tf.where(are_kept | stands_for_none)[:, 0], tf.int32)
+  return Chosen(
+      queries, tf.gather(scores, queries), tf.gather(classes, queries),
+      tf.gather(are_kept, queries))
 
 
-def _is_only_first(is_kept: tf.Tensor) -> tf.Tensor:
-  """Returns bool [queries], true at the first query if none is kept."""
-  first = tf.range(tf.shape(is_kept)[0]) == 0
-  return first & ~tf.reduce_any(is_kept)
-
-
-def _owners(masks: tf.Tensor, scores: tf.Tensor, is_kept: tf.Tensor,
-            overlap_threshold: float | tf.Tensor, confident_only: bool
-            ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-  """Finds who owns each pixel, and which masks keep enough of theirs.
+def own(masks: tf.Tensor, chosen: Chosen) -> Owned:
+  """Returns who owns the pixels of some rows.
 
   Args:
-    masks: float32 [n, H, W], probabilities.
-    scores: float32 [n].
-    is_kept: bool [n].
-    overlap_threshold: see `panoptic`.
-    confident_only: see `panoptic`.
-
-  Returns:
-    owner int32 [H, W]; whether a mask is a segment, bool [n]; with `confident_only` whether the
-    owner's own mask is at least 0.5, bool [H, W], else None.
+    masks: float32 [rows, n, width], probabilities of the chosen queries.
+    chosen: these.
   """
-  count = tf.shape(masks)[0]
-  size = tf.shape(masks)[1:]
-  owner = tf.argmax(scores[:, None, None] * masks, axis=0, output_type=tf.int32)
+  shape = tf.shape(masks)
+  rows = shape[0]
+  count = shape[1]
+  width = shape[2]
+  owner = tf.argmax(chosen.scores[None, :, None] * masks, axis=1, output_type=tf.int32)
+  row = tf.range(rows)[:, None]
+  place = (row * count + owner) * width + tf.range(width)[None]
+  is_confident = tf.gather(tf.reshape(masks, [-1]), place) >= 0.5
   flat_owner = tf.reshape(owner, [-1])
-  ones = tf.ones_like(flat_owner)
-  area = tf.math.unsorted_segment_sum(ones, flat_owner, count)
-  total = tf.reduce_sum(tf.cast(masks >= 0.5, tf.int32), axis=[1, 2])
-  share = tf.cast(area, tf.float32) / tf.cast(tf.maximum(total, 1), tf.float32)
-  is_good = is_kept & (area > 0) & (total > 0) & (share >= overlap_threshold)
-  if not confident_only:
-    return owner, is_good, None
-  place = flat_owner * (size[0] * size[1]) + tf.range(size[0] * size[1])
-  confident = tf.gather(tf.reshape(masks, [-1]), place) >= 0.5
-  remaining = tf.math.unsorted_segment_sum(tf.cast(confident, tf.int32), flat_owner, count)
-  return owner, is_good & (remaining > 0), tf.reshape(confident, size)
+  areas = tf.math.unsorted_segment_sum(tf.ones_like(flat_owner), flat_owner, count)
+  flat_confident = tf.cast(tf.reshape(is_confident, [-1]), tf.int32)
+  confident_areas = tf.math.unsorted_segment_sum(flat_confident, flat_owner, count)
+  totals = tf.reduce_sum(tf.cast(masks >= 0.5, tf.int32), axis=[0, 2])
+  return Owned(owner, is_confident, areas, totals, confident_areas)
 
 
-def _things(labels: tf.Tensor, is_thing: np.ndarray) -> tf.Tensor:
-  """Returns whether each label, int32 [n], is a thing's; no-object, which is last, is none."""
-  return tf.gather(tf.constant([*map(bool, is_thing), False]), labels)
+def finish(chosen: Chosen, owned: Owned, num_queries: tf.Tensor, is_thing: np.ndarray,
+           overlap_threshold: float | tf.Tensor, confident_only: bool) -> Panoptic:
+  """Returns the segments of an image.
+
+  Args:
+    chosen: the queries that can own pixels.
+    owned: of the complete image.
+    num_queries: int32 [], length of the result's lists.
+    is_thing: see `panoptic`, as the others.
+    overlap_threshold: see there.
+    confident_only: see there.
+  """
+  kept_share = tf.cast(owned.areas, tf.float32) / tf.cast(tf.maximum(owned.totals, 1), tf.float32)
+  has_pixels = (owned.areas > 0) & (owned.totals > 0)
+  if confident_only:
+    has_pixels &= owned.confident_areas > 0
+  is_segment = chosen.are_kept & has_pixels & (kept_share >= overlap_threshold)
+  ids, starts = numbered(chosen.classes, is_segment, things(chosen.classes, is_thing))
+  id_map = tf.gather(ids, owned.owner)
+  if confident_only:
+    id_map *= tf.cast(owned.is_confident, tf.int32)
+  firsts = tf.where(starts)[:, 0]
+  count = tf.shape(firsts)[0]
+  beyond = [[0, num_queries - count]]
+  classes = tf.pad(tf.gather(chosen.classes, firsts), beyond)
+  scores = tf.pad(tf.gather(chosen.scores, firsts), beyond)
+  return Panoptic(id_map, classes, scores, count)
 
 
-def _numbered(labels: tf.Tensor, is_good: tf.Tensor, are_things: tf.Tensor
+def things(classes: tf.Tensor, is_thing: np.ndarray) -> tf.Tensor:
+  """Returns whether each class, int32 [n], is a thing's; no-object, which is last, is none."""
+  return tf.gather(tf.constant([*map(bool, is_thing), False]), classes)
+
+
+def numbered(classes: tf.Tensor, is_segment: tf.Tensor, are_things: tf.Tensor
               ) -> tuple[tf.Tensor, tf.Tensor]:
   """Numbers the segments from 1; stuff of one class shares the number of its first mask.
 
   Returns:
-    The id of each mask, int32 [n], 0 of those that are not good, and whether a segment starts with
-    it, bool [n].
+    The id of each mask, int32 [n], 0 of those that are not segments, and whether a segment starts
+    with it, bool [n].
   """
-  index = tf.range(tf.shape(labels)[0])
-  mergeable = is_good & ~are_things
-  same_class = (labels[:, None] == labels[None]) & mergeable[:, None] & mergeable[None]
-  same = same_class | (index[:, None] == index[None])
+  index = tf.range(tf.shape(classes)[0])
+  can_merge = is_segment & ~are_things
+  same_class = classes[:, None] == classes[None]
+  same_stuff = same_class & can_merge[:, None] & can_merge[None]
+  same = same_stuff | (index[:, None] == index[None])
   first = tf.argmax(tf.cast(same, tf.int32), axis=1, output_type=tf.int32)
-  starts = is_good & (first == index)
+  starts = is_segment & (first == index)
   numbers = tf.cumsum(tf.cast(starts, tf.int32))
-  ids = tf.where(is_good, tf.gather(numbers, first), 0)
+  ids = tf.where(is_segment, tf.gather(numbers, first), 0)
   return ids, starts

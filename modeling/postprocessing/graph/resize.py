@@ -1,79 +1,98 @@
-"""Mask logits from stride 4 to the original image, in TensorFlow (twin: ../resize.py)."""
+"""Mask logits from stride 4 to the original image, in TensorFlow (twin: ../resize.py).
+
+Maps are held as [height, n, width]: a band of rows of all maps is one product of two matrices, and
+one piece of memory.
+"""
+
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
 
 
-def interpolation(size: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-  """Returns the matrix float64 [target, size] of bilinear interpolation.
+class Taps(NamedTuple):
+  """Bilinear interpolation along an axis: between which two samples a target is, and where.
 
-  Centers are at half pixels, nothing is antialiased.
-
-  Args:
-    size: int32 [], samples that there are.
-    target: int32 [], samples that are wanted.
+  Attributes:
+    below: int32 [target].
+    above: int32 [target], the next sample or, at the end, the same.
+    share: float64 [target], weight of the one above, 0 .. 1.
   """
-  below, above, share = _places(size, target)
+  below: tf.Tensor
+  above: tf.Tensor
+  share: tf.Tensor
+
+
+def taps(size: tf.Tensor, target: tf.Tensor) -> Taps:
+  """Returns where `target` samples are among `size` (int32 []); centers are at half pixels."""
+  scale = tf.cast(size, tf.float64) / tf.cast(target, tf.float64)
+  centers = tf.cast(tf.range(target), tf.float64) + 0.5
+  place = tf.maximum(centers * scale - 0.5, 0)
+  floor = tf.floor(place)
+  below = tf.cast(floor, tf.int32)
+  return Taps(below, tf.minimum(below + 1, size - 1), place - floor)
+
+
+def interpolation(size: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+  """Returns the matrix float64 [target, size] of bilinear interpolation; nothing is antialiased."""
+  below, above, share = taps(size, target)
   columns = tf.range(size)[None]
   at_below = tf.cast(columns == below[:, None], tf.float64)
   at_above = tf.cast(columns == above[:, None], tf.float64)
   return at_below * (1 - share)[:, None] + at_above * share[:, None]
 
 
-def to_original(maps: tf.Tensor, sizes: Sizes | None) -> tf.Tensor:
-  """Resizes to the padded size, crops the padding, resizes to the original size (official steps).
+class Axes(NamedTuple):
+  """The three steps of `to_original` along both axes.
 
-  Args:
-    maps: float32 [n, h, w], logits of masks or scores.
-    sizes: of the image; None: the maps have the original size already.
-
-  Returns:
-    float32 [n, *sizes.original].
+  Attributes:
+    down: float32 [original height, h].
+    across: float32 [original width, w].
   """
-  if sizes is None:
-    return maps
-  shape = tf.shape(maps)
-  down = axis(shape[1], sizes.padded[0], sizes.image[0], sizes.original[0])
-  across = axis(shape[2], sizes.padded[1], sizes.image[1], sizes.original[1])
-  return resize(maps, down, across)
+  down: tf.Tensor
+  across: tf.Tensor
 
 
-def axis(size: tf.Tensor, padded: tf.Tensor, cropped: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
-  """Returns the three steps along one axis as one matrix float32 [original, size].
+def axes(low: tf.Tensor, sizes: Sizes) -> Axes:
+  """Returns the matrices from maps of size `low` (int32 [2]) to the original size.
 
-  Args:
-    size: int32 [], of the maps, along this axis, as the others.
-    padded: int32 [], of the model's input.
-    cropped: int32 [], of the resized image.
-    original: int32 [], of the result.
+  The steps are the official ones: to the padded size, without the padding, to the original size.
   """
+  return Axes(*(
+      _axis(low[k], sizes.padded[k], sizes.image[k], sizes.original[k]) for k in range(2)))
+
+
+def _axis(size: tf.Tensor, padded: tf.Tensor, cropped: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
+  """Returns the three steps along one axis as one matrix float32 [original, size]."""
   to_padded = interpolation(size, padded)
-  below, above, share = _places(cropped, original)
-  # A row of the second step has two entries, so its product with the first is two rows of that.
+  below, above, share = taps(cropped, original)
+  # A row of the last step has two entries, so its product with the first is two rows of that.
   rows_below = tf.gather(to_padded, below) * (1 - share)[:, None]
   rows_above = tf.gather(to_padded, above) * share[:, None]
   return tf.cast(rows_below + rows_above, tf.float32)
 
 
-def resize(maps: tf.Tensor, down: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
-  """Multiplies maps float32 [n, h, w] by down [H, h] and across [W, w]: float32 [n, H, W]."""
+def rows_first(maps: tf.Tensor) -> tf.Tensor:
+  """Returns maps [n, h, w] as [h, n, w]."""
+  return tf.transpose(maps, [1, 0, 2])
+
+
+def widen(maps: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
+  """Interpolates the columns of maps [h, n, w] by `across` [W, w]: float32 [h, n, W]."""
   shape = tf.shape(maps)
-  height = tf.shape(down)[0]
-  width = tf.shape(across)[0]
-  # Plain products of two matrices: those that broadcast are slower, and crash in oneDNN at n = 1
-  # (TensorFlow 2.20).
-  wide = tf.matmul(tf.reshape(maps, [-1, shape[2]]), across, transpose_b=True)
-  columns = tf.reshape(wide, [shape[0], shape[1], width])
-  copies = tf.tile(down[None], [shape[0], 1, 1])
-  return tf.reshape(tf.matmul(copies, columns), [shape[0], height, width])
+  columns = tf.matmul(tf.reshape(maps, [-1, shape[2]]), across, transpose_b=True)
+  return tf.reshape(columns, [shape[0], shape[1], tf.shape(across)[0]])
 
 
-def _places(size: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns the samples below and above each target (int32) and the share of the one above."""
-  scale = tf.cast(size, tf.float64) / tf.cast(target, tf.float64)
-  centers = tf.cast(tf.range(target), tf.float64) + 0.5
-  place = tf.maximum(centers * scale - 0.5, 0)
-  below = tf.floor(place)
-  first = tf.cast(below, tf.int32)
-  return first, tf.minimum(first + 1, size - 1), place - below
+def heighten(maps: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
+  """Interpolates the rows of maps [h, n, w] by `down` [H, h]: float32 [H, n, w]."""
+  shape = tf.shape(maps)
+  rows = tf.matmul(down, tf.reshape(maps, [shape[0], -1]))
+  return tf.reshape(rows, [tf.shape(down)[0], shape[1], shape[2]])
+
+
+def to_original(maps: tf.Tensor, sizes: Sizes) -> tf.Tensor:
+  """Resizes maps float32 [n, h, w] to the original size: float32 [H, n, W]."""
+  down, across = axes(tf.shape(maps)[1:], sizes)
+  return heighten(widen(rows_first(maps), across), down)

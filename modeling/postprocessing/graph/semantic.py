@@ -1,49 +1,91 @@
-"""Semantic inference in TensorFlow (twin: ../semantic.py)."""
+"""Semantic inference in TensorFlow (twin: ../semantic.py).
+
+Scores are held as [height, width, classes]: the largest of neighbors in memory is found fastest.
+"""
 
 import tensorflow as tf
 
 from tf_maskformer.modeling.postprocessing.graph import resize
+from tf_maskformer.modeling.postprocessing.graph.resize import Taps
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
 from tf_maskformer.ops.strides import MASK_STRIDE
 
 
-def labels(class_logits: tf.Tensor | None, mask_logits: tf.Tensor, sizes: Sizes | None,
+def labels(class_logits: tf.Tensor | None, mask_logits: tf.Tensor, sizes: Sizes,
            resize_first: bool) -> tf.Tensor:
   """Returns the class of every pixel, int32 [*sizes.original].
 
   Args:
     class_logits: float32 [queries, classes + 1], the last is no-object; None for a per-pixel model.
     mask_logits: float32 [queries, h, w]; of a per-pixel model [classes, h, w].
-    sizes: of the image; None: the masks have the original size already.
+    sizes: of the image.
     resize_first: masks are brought to the original size before they are combined (panoptic
       configurations); otherwise they are combined at padded size and the scores are resized
       (semantic ones).
   """
-  return tf.argmax(scores(class_logits, mask_logits, sizes, resize_first), 0, tf.int32)
-
-
-def scores(class_logits: tf.Tensor | None, mask_logits: tf.Tensor, sizes: Sizes | None,
-           resize_first: bool) -> tf.Tensor:
-  """Returns what `labels` compares, float32 [classes, *sizes.original]; arguments as there."""
   if class_logits is None:
-    return resize.to_original(mask_logits, sizes and _enlarged(mask_logits, sizes))
-  classes = tf.nn.softmax(class_logits)[:, :-1]
-  if sizes is None or resize_first:
-    return _combine(classes, resize.to_original(mask_logits, sizes))
-  padded = _combine(classes, resize.to_original(
-      mask_logits, Sizes(sizes.padded, sizes.padded, sizes.padded)))
-  cropped = padded[:, :sizes.image[0], :sizes.image[1]]
-  return resize.to_original(cropped, Sizes(sizes.image, sizes.image, sizes.original))
+    logits = resize.to_original(mask_logits, enlarged(tf.shape(mask_logits)[1:], sizes))
+    return largest(tf.transpose(logits, [0, 2, 1]))
+  classes = class_probabilities(class_logits)
+  if resize_first:
+    masks = tf.sigmoid(resize.to_original(mask_logits, sizes))
+    return largest(combine(classes, masks))
+  padded = Sizes(sizes.padded, sizes.padded, sizes.padded)
+  scores = combine(classes, tf.sigmoid(resize.to_original(mask_logits, padded)))
+  rows = resize.taps(sizes.image[0], sizes.original[0])
+  columns = resize.taps(sizes.image[1], sizes.original[1])
+  return largest(interpolate(scores, rows, columns))
 
 
-def _enlarged(mask_logits: tf.Tensor, sizes: Sizes) -> Sizes:
-  """Returns the sizes of a per-pixel model's image, whose logits are enlarged four times."""
-  return Sizes(MASK_STRIDE * tf.shape(mask_logits)[1:], sizes.image, sizes.original)
+def class_probabilities(class_logits: tf.Tensor) -> tf.Tensor:
+  """Returns the probabilities float32 [queries, classes] of logits [queries, classes + 1]."""
+  return tf.nn.softmax(class_logits)[:, :-1]
 
 
-def _combine(classes: tf.Tensor, mask_logits: tf.Tensor) -> tf.Tensor:
-  """Class probabilities [queries, classes], [queries, h, w] -> scores float32 [classes, h, w]."""
-  shape = tf.shape(mask_logits)
-  masks = tf.reshape(tf.sigmoid(mask_logits), [shape[0], -1])
-  combined = tf.matmul(classes, masks, transpose_a=True)
-  return tf.reshape(combined, [-1, shape[1], shape[2]])
+def enlarged(low: tf.Tensor, sizes: Sizes) -> Sizes:
+  """Returns the sizes of a per-pixel model's image, whose logits are enlarged four times.
+
+  What the image was padded to plays no part then (official order).
+
+  Args:
+    low: int32 [2], size of the logits.
+    sizes: of the image.
+  """
+  return Sizes(MASK_STRIDE * low, sizes.image, sizes.original)
+
+
+def combine(classes: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
+  """Sums class probability times mask probability over queries.
+
+  Args:
+    classes: float32 [queries, classes], probabilities.
+    masks: float32 [rows, queries, width], probabilities.
+
+  Returns:
+    Scores float32 [rows, width, classes].
+  """
+  copies = tf.tile(classes[None], [tf.shape(masks)[0], 1, 1])
+  return tf.matmul(masks, copies, transpose_a=True)
+
+
+def interpolate(scores: tf.Tensor, rows: Taps, columns: Taps) -> tf.Tensor:
+  """Resizes scores [h, w, classes] to [H, W, classes].
+
+  Args:
+    scores: float32.
+    rows: where the H rows are among those of the scores.
+    columns: where the W columns are.
+  """
+  below_rows = tf.cast(1 - rows.share, tf.float32)[:, None, None]
+  above_rows = tf.cast(rows.share, tf.float32)[:, None, None]
+  high = tf.gather(scores, rows.below) * below_rows + tf.gather(scores, rows.above) * above_rows
+  below_columns = tf.cast(1 - columns.share, tf.float32)[None, :, None]
+  above_columns = tf.cast(columns.share, tf.float32)[None, :, None]
+  left = tf.gather(high, columns.below, axis=1)
+  right = tf.gather(high, columns.above, axis=1)
+  return left * below_columns + right * above_columns
+
+
+def largest(scores: tf.Tensor) -> tf.Tensor:
+  """Returns the class of the largest score, int32 [h, w], of scores [h, w, classes]."""
+  return tf.argmax(scores, axis=-1, output_type=tf.int32)

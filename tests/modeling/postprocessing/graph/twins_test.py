@@ -76,9 +76,8 @@ def test_panoptic(make, sizes, confident_only, thresholds):
 def test_no_query_left_gives_void():
   class_logits = np.zeros([3, CLASSES + 1], np.float32)
   class_logits[:, -1] = 9
-  found = run_panoptic(
-      class_logits, np.ones([3, 4, 4], np.float32), tensors([(16, 16), (16, 16), (10, 12)]), 0.5, 0.8,
-      False)
+  at_size = tensors([(16, 16), (16, 16), (10, 12)])
+  found = run_panoptic(class_logits, np.ones([3, 4, 4], np.float32), at_size, 0.5, 0.8, False)
   assert not found.id_map.numpy().any() and found.id_map.shape == [10, 12] and found.count == 0
 
 
@@ -129,13 +128,3 @@ def test_interpolation(size, target):
   np.testing.assert_array_equal(
       resize.interpolation(tf.constant(size), tf.constant(target)),
       numpy_resize.interpolation(size, target))
-
-
-def test_masks_of_original_size_are_not_resized():
-  class_logits, mask_logits = objects(3)
-  at_size = tensors([(64, 96), (61, 75), (40, 55)])
-  masks = resize.to_original(tf.constant(mask_logits), at_size)
-  for whole, shared in zip(
-      run_panoptic(class_logits, mask_logits, at_size, 0.8, 0.8, True),
-      run_panoptic(class_logits, masks, None, 0.8, 0.8, True)):
-    np.testing.assert_array_equal(whole, shared)

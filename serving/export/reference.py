@@ -1,0 +1,55 @@
+"""What a checkpoint answers by itself: its model, and post-processing in NumPy.
+
+Exports are compared with it, so it shares nothing with their graphs but the model's layers.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_maskformer.dataloaders import augment
+from tf_maskformer.modeling.postprocessing.sizes import Sizes
+from tf_maskformer.ops import image as image_ops
+from tf_maskformer.serving.export import answers
+from tf_maskformer.serving.export.plan import Plan
+from tf_maskformer.serving.loading import Loaded
+
+
+class Reference:
+  """Answers images one by one, under the names that exports have."""
+
+  def __init__(self, loaded: Loaded, plan: Plan):
+    """Makes it; arguments as `road.Road`."""
+    task = loaded.experiment.task
+    augmentation = task.validation_data.parser.augmentation
+    resizes = bool(augmentation.short_edges) and plan.input_size is None
+    self._short_edge = augmentation.short_edges[0] if resizes else 0
+    self._long_edge_limit = augmentation.long_edge_limit
+    self._divisor = task.model.size_divisibility
+    self._evaluation = task.evaluation
+    self._task = plan.task
+    self._model = loaded.model
+    self._data_set = loaded.data_set
+    self._run = tf.function(
+        self._logits, autograph=False,
+        input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])
+
+  def _logits(self, images):
+    size = tf.shape(images)[None, 1:3]
+    padded = image_ops.normalize(images, size)
+    padded = image_ops.pad_to_multiple(padded, self._divisor)
+    outputs = self._model(padded, last_layer_only=True)
+    return {name: value[-1][0] for name, value in outputs.items()}, tf.shape(padded)[1:3]
+
+  def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the answer of uint8 [H, W, 3] and its logits; see `road.Road.answer`."""
+    resized = tf.constant(image)
+    if self._short_edge:
+      size = augment.shortest_edge_size(
+          tf.constant(image.shape[:2]), tf.constant(self._short_edge), self._long_edge_limit)
+      resized = augment.resize_image(resized, size)
+    outputs, padded = self._run(resized[None])
+    logits = {name: value.numpy() for name, value in outputs.items()}
+    sizes = Sizes.of(padded.numpy(), resized.shape[:2], image.shape[:2])
+    found = answers.answer(
+        logits, sizes, self._task, self._evaluation, self._data_set.thing_classes)
+    return {**found, **logits}
