@@ -58,6 +58,7 @@ the last frame that was predicted.
 """
 
 import collections
+import operator
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -246,29 +247,31 @@ def _run(predictor, reader, saver, batch_size: int | None) -> None:
   from tqdm import tqdm
 
   from tf_maskformer.serving import pipeline
+  from tf_maskformer.serving.saving import Predicted
 
-  waiting: collections.deque = collections.deque()  # items that are being predicted
-  writers = min(max(os.cpu_count() or 1, 1) // _CORES_PER_WRITER or 1, _MAX_WRITERS)
-
-  def images_of(items: Iterator) -> Iterator:
-    for item in items:
-      waiting.append(item)
-      yield item.image
-
+  size = operator.attrgetter('size')
+  cores = os.cpu_count() or 1
+  writers = max(min(cores // _CORES_PER_WRITER, _MAX_WRITERS), 1)
+  waiting: collections.deque = collections.deque()
   with tqdm(total=reader.total, unit=reader.unit) as progress:
 
-    def finish(pair: tuple, prepared: tuple) -> None:
-      saver.finish(pair[0], prepared)
+    def finish(predicted: Predicted, prepared: tuple) -> None:
+      saver.finish(predicted, prepared)
       progress.update()
 
-    ahead = pipeline.Ahead(reader, lambda item: item.size)
-    behind = pipeline.Behind(
-        lambda pair: saver.prepare(*pair), finish, lambda pair: pair[0].size, writers, writers + 2)
-    with ahead as items, behind:
-      for result in predictor.predict_stream(images_of(items), batch_size):
-        behind.put((waiting.popleft(), result))
+    behind = pipeline.Behind(saver.prepare, finish, size, writers, writers + 2)
+    with pipeline.Ahead(reader, size) as items, behind:
+      for result in predictor.predict_stream(_images(items, waiting), batch_size):
+        behind.put(Predicted(waiting.popleft(), result))
     if reader.total:
       progress.update(reader.total - progress.n)
+
+
+def _images(items: Iterator, waiting: collections.deque) -> Iterator:
+  """Yields the images of items, which wait for their results in the same order."""
+  for item in items:
+    waiting.append(item)
+    yield item.image
 
 
 def _say(saver) -> None:

@@ -41,6 +41,18 @@ class Choice:
   boxes: bool = False
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predicted:
+  """An image and its result."""
+  item: Item
+  result: Result
+
+  @property
+  def size(self) -> int:
+    """Bytes of both."""
+    return self.item.size
+
+
 class Saver:
   """Writes results; `prepare` may run in several threads, `finish` takes the images in order.
 
@@ -73,7 +85,7 @@ class Saver:
     self._writer: video.Writer | None = None
     self._used = used
 
-  def prepare(self, item: Item, result: Result) -> tuple[Result, np.ndarray | None]:
+  def prepare(self, predicted: Predicted) -> tuple[Result, np.ndarray | None]:
     """Writes the files of one image.
 
     Returns:
@@ -83,6 +95,8 @@ class Saver:
       OSError: the file system refuses.
       UserError: a threshold is given for a semantic task.
     """
+    item = predicted.item
+    result = predicted.result
     choice = self._choice
     if choice.classes is not None or choice.threshold is not None:
       result = result.only(choice.classes, choice.threshold)
@@ -100,12 +114,13 @@ class Saver:
       self._save_named(item, result, names)
     return result, drawn
 
-  def finish(self, item: Item, prepared: tuple[Result, np.ndarray | None]) -> None:
+  def finish(self, predicted: Predicted, prepared: tuple[Result, np.ndarray | None]) -> None:
     """Adds an image to the JSON files, and a frame to its video.
 
     Raises:
       OSError: the file system refuses.
     """
+    item = predicted.item
     result, drawn = prepared
     if item.clip is not self._clip:
       self._end_clip()

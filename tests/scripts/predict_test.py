@@ -265,9 +265,9 @@ def test_a_webcam_ends_with_ctrl_c(run, folders, monkeypatch):
   monkeypatch.setattr(image_files, 'find', lambda *_: [device])
   finish = saving.Saver.finish
 
-  def pressed(self, item, prepared):
-    finish(self, item, prepared)
-    if item.name.endswith('3'):
+  def pressed(self, predicted, prepared):
+    finish(self, predicted, prepared)
+    if predicted.item.name.endswith('3'):
       raise KeyboardInterrupt
 
   monkeypatch.setattr(saving.Saver, 'finish', pressed)

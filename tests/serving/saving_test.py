@@ -18,6 +18,7 @@ from tf_maskformer.serving.image_files import ImageFile
 from tf_maskformer.serving.reading import Clip
 from tf_maskformer.serving.reading import Item
 from tf_maskformer.serving.result import Result
+from tf_maskformer.serving.saving import Predicted
 
 CLIP = ImageFile(pathlib.Path('street.mp4'), 'street', 'video')
 
@@ -32,7 +33,7 @@ def frames(count, clip=None):
     shown = [{'id': 1, 'category_id': 0, 'isthing': True, 'score': 0.9}]
     result = Result('image', image, id_map, shown, result_test.DATA_SET, 'panoptic')
     name = f'{clip.file.name}/{number:06d}'
-    pairs.append((Item(name, image, clip.file, clip, number / 10), result))
+    pairs.append(Predicted(Item(name, image, clip.file, clip, number / 10), result))
   return pairs
 
 
@@ -43,9 +44,9 @@ def saver(folder, files=(CLIP,), names=('overlay',), frame_names=('overlay',), *
   return made
 
 
-def add(to, pairs):
-  for item, result in pairs:
-    to.finish(item, to.prepare(item, result))
+def add(to, found):
+  for predicted in found:
+    to.finish(predicted, to.prepare(predicted))
 
 
 def listed(folder):
@@ -63,10 +64,11 @@ def test_a_video_of_overlays(tmp_path):
   assert made.said == [f'{tmp_path}/out/street_overlay.mp4: 8 frames, without sound']
   found, times, rate = videos.read(tmp_path / 'out/street_overlay.mp4')
   assert rate == 10 and np.allclose(times, np.arange(8) / 10)
-  for image, (item, result) in zip(found, pairs):
-    drawn = np.asarray(result.draw(legend=False, enlarged=False)).astype(int)
-    assert image.shape == item.image.shape
-    assert np.abs(image - drawn).mean() < 12 < np.abs(image - item.image.astype(int))[12:28].mean()
+  for image, predicted in zip(found, pairs):
+    plain = predicted.item.image.astype(int)
+    drawn = np.asarray(predicted.result.draw(legend=False, enlarged=False)).astype(int)
+    assert image.shape == plain.shape
+    assert np.abs(image - drawn).mean() < 12 < np.abs(image - plain)[12:28].mean()
 
 
 def test_two_videos_and_an_image_between(tmp_path):
@@ -77,7 +79,7 @@ def test_two_videos_and_an_image_between(tmp_path):
   made = saver(tmp_path / 'out', (CLIP, file, other), ('png', 'coco_panoptic'))
   result = result_test.panoptic()
   add(made, frames(3))
-  add(made, [(Item('a', result.image, file), result)])
+  add(made, [Predicted(Item('a', result.image, file), result)])
   assert 'street_overlay.mp4' in listed(tmp_path / 'out')
   add(made, frames(4, Clip(other, fractions.Fraction(25))))
   made.end(is_interrupted=False)
@@ -110,7 +112,7 @@ def test_the_path_in_a_json_leads_to_the_image(tmp_path):
   Image.fromarray(result.image).save(tmp_path / 'in/street.png')
   file, = image_files.find([str(tmp_path / 'in')], tmp_path / 'out')
   made = saver(tmp_path / 'out', (file,), ('labelme',))
-  add(made, [(Item('deep/street', result.image, file), result)])
+  add(made, [Predicted(Item('deep/street', result.image, file), result)])
   stated = json.loads((tmp_path / 'out/deep/street.json').read_text())['imagePath']
   assert (tmp_path / 'out/deep' / stated).resolve() == tmp_path / 'in/street.png'
   assert listed(tmp_path / 'out') == ['deep/street.json']
@@ -121,7 +123,7 @@ def test_the_choice_is_for_every_file(tmp_path):
   names = ('png', 'labels', 'coco_panoptic', 'coco', 'labelme', 'supervision')
   made = saver(tmp_path / 'out', (file,), names, classes=[1], threshold=0.8)
   result = result_test.panoptic()
-  add(made, [(Item('street', result.image, file), result)])
+  add(made, [Predicted(Item('street', result.image, file), result)])
   made.end(is_interrupted=False)
   found = [json.loads((tmp_path / f'out/{name}.json').read_text())
            for name in ('predictions', 'coco_results', 'street', 'supervision')]
@@ -149,7 +151,7 @@ def test_nothing_remains_of_a_damaged_or_abandoned_video(tmp_path, is_damaged):
   pairs = frames(5)
   add(made, pairs)
   if is_damaged:
-    pairs[0][0].clip.failure = 'is cut off'
+    pairs[0].item.clip.failure = 'is cut off'
     made.end(is_interrupted=False)
   else:
     made.abandon()
@@ -160,6 +162,6 @@ def test_a_folder_that_is_gone_is_not_made_again(tmp_path):
   made = saver(tmp_path / 'out')
   os.rmdir(tmp_path / 'out')
   with pytest.raises(OSError) as gone:
-    made.prepare(*frames(1)[0])
+    made.prepare(frames(1)[0])
   assert gone.value.errno == errno.ENOENT
   assert not (tmp_path / 'out').exists()
