@@ -143,9 +143,10 @@ def main(argv: Sequence[str]) -> int:
     with output.opened(folder, 'name another --output', _folders(inputs, choice)):
       _predict_all(predictor, reader, choice, folder, args.batch_size)
   if reader.refused:
+    others = ', the others are done' if len(reader.refused) < len(inputs) else ''
     raise errors.UserError(
-        f'{len(reader.refused)} of {len(inputs)} {_kinds(inputs)} could not be decoded, the others '
-        f'are done; {"; ".join(reader.refused[:_NAMED])}')
+        f'{len(reader.refused)} of {len(inputs)} {_kinds(inputs)} could not be decoded{others}; '
+        f'{"; ".join(reader.refused[:_NAMED])}')
   return 0
 
 
