@@ -227,11 +227,11 @@ def _predict_all(predictor, reader, choice, folder: pathlib.Path, batch_size: in
       _run(predictor, reader, saver, batch_size)
     except (KeyboardInterrupt, SystemExit) as stop:
       saver.end(is_interrupted=True)
-      _say(saver)
-      is_how_it_ends = isinstance(stop, KeyboardInterrupt) and reader.is_at_last_webcam
-      if not is_how_it_ends:
-        raise
-      return
+      for line in saver.said:
+        errors.say(line)
+      if reader.is_at_last_webcam and isinstance(stop, KeyboardInterrupt):
+        return  # that is how it ends
+      raise
     except BaseException:
       saver.abandon()
       raise
