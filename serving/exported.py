@@ -98,7 +98,7 @@ class Exported:
     """Returns the answer to what the graph returned, which may be logits alone."""
     if self.metadata['task'] != 'raw':
       return found
-    sizes = Sizes.of(found['padded_size'], found['image_size'], original)
+    sizes = Sizes.of(found['padded_size'].tolist(), found['image_size'].tolist(), original)
     return answers.answer(
         found, sizes, self.task, self._thresholds, self.data_set.thing_classes)
 

@@ -1,6 +1,5 @@
 """The export program as a user calls it: a folder that works, or one line and nothing."""
 
-import contextlib
 import json
 import os
 import resource
@@ -141,8 +140,7 @@ def test_an_interrupted_export_leaves_nothing(run, tmp_path, number):
 
 @pytest.mark.slow
 def test_a_fixed_size_and_triton(run, tmp_path):
-  with contextlib.chdir(tmp_path) if sys.version_info >= (3, 11) else contextlib.nullcontext():
-    export.main(flags(run, tmp_path / 'shapes', '--layout=triton', '--input_size=64x96'))
+  export.main(flags(run, tmp_path / 'shapes', '--layout=triton', '--input_size=64x96'))
   assert names(tmp_path / 'shapes') == ['1', 'config.pbtxt']
   config = (tmp_path / 'shapes' / 'config.pbtxt').read_text()
   assert 'name: "shapes"' in config and 'dims: [ -1, 64, 96, 3 ]' in config
