@@ -40,7 +40,7 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
   """
   spec = tf.TensorSpec([1, *plan.input_size, 3], tf.uint8, INPUT)
   frozen = context.freeze(lambda image: whole(road, image), spec)
-  data = convert(frozen.function, plan.precision)
+  data = convert(frozen, plan.precision)
   foreign = sorted(name for name in operators(data) if name.startswith(_FOREIGN))
   if foreign:
     raise UserError(f'the model has operations that LiteRT has not: {", ".join(foreign)}')
@@ -77,17 +77,24 @@ def _answer(road: Road, logits: dict[str, tf.Tensor], padded: fixed.Size, image:
   return dict(zip(ANSWERS[road.task], values))
 
 
-def convert(function, precision: str) -> bytes:
-  """Returns the file of a frozen concrete function.
+def convert(frozen: context.Frozen, precision: str) -> bytes:
+  """Returns the file of a frozen graph of static shapes.
 
   Args:
-    function: of static shapes.
+    frozen: the graph.
     precision: 'float32', or of the weights: 'float16' or 'int8'.
 
   Raises:
     UserError: the converter refuses.
   """
-  converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+  names = list(frozen.outputs)
+  spec = tf.TensorSpec(frozen.function.inputs[0].shape, frozen.function.inputs[0].dtype, frozen.name)
+  module = tf.Module()  # the converter names inputs and outputs only of what belongs to one
+  module.run = tf.function(
+      lambda given: dict(zip(names, frozen.function(given))), input_signature=[spec],
+      autograph=False)
+  converter = tf.lite.TFLiteConverter.from_concrete_functions(
+      [module.run.get_concrete_function()], module)
   converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
   if precision != 'float32':
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -22,7 +22,8 @@ from tf_maskformer.serving.export import openvino_ir
 QUERIES, CLASSES = 9, 5
 IS_THING = np.array([True, False, True, False, True])
 # (padded, image, original); where only one size is possible, the last is the image's.
-SIZES = [((32, 64), (30, 53), (30, 53)), ((64, 32), (49, 31), (97, 61)), ((32, 32), (32, 29), (17, 15))]
+SIZES = [
+    ((32, 64), (30, 53), (30, 53)), ((64, 32), (49, 31), (97, 61)), ((32, 32), (32, 29), (17, 15))]
 THRESHOLDS = (0.3, 0.6)
 
 
@@ -36,6 +37,8 @@ def logits(kind, padded):
     masks[1::2] = masks[:-1:2]
     classes[:] = -4
     classes[np.arange(QUERIES), np.arange(QUERIES) % CLASSES] = 2
+  if kind == 'equal scores':
+    classes[1::2] = classes[:-1:2]
   if kind == 'nothing':
     classes[:, -1] = 20
   if kind == 'empty masks':
@@ -62,7 +65,7 @@ def in_openvino(frozen, outputs):
 
 def in_lite(frozen, outputs):
   from ai_edge_litert import interpreter as litert
-  data = lite.convert(frozen.function, 'float32')
+  data = lite.convert(frozen, 'float32')
   assert not [name for name in lite.operators(data) if name.startswith('Flex')]
   runner = litert.Interpreter(model_content=data).get_signature_runner('serving_default')
   return lambda x: runner(masks_in=x)
@@ -78,7 +81,8 @@ def built(runtime, sizes, of_any, of_fixed, shape):
     if runtime == 'lite':
       return of_fixed(masks, padded, image)
     return of_any(masks, Sizes(*map(tf.constant, (padded, image, original))))
-  spec = tf.TensorSpec(shape if runtime == 'lite' else [shape[0], None, None], tf.float32, 'masks_in')
+  shape = shape if runtime == 'lite' else [shape[0], None, None]
+  spec = tf.TensorSpec(shape, tf.float32, 'masks_in')
   frozen = context.freeze(run, spec)
   return RUNTIMES[runtime](frozen, tuple(frozen.outputs))
 
@@ -119,11 +123,12 @@ def test_panoptic(runtime, confident_only, kind):
 def test_semantic(runtime, is_per_pixel):
   for sizes in sizes_for(runtime):
     classes, masks = logits('smooth', sizes[0])
-    given = None if is_per_pixel else tf.constant(classes)
-    def of_any(masks, sizes):
-      return {'labels': semantic.labels(given, masks, sizes, resize_first=False)}
+        def of_any(masks, sizes):
+      return {'labels': semantic.labels(
+          None if is_per_pixel else tf.constant(classes), masks, sizes, resize_first=False)}
     def of_fixed(masks, padded, image):
-      return {'labels': fixed.labels(given, masks, padded, image)}
+      return {'labels': fixed.labels(
+          None if is_per_pixel else tf.constant(classes), masks, padded, image)}
     found = built(runtime, sizes, of_any, of_fixed, masks.shape)(masks)['labels']
     sizes = NumpySizes(*sizes)
     wanted = (per_pixel_labels(masks, sizes) if is_per_pixel else
@@ -133,7 +138,7 @@ def test_semantic(runtime, is_per_pixel):
 
 
 @pytest.mark.parametrize('runtime', RUNTIMES)
-@pytest.mark.parametrize('kind', ['smooth', 'ties', 'empty masks'])
+@pytest.mark.parametrize('kind', ['smooth', 'equal scores', 'empty masks'])
 def test_instances(runtime, kind):
   sizes = sizes_for(runtime)[1]
   classes, masks = logits(kind, sizes[0])
