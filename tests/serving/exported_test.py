@@ -146,5 +146,5 @@ def test_metadata_of_strangers(copy, key, value):
 @pytest.mark.parametrize('text', ['', '{', '[]', '{"tf_maskformer": "0.1.0"}', '\xff' * 9])
 def test_metadata_that_is_not(copy, text):
   (copy / metadata.NAME).write_bytes(text.encode('latin-1'))
-  with pytest.raises(UserError, match=r'metadata\.json|does not say of which model'):
+  with pytest.raises(UserError, match=r'metadata\.json|no checkpoint is in the folder'):
     tf_maskformer.load(copy)
