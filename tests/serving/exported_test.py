@@ -102,6 +102,11 @@ def test_settings_of_an_export_are_fixed(raw):
       loading.load(raw[0], **arguments)
 
 
+def test_an_export_is_not_a_checkpoint(raw):
+  with pytest.raises(UserError, match='is an export, .*; name the checkpoint that it was made from'):
+    loading.open_checkpoint(raw[0])
+
+
 @pytest.mark.parametrize('name, damage', [
     ('saved_model.pb', b''), ('saved_model.pb', None),
     ('variables/variables.data-00000-of-00001', b'x' * 100)])
