@@ -157,8 +157,7 @@ def _of_source(source: str) -> tuple[str, Experiment]:
     return settings.of_run(folder)
   if metadata.find(source):
     raise UserError(
-        f'{source} is an export, which holds no weights to be read; name the checkpoint that it was '
-        'made from')
+        f'{source} is an export, not a checkpoint; name the checkpoint that it was made from')
   config = hugging_face_config.find(source)
   if config:
     return hugging_face.configure(config)

@@ -103,7 +103,7 @@ def test_settings_of_an_export_are_fixed(raw):
 
 
 def test_an_export_is_not_a_checkpoint(raw):
-  with pytest.raises(UserError, match='is an export, .*; name the checkpoint that it was made from'):
+  with pytest.raises(UserError, match='is an export, .*; name the checkpoint that it was made'):
     loading.open_checkpoint(raw[0])
 
 
