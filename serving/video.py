@@ -31,10 +31,12 @@ class CannotOpen(errors.UserError):
 
 
 def require() -> types.ModuleType:
-  """Returns PyAV, which prints nothing of its own; raises UserError where it is not installed."""
-  av = extras.require('av', extra='video')
-  av.logging.set_level(av.logging.PANIC)
-  return av
+  """Returns PyAV; raises UserError where it is not installed.
+
+  FFmpeg's messages stay off, as PyAV has them by default: where they are on, at any level, those of
+  its threads and of Python can wait for each other forever.
+  """
+  return extras.require('av', extra='video')
 
 
 class Source:
@@ -224,7 +226,7 @@ class Writer:
     """Removes what was written."""
     if self._container is None:
       return
-    with contextlib.suppress(_Discarded), self._stack:
+    with contextlib.suppress(_Discarded, OSError), self._stack:
       with contextlib.suppress(Exception):  # of a full disk, for example
         self._container.close()
       raise _Discarded
@@ -240,7 +242,7 @@ class Writer:
 
   @contextlib.contextmanager
   def _opened(self) -> Iterator[Any]:
-    """Yields a container; PyAV writes it through a file of Python, whose errors are the system's."""
+    """Yields a container, written through a file of Python, whose errors are the system's."""
     with files.write_atomically(self.path) as temporary, open(temporary, 'wb') as file:
       yield self._av.open(file, 'w', format='mp4')
 
