@@ -136,7 +136,7 @@ def _runtime(folder: pathlib.Path, name: str) -> Any:
     UserError: it cannot be loaded.
   """
   kind = FORMATS[name]
-  kind.require_runtime()
+  kind.require_packages()
   module = importlib.import_module(f'tf_maskformer.serving.export.{kind.module}')
   try:
     return module.Runtime(folder)

@@ -41,8 +41,8 @@ def make_model():
   bias = rng.normal(0, 1, model.predictor.class_embed.bias.shape)
   bias[-1] = -3  # segments to look at, of several classes and scores
   model.predictor.class_embed.bias.assign(bias)
-  kernel = model.predictor.class_embed.kernel
-  kernel.assign(rng.normal(0, 0.5, kernel.shape))
+  weight = model.predictor.class_embed.weight
+  weight.assign(rng.normal(0, 0.5, weight.shape))
   return model
 
 
