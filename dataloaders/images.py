@@ -45,6 +45,10 @@ class UnusableImage(Exception):
     super().__init__(errors.one_line(message))
 
 
+class TooManyPixels(UnusableImage):
+  """An image has more pixels than are allowed."""
+
+
 def allow(max_pixels: int) -> None:
   """Sets how many pixels an image of this process may have.
 
@@ -127,7 +131,7 @@ def refusing(path: str) -> Iterator[None]:
   except (UnusableImage, errors.UserError):
     raise
   except Image.DecompressionBombError as e:
-    raise UnusableImage(_too_large(path, errors.quoted(e))) from e
+    raise TooManyPixels(_too_large(path, errors.quoted(e))) from e
   except UnidentifiedImageError as e:
     raise UnusableImage(f'{path} cannot be decoded (unknown image format)') from e
   except MemoryError as e:
@@ -148,13 +152,14 @@ def decode(data: bytes, path: str) -> Image.Image:
     path: of the file, for messages.
 
   Raises:
-    UnusableImage: it cannot be decoded, or has more pixels than `max_pixels()`.
+    UnusableImage: it cannot be decoded.
+    TooManyPixels: it has more pixels than `max_pixels()`.
   """
   with refusing(path):
     image = Image.open(io.BytesIO(data), formats=_known_formats())
     if image.width * image.height > _max_pixels:
       size = f'{image.width} x {image.height}, more than {_max_pixels}'
-      raise UnusableImage(_too_large(path, size))
+      raise TooManyPixels(_too_large(path, size))
     _check_scans(image, data, path)
     image.load()
   return image

@@ -12,15 +12,20 @@ from tf_maskformer.evaluation import captions
 from tf_maskformer.evaluation import legend
 
 Drawn = tuple[np.ndarray, Sequence[Mapping[str, Any]]]  # id map and segments, see `draw_panoptic`
+Box = tuple[int, int, int, int]  # left, top, width, height
 
 _SMALLEST = 384  # pixels; smaller images are enlarged so that contours and names can be read
 _OPACITY = 0.55  # of the colors
 _OUTLINE = 1 / 700  # width by the shorter side
+_BOX = 1 / 350
 # Of the instances of a class, one after the other: shift of the hue (turns), share of white
-# (above 0) or black (below 0) that is mixed in.
+# (above 0) or black (below 0) that is mixed in. Each is as far from those before it as the others
+# allow, in the colors of COCO's classes.
 _SHADES = (
     (0.0, 0.0), (0.04, 0.2), (-0.05, -0.2), (0.08, -0.1), (-0.08, 0.25), (0.03, -0.35),
-    (-0.03, 0.4))
+    (-0.03, 0.4), (-0.09, -0.45), (-0.09, 0.0), (0.09, -0.45), (-0.09, -0.3), (0.09, 0.45),
+    (-0.03, 0.15), (0.09, 0.3), (0.0, 0.3), (0.05, 0.0), (0.09, 0.15), (0.0, -0.15),
+    (0.0, -0.45), (-0.09, -0.15), (-0.03, -0.3), (0.09, 0.0), (-0.09, 0.15), (-0.09, 0.45))
 
 
 def shade(color: Sequence[int], number: int) -> captions.Color:
@@ -34,29 +39,53 @@ def shade(color: Sequence[int], number: int) -> captions.Color:
   return red, green, blue
 
 
+def colors_of(segments: Sequence[Mapping[str, Any]], classes: Sequence[Any]
+              ) -> list[captions.Color]:
+  """Returns each segment's color: that of its class, in another shade for each of its instances.
+
+  Args:
+    segments: dicts of category_id (class).
+    classes: with color each, by class.
+  """
+  seen: dict[int, int] = {}
+  colors = []
+  for segment in segments:
+    category = segment['category_id']
+    number = seen.get(category, 0)
+    seen[category] = number + 1
+    colors.append(shade(classes[category].color, number))
+  return colors
+
+
 def draw_panoptic(image: np.ndarray, id_map: np.ndarray, segments: Sequence[Mapping[str, Any]],
-                  classes: Sequence[Any], with_legend: bool = False) -> np.ndarray:
+                  classes: Sequence[Any], with_legend: bool = False,
+                  boxes: Sequence[Box | None] = (), enlarged: bool = True) -> np.ndarray:
   """Colors every segment by its class, shades apart within a class, with outlines and captions.
 
   A caption is the class's name and, where there is one, the score. Void stays as it is.
 
   Args:
     image: uint8 [height, width, 3].
-    id_map: whole numbers [height, width], 0 = void.
+    id_map: integers [height, width], 0 = void.
     segments: dicts of id and category_id (class), and score if known.
     classes: with name and color each, by class.
     with_legend: adds a legend of the classes in the image, those of the largest area first.
+    boxes: to draw around the segments, in their order: left, top, width, height in pixels; None or
+      an empty one is not drawn.
+    enlarged: whether a small image may be.
 
   Returns:
     uint8 [height, width, 3]: the image's size or, for small images, an integer multiple of it;
     with a legend wider or higher.
   """
-  image = _enlarge(image, Image.Resampling.BILINEAR)
-  values = _enlarge(_numbered(id_map, segments), Image.Resampling.NEAREST)
-  colors = _colors(segments, classes)
+  factor = _enlargement(image.shape) if enlarged else 1
+  image = _times(image, factor, Image.Resampling.BILINEAR)
+  values = _times(_numbered(id_map, segments), factor, Image.Resampling.NEAREST)
+  colors = colors_of(segments, classes)
   drawn = _tinted(image, values, colors)
   drawn[_outlines(values)] = 255
   canvas = Image.fromarray(drawn)
+  _draw_boxes(canvas, boxes, colors, factor)
   captions.draw(canvas, values, [
       captions.Caption(number + 1, _text(segment, classes), color)
       for number, (segment, color) in enumerate(zip(segments, colors))])
@@ -110,11 +139,27 @@ def _of_height(image: np.ndarray, height: int) -> Image.Image:
   return Image.fromarray(image).resize((width, height))
 
 
-def _enlarge(array: np.ndarray, how: Image.Resampling) -> np.ndarray:
-  """Returns [height, width, …] an integer times as large, the longer side at least 384."""
-  factor = -(-_SMALLEST // max(array.shape[:2]))
+def _enlargement(shape: Sequence[int]) -> int:
+  """Returns how many times a small image is enlarged, so that its longer side is at least 384."""
+  return -(-_SMALLEST // max(shape[:2]))
+
+
+def _times(array: np.ndarray, factor: int, how: Image.Resampling) -> np.ndarray:
+  """Returns [height, width, …] an integer times as large."""
   size = (array.shape[1] * factor, array.shape[0] * factor)
   return array if factor < 2 else np.asarray(Image.fromarray(array).resize(size, how))
+
+
+def _draw_boxes(canvas: Image.Image, boxes: Sequence[Box | None],
+                colors: Sequence[captions.Color], factor: int) -> None:
+  """Draws boxes of the image before it was enlarged, each in its segment's color."""
+  pen = ImageDraw.Draw(canvas)
+  width = max(round(_BOX * min(canvas.size)), 2)
+  for box, color in zip(boxes, colors):
+    if box and box[2] and box[3]:
+      left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+      corners = (left * factor, top * factor, right * factor - 1, bottom * factor - 1)
+      pen.rectangle(corners, outline=color, width=width)
 
 
 def _numbered(id_map: np.ndarray, segments: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -124,16 +169,6 @@ def _numbered(id_map: np.ndarray, segments: Sequence[Mapping[str, Any]]) -> np.n
   for number, segment in enumerate(segments):
     table[segment['id']] = number + 1
   return table[id_map]
-
-
-def _colors(segments, classes) -> list[captions.Color]:
-  seen: dict[int, int] = {}
-  colors = []
-  for segment in segments:
-    category = segment['category_id']
-    colors.append(shade(classes[category].color, seen.get(category, 0)))
-    seen[category] = seen.get(category, 0) + 1
-  return colors
 
 
 def _tinted(image: np.ndarray, values: np.ndarray, colors: Sequence[captions.Color]) -> np.ndarray:

@@ -7,6 +7,7 @@ If Hugging Face's port is installed, the same work is timed there.
     python scripts/benchmark.py --size 256 --precision float32 --repeats 5
     python scripts/benchmark.py --records '/data/coco/train*'     # the input pipeline on your data
     python scripts/benchmark.py --work recipes evaluation         # input of each recipe, scores
+    python scripts/benchmark.py --work answers                    # from logits to segments
 
 Every measurement runs in its own process, so that its peak memory is its own; theirs and ours
 alternate, and the figure is the median. Ratios are theirs / ours: above 1, ours is faster or
@@ -107,7 +108,8 @@ def flags() -> cli.Parser:
       '--precision', nargs='+', default=['float32', 'bfloat16'], choices=['float32', 'bfloat16'])
   parser.add_argument(
       '--work', nargs='+', default=['train', 'inference', 'matching', 'input'],
-      choices=['train', 'inference', 'matching', 'input', 'parts', 'evaluation', 'recipes'])
+      choices=['train', 'inference', 'matching', 'input', 'parts', 'evaluation', 'recipes',
+               'answers'])
   parser.add_argument(
       '--records', default='',
       help='TFRecords for the input pipeline and the evaluators; default: synthetic 640x480 images')
@@ -165,6 +167,25 @@ def report_recipes(args: argparse.Namespace) -> None:
     print(f'  {name:<40} {1 / seconds:8.1f} images/s/core', flush=True)
 
 
+def report_answers(args: argparse.Namespace) -> None:
+  """Measures and prints what the answers of an image cost, by the graph, by NumPy, and theirs."""
+  sides = {
+      side: [measure(side, 'answers', args, 'float32') for _ in range(args.rounds)]
+      for side in ('ours', 'numpy', 'hugging_face')}
+  seconds: dict[str, dict[str, float]] = {}
+  for side, runs in sides.items():
+    for run in runs:
+      for kind in run['parts'] if run else ():
+        every = [one['parts'][kind]['seconds'] for one in runs]
+        seconds.setdefault(kind, {})[side] = statistics.median(every)
+  for kind, of_sides in seconds.items():
+    ours = of_sides.pop('ours')
+    others = ''.join(
+        f'   {side} {1000 * other:7.1f} ms, ratio {other / ours:5.2f}'
+        for side, other in of_sides.items())
+    print(f'  {kind:<12} {1000 * ours:7.1f} ms per image{others}', flush=True)
+
+
 def report(args: argparse.Namespace) -> None:
   """Measures and prints everything."""
   head = [
@@ -183,6 +204,8 @@ def report(args: argparse.Namespace) -> None:
         report_recipes(args)
       elif work == 'evaluation':
         report_evaluation(args)
+      elif work == 'answers':
+        report_answers(args)
       else:
         row = compare(work, args, precision)
         print('  '.join(f'{cell:>10}' for cell in row), flush=True)

@@ -315,7 +315,7 @@ class HuggingFace:
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--side', choices=['ours', 'hugging_face'])
+  parser.add_argument('--side', choices=['ours', 'numpy', 'hugging_face'])
   parser.add_argument('--work')
   for name, default in (
       ('size', 512), ('batch', 2), ('repeats', 5), ('segments', 12), ('threads', 0),
@@ -335,6 +335,13 @@ def main() -> None:
   if args.work == 'recipes':
     from tf_maskformer.scripts import benchmark_input
     parts = benchmark_input.core_seconds_per_image(args.records, args.data_set, args.repeats)
+    print(json.dumps({'parts': parts}))
+    return
+  if args.work == 'answers':
+    from tf_maskformer.scripts import benchmark_answers
+    parts = {}
+    for kind, call in benchmark_answers.calls(args.side).items():
+      parts[kind] = timed(call, args.repeats)
     print(json.dumps({'parts': parts}))
     return
   side = Ours(args) if args.side == 'ours' else HuggingFace(args)

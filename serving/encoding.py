@@ -1,9 +1,11 @@
 """How ids, classes and masks are written into PNG and JSON."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from pycocotools import mask as mask_tools
 
 _BYTE = 256  # values of 8 bits
@@ -15,7 +17,7 @@ def id_image(id_map: np.ndarray) -> np.ndarray:
   """Returns segment ids as COCO's panoptic PNGs hold them: id = R + 256 G + 65536 B.
 
   Args:
-    id_map: whole numbers [height, width], 0 .. 2^24 - 1.
+    id_map: integers [height, width], 0 .. 2^24 - 1.
 
   Returns:
     uint8 [height, width, 3].
@@ -30,7 +32,7 @@ def label_image(labels: np.ndarray, num_classes: int, with_void: bool) -> np.nda
   """Returns classes as a label PNG holds them, counted from 0.
 
   Args:
-    labels: whole numbers [height, width], -1 = void.
+    labels: integers [height, width], -1 = void.
     num_classes: of the data set.
     with_void: whether there may be void, which needs a value of its own.
 
@@ -39,6 +41,23 @@ def label_image(labels: np.ndarray, num_classes: int, with_void: bool) -> np.nda
   """
   is_small = num_classes + int(with_void) <= _BYTE
   return labels.astype(np.uint8 if is_small else np.uint16)
+
+
+def palette_png(values: np.ndarray, colors: Mapping[int, Sequence[int]]) -> bytes:
+  """Returns a PNG whose pixels are the values, and which programs show in colors.
+
+  Args:
+    values: uint8 [height, width].
+    colors: red, green, blue of values, 0 .. 255 each; the others are black.
+  """
+  palette = np.zeros([_BYTE, 3], np.uint8)
+  for value, color in colors.items():
+    palette[value] = color
+  image = Image.fromarray(values)
+  image.putpalette(palette.tobytes())
+  buffer = io.BytesIO()
+  image.save(buffer, 'PNG')
+  return buffer.getvalue()
 
 
 def runs_as_text(runs: Mapping[str, Any]) -> dict:

@@ -98,7 +98,7 @@ class Exported:
     """Returns the answer to what the graph returned, which may be logits alone."""
     if self.metadata['task'] != 'raw':
       return found
-    sizes = Sizes.of(found['padded_size'], found['image_size'], original)
+    sizes = Sizes.of(found['padded_size'].tolist(), found['image_size'].tolist(), original)
     return answers.answer(
         found, sizes, self.task, self._thresholds, self.data_set.thing_classes)
 
@@ -136,7 +136,7 @@ def _runtime(folder: pathlib.Path, name: str) -> Any:
     UserError: it cannot be loaded.
   """
   kind = FORMATS[name]
-  kind.require_runtime()
+  kind.require_packages()
   module = importlib.import_module(f'tf_maskformer.serving.export.{kind.module}')
   try:
     return module.Runtime(folder)

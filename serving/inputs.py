@@ -35,6 +35,23 @@ def as_rgb(image: ImageLike) -> np.ndarray:
       'a uint8 array [height, width, 3]')
 
 
+def of_bytes(data: bytes, name: str) -> np.ndarray:
+  """Returns an image file's bytes as `as_rgb` does.
+
+  Args:
+    data: of a file in a form that `as_rgb` takes.
+    name: of the image, for messages.
+
+  Raises:
+    UserError: it cannot be decoded, or has more than 8 bits per channel.
+  """
+  try:
+    image = images.decode(data, name)
+  except images.UnusableImage as e:
+    raise UserError(str(e)) from e
+  return _of_pillow(image, name)
+
+
 def name_of(image: ImageLike) -> str:
   """Returns what an image's results are called: its file's name without suffix, else 'image'."""
   path = image if isinstance(image, (str, os.PathLike)) else getattr(image, 'filename', '')
@@ -57,10 +74,10 @@ def _of_file(path: pathlib.Path) -> np.ndarray:
   if not path.exists():
     raise UserError(f'image {path} does not exist')
   try:
-    image = images.decode(images.load(str(path)), str(path))
+    data = images.load(str(path))
   except images.UnusableImage as e:
     raise UserError(str(e)) from e
-  return _of_pillow(image, str(path))
+  return of_bytes(data, str(path))
 
 
 def _of_pillow(image: Image.Image, name: str) -> np.ndarray:

@@ -155,6 +155,9 @@ def _of_source(source: str) -> tuple[str, Experiment]:
   folder = settings.run_folder(source)
   if folder:
     return settings.of_run(folder)
+  if metadata.find(source):
+    raise UserError(
+        f'{source} is an export, not a checkpoint; name the checkpoint that it was made from')
   config = hugging_face_config.find(source)
   if config:
     return hugging_face.configure(config)

@@ -14,7 +14,6 @@ from tf_maskformer.dataloaders import augment
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.postprocessing import predictions
 from tf_maskformer.modeling.postprocessing.answering import Answering
-from tf_maskformer.modeling.postprocessing.semantic import as_segments
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.ops import image as image_ops
 from tf_maskformer.serving import inputs
@@ -146,14 +145,9 @@ class Predictor:
   def _result(self, name: str, image: np.ndarray, output: Mapping[str, tf.Tensor], sizes: Sizes
               ) -> Result:
     answer = self._answering(output, sizes)
-    found = answer.instances or []
-    if self.task == 'panoptic':
-      id_map, segments = answer.id_map, answer.segments
-    elif self.task == 'instance':
-      id_map, segments = predictions.drawable(found, sizes.original)
-    else:
-      id_map, segments = as_segments(answer.labels)
-    return Result(name, image, id_map, segments, self.data_set, self.task, found)
+    id_map, segments = predictions.shown(answer, self.task)
+    return Result(
+        name, image, id_map, segments, self.data_set, self.task, answer.instances or [])
 
 
 def _kind(task: Segmentation) -> str:

@@ -13,8 +13,6 @@ from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import confusion
 from tf_maskformer.evaluation import run_lengths
-from tf_maskformer.modeling.postprocessing import predictions
-from tf_maskformer.modeling.postprocessing import semantic
 from tf_maskformer.modeling.postprocessing.answering import Answer
 from tf_maskformer.tasks import measured_against
 from tf_maskformer.tasks import measures
@@ -37,7 +35,12 @@ class Sample(NamedTuple):
 
 
 class Evaluator:
-  """One kind of score; subclasses say in `_measures` what is measured of it."""
+  """One kind of score; subclasses say in `_measures` what is measured of it.
+
+  Attributes:
+    kind: of the answer that is scored, as `predictions.shown` takes it.
+  """
+  kind: str
   _measures: list[Measure]
 
   def __init__(self, evaluation: Evaluation, data_set: DataSet, truth: GroundTruth | None):
@@ -60,10 +63,6 @@ class Evaluator:
     """Scores an image: what `prepare` returned of it."""
     for measure in self._measures:
       measure.metric.update(*prepared)
-
-  def as_segments(self, answer: Answer) -> tuple[np.ndarray, list[dict]]:
-    """Returns an answer as an id map int32 [height, width] and its segments, to be drawn."""
-    raise NotImplementedError
 
   @property
   def names(self) -> list[str]:
@@ -92,6 +91,7 @@ class Evaluator:
 
 class PanopticEvaluator(Evaluator):
   """Panoptic quality."""
+  kind = 'panoptic'
 
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
@@ -102,16 +102,13 @@ class PanopticEvaluator(Evaluator):
     answer = sample.answer
     return sample.true_map, sample.true_segments, answer.id_map, answer.segments
 
-  def as_segments(self, answer):
-    """See `Evaluator`."""
-    return answer.id_map, answer.segments
-
   def _remarks(self, result):
     return measured_against.panoptic(self._truth)
 
 
 class SemanticEvaluator(Evaluator):
   """Mean IoU, by the data set's rule."""
+  kind = 'semantic'
 
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
@@ -127,10 +124,6 @@ class SemanticEvaluator(Evaluator):
       return true_labels, sample.answer.labels
     values = self._truth.cityscapes_values(sample.example_id)
     return true_labels, sample.answer.labels, sample.true_map, values
-
-  def as_segments(self, answer):
-    """See `Evaluator`."""
-    return semantic.as_segments(answer.labels)
 
   def files(self):
     """Returns the confusion matrix, as a table and as an image."""
@@ -149,6 +142,7 @@ class SemanticEvaluator(Evaluator):
 
 class InstanceEvaluator(Evaluator):
   """Average precision of masks, by the data set's rule."""
+  kind = 'instance'
 
   def __init__(self, evaluation, data_set, truth):
     super().__init__(evaluation, data_set, truth)
@@ -164,10 +158,6 @@ class InstanceEvaluator(Evaluator):
         if row['category_id'] in things]
     void = [self._truth.void(sample.example_id)] if self._is_cityscapes else []
     return true_things, sample.answer.instances, *void
-
-  def as_segments(self, answer):
-    """See `Evaluator`."""
-    return predictions.drawable(answer.instances, answer.size)
 
   def _remarks(self, result):
     return measured_against.instance(self._data_set, self._truth, self._evaluation.boundary)

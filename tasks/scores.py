@@ -10,6 +10,7 @@ from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import drawing
+from tf_maskformer.modeling.postprocessing import predictions
 from tf_maskformer.modeling.postprocessing.answering import Answering
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
 from tf_maskformer.tasks import evaluators
@@ -77,7 +78,7 @@ class Scores:
     self._loss += prepared.loss
     self._scored.append(prepared.sample.example_id)
     if len(self._drawn) < self._num_images:
-      id_map, segments = self._evaluators[0].as_segments(prepared.sample.answer)
+      id_map, segments = predictions.shown(prepared.sample.answer, self._evaluators[0].kind)
       self._drawn.append(self._draw(prepared.sample, id_map, segments))
 
   def _draw(self, sample: Sample, id_map: np.ndarray, segments: list[dict]) -> np.ndarray:

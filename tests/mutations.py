@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 
+from tests import planted_in_http
 from tests import planted_in_own_data
+from tests import planted_in_predictions
 from tests import planted_in_scores
 from tests.planted import ROOT
 from tests.planted import Mutation
@@ -172,7 +174,9 @@ MUTATIONS = (
     Mutation('params_of_any_experiment', 'configs/experiments/settings.py',
              'if name and given != name:', 'if False:',
              'tests/configs/experiments/settings_test.py'),
+    *planted_in_http.MUTATIONS,
     *planted_in_own_data.MUTATIONS,
+    *planted_in_predictions.MUTATIONS,
     *planted_in_scores.MUTATIONS,
     # The data pipeline.
     Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",

@@ -19,7 +19,7 @@ from tf_maskformer.modeling.factory import build_model
 
 PAGES = (
     'README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/benchmark.md',
-    'docs/checkpoints.md')
+    'docs/checkpoints.md', 'docs/export.md', 'docs/serving.md')
 _ASSIGNMENT = re.compile(r'([A-Z_]+)=(.*)')
 # The README's table has all of them.
 _VARIABLES = set(re.findall(r'`([A-Z_]{4,})`', (support.ROOT / 'README.md').read_text()))

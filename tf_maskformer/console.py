@@ -13,6 +13,8 @@ VERBS = {
     'train': ('train', 'train and evaluate a registered experiment'),
     'predict': ('predict', 'predict images with a checkpoint'),
     'export': ('export', 'write a model as SavedModel, ONNX, OpenVINO or LiteRT'),
+    'serve': ('serve', 'answer images over HTTP'),
+    'demo': ('demo', 'try a model in a browser'),
     'prepare': ('prepare_data', 'convert a data set to TFRecords'),
     'inspect': ('inspect_records', 'check and draw the records of a data set'),
     'evaluate_predictions': ('evaluate_predictions', 'score predictions in files, of any program'),

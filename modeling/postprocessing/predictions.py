@@ -1,10 +1,13 @@
-"""What evaluation and prediction have in common: classes per pixel, and the instances shown."""
+"""What evaluation and prediction have in common: classes per pixel, and the segments shown."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from tf_maskformer.evaluation import run_lengths
+from tf_maskformer.modeling.postprocessing.answering import Answer
+from tf_maskformer.modeling.postprocessing.semantic import as_segments
 from tf_maskformer.modeling.postprocessing.semantic import per_pixel_labels
 from tf_maskformer.modeling.postprocessing.semantic import semantic_labels
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
@@ -24,6 +27,23 @@ def labels_of(output: Mapping[str, np.ndarray], sizes: Sizes, resize_first: bool
   if 'class_logits' not in output:
     return per_pixel_labels(output['mask_logits'], sizes)
   return semantic_labels(output['class_logits'], output['mask_logits'], sizes, resize_first)
+
+
+def shown(answer: Answer, kind: str) -> tuple[np.ndarray, list[dict[str, Any]]]:
+  """Returns an answer as an id map int32 [height, width] (0 = none) and its segments.
+
+  Args:
+    answer: has what is asked for.
+    kind: 'panoptic'; 'semantic': a segment per class; 'instance': see `drawable`.
+  """
+  if kind == 'panoptic':
+    assert answer.id_map is not None and answer.segments is not None
+    return answer.id_map, answer.segments
+  if kind == 'semantic':
+    assert answer.labels is not None
+    return as_segments(answer.labels)
+  assert answer.instances is not None
+  return drawable(answer.instances, answer.size)
 
 
 def drawable(found: list[dict], size: tuple[int, int], threshold: float = _DRAWN_ABOVE

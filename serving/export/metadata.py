@@ -177,6 +177,7 @@ def _checked(content: Any) -> dict[str, Any]:
   _require(isinstance(content['thresholds']['confident_pixels_only'], bool),
            'confident_pixels_only is not true or false')
   _require(isinstance(content['data_set'], str), 'data_set is not a name')
+  _require(isinstance(content['files'], dict), 'files is not a table')
   for name, row in content['files'].items():
     is_inside = not pathlib.PurePath(name).is_absolute() and '..' not in name.split('/')
     _require(is_inside and _are_whole(row, 2), 'a file of it is wrong')

@@ -30,7 +30,7 @@ class Format:
     precisions: that it can have, the default first.
     takes_any_size: whether one file can take images of any size.
     layouts: folders that it can be written as.
-    packages: modules that write and run it, along with TensorFlow, the one that runs it last.
+    packages: modules that write and run it, along with TensorFlow.
     has_batch_axis: whether the input has a first axis of images.
     answers_batches: whether that axis may be longer than 1, and answers have it, too.
   """
@@ -43,9 +43,9 @@ class Format:
   has_batch_axis: bool = False
   answers_batches: bool = False
 
-  def require_runtime(self) -> None:
-    """Raises UserError where the package that runs the format is not installed."""
-    _require(self.packages[-1:])
+  def require_packages(self) -> None:
+    """Raises UserError where a package that writes or runs the format is not installed."""
+    _require(self.packages)
 
 
 FORMATS = {

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -186,7 +186,7 @@ class Road:
   def _of_bands(self, logits: Mapping[str, tf.Tensor], sizes: Sizes, thresholds: Thresholds
                 ) -> tuple:
     """Returns `answer`'s values, computed a band of rows at a time: in little memory."""
-    evaluation = types.SimpleNamespace(
+    evaluation: Any = types.SimpleNamespace(
         panoptic=self.task == 'panoptic', semantic=self.task == 'semantic',
         instance=self.task == 'instance', object_mask_threshold=thresholds.object_mask,
         overlap_threshold=thresholds.overlap, confident_pixels_only=self._confident_only,

@@ -58,7 +58,8 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
     serving_default: image uint8 [n, H, W, 3], images of one size; answers have the axis n, too.
     with_thresholds: the same with object_mask_threshold and overlap_threshold, float32 []; a server
       takes those of the experiment where a request leaves them out. Panoptic only.
-    encoded: image_bytes, string []: one JPEG, PNG, GIF or BMP file; answers have no axis n.
+    encoded: image_bytes, string []: one JPEG, PNG, GIF or BMP file, of a fixed size if the input
+      is; answers have no axis n.
     raw: image as above; class_logits, mask_logits, and padded_size and image_size int32 [2].
 
   Args:
@@ -113,7 +114,8 @@ def _signatures(road: Road) -> dict[str, Callable]:
 
   @function(tf.TensorSpec([], tf.string, ENCODED_INPUT))
   def encoded(image_bytes):
-    found = answer(_decode(image_bytes)[None], road.thresholds)
+    image = tf.ensure_shape(_decode(image_bytes), [height, width, 3])
+    found = answer(image[None], road.thresholds)
     return {name: value[0] for name, value in found.items()}
 
   signatures = {DEFAULT: serving_default, ENCODED: encoded, RAW: raw}
@@ -132,8 +134,7 @@ def _signatures(road: Road) -> dict[str, Callable]:
 
 def _decode(image_bytes: tf.Tensor) -> tf.Tensor:
   """Returns a file's image, uint8 [H, W, 3]; of an animation the first frame."""
-  image = tf.io.decode_image(image_bytes, channels=3, expand_animations=False)
-  return tf.ensure_shape(image, [None, None, 3])
+  return tf.io.decode_image(image_bytes, channels=3, expand_animations=False)
 
 
 def _run(road: Road, images: tf.Tensor) -> tuple[dict[str, tf.Tensor], Sizes]:

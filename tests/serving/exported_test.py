@@ -102,6 +102,11 @@ def test_settings_of_an_export_are_fixed(raw):
       loading.load(raw[0], **arguments)
 
 
+def test_an_export_is_not_a_checkpoint(raw):
+  with pytest.raises(UserError, match='is an export, .*; name the checkpoint that it was made'):
+    loading.open_checkpoint(raw[0])
+
+
 @pytest.mark.parametrize('name, damage', [
     ('saved_model.pb', b''), ('saved_model.pb', None),
     ('variables/variables.data-00000-of-00001', b'x' * 100)])
@@ -146,5 +151,5 @@ def test_metadata_of_strangers(copy, key, value):
 @pytest.mark.parametrize('text', ['', '{', '[]', '{"tf_maskformer": "0.1.0"}', '\xff' * 9])
 def test_metadata_that_is_not(copy, text):
   (copy / metadata.NAME).write_bytes(text.encode('latin-1'))
-  with pytest.raises(UserError, match=r'metadata\.json|does not say of which model'):
+  with pytest.raises(UserError, match=r'metadata\.json|no checkpoint is in the folder'):
     tf_maskformer.load(copy)

@@ -57,7 +57,7 @@ def test_a_missing_package_is_one_line(monkeypatch):
   with pytest.raises(UserError, match=r'tf2onnx is not installed; run: .*tf-maskformer\[export\]'):
     Plan('onnx', 'raw').require_packages()
   with pytest.raises(UserError, match='ai-edge-litert is not installed'):
-    FORMATS['tflite'].require_runtime()
+    FORMATS['tflite'].require_packages()
   with pytest.raises(UserError, match='tensorflow-serving-api is not installed'):
     Plan('saved_model', 'raw', layout='serving').require_packages()
   plain = Plan('saved_model', 'raw')

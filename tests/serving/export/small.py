@@ -14,8 +14,8 @@ from tf_maskformer.serving.loading import Loaded
 PANOPTIC = 'maskformer_shapes_panoptic'
 MASK2FORMER = 'mask2former_shapes_panoptic'
 SMALL = ('task.model.pixel_decoder.width=32,task.model.pixel_decoder.mask_width=32,'
-         'task.model.transformer_decoder.layers=1,task.evaluation.object_mask_threshold=0.1,'
-         'task.evaluation.overlap_threshold=0.2,task.model.size_divisibility=32')
+         'task.model.transformer_decoder.layers=1,task.evaluation.object_mask_threshold=0,'
+         'task.evaluation.overlap_threshold=0.02,task.model.size_divisibility=32')
 RESIZED = ('task.validation_data.parser.augmentation.short_edges=[48],'
            'task.validation_data.parser.augmentation.long_edge_limit=96')
 INSTANCE = ('task.evaluation.panoptic=False,task.evaluation.instance=True,'

@@ -1,0 +1,36 @@
+"""Mistakes in the server and its page's answers; `tests.mutations` plants them."""
+
+from tests.planted import Mutation
+
+MUTATIONS = (
+    Mutation('sizes_mixed', 'serving/http/batching.py', 'if job.image.shape == size]', 'if True]',
+             'tests/serving/http/batching_test.py'),
+    Mutation('nobody_waits_for_the_rest', 'serving/http/batching.py',
+             '      if not self._jobs:\n', '      if self._is_closed:\n',
+             'tests/serving/http/batching_test.py'),
+    Mutation('cancelled_is_computed', 'serving/http/batching.py',
+             'set_running_or_notify_cancel()]', 'set_running_or_notify_cancel() or True]',
+             'tests/serving/http/batching_test.py'),
+    Mutation('seats_stay_taken', 'serving/http/limits.py', '      self.taken -= 1\n',
+             '      pass\n', 'tests/serving/http/app_test.py'),
+    Mutation('chunks_without_limit', 'serving/http/uploads.py', '    if len(body) > limit:\n',
+             '    if False:\n', 'tests/serving/http/app_test.py -k bytes'),
+    Mutation('clients_cannot_leave', 'serving/http/app.py', '{answering, leaving}, timeout',
+             '{answering}, timeout', 'tests/serving/http/app_test.py'),
+    Mutation('end_without_answers', 'serving/http/server.py',
+             'self.force_exit = self.should_exit', 'self.force_exit = True',
+             'tests/scripts/serve_test.py'),
+    Mutation('weights_of_accept', 'serving/http/formats.py', '        return float(value)\n',
+             '        return 1.0\n', 'tests/serving/http/app_test.py'),
+    Mutation('kept_forever', 'serving/http/kept.py',
+             '        self._num_bytes -= oldest.num_bytes\n', '',
+             'tests/serving/http/kept_test.py'),
+    Mutation('thresholds_of_the_experiment', 'serving/http/network.py',
+             'road.Thresholds(tf.constant(thresholds.score)',
+             'road.Thresholds(tf.constant(self.thresholds.score)',
+             'tests/serving/http/network_test.py'),
+    Mutation('last_run_is_cut', 'serving/http/demo.py', 'np.diff(starts, append=flat.size)',
+             'np.diff(starts, append=flat.size - 1)', 'tests/serving/http/demo_test.py'),
+    Mutation('any_run', 'scripts/demo.py', 'if experiment.task.data_set != _DATA_SET or not saved:',
+             'if not saved:', 'tests/scripts/demo_test.py'),
+)
