@@ -186,9 +186,11 @@ def segments_of(answer: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
     return id_map, [_segment(n, n - 1, id_map == n, metadata) for n in numbers]
   if 'id_map' in answer:
     id_map = answer['id_map']
+    present = np.unique(id_map)  # a model of a fixed size may find segments in the padding
     return id_map, [
         {**_segment(i + 1, answer['classes'][i], id_map == i + 1, metadata),
-         'score': round(float(answer['scores'][i]), 4)} for i in range(int(answer['count']))]
+         'score': round(float(answer['scores'][i]), 4)}
+        for i in range(int(answer['count'])) if i + 1 in present]
   id_map = np.zeros(answer['masks'].shape[1:], np.int32)
   segments = []
   for i in np.argsort(answer['scores'], kind='stable'):  # the best is on top
