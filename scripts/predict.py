@@ -170,14 +170,13 @@ def _check(args) -> list[image_files.ImageFile]:
 def _predictor(args) -> Any:
   """Returns the model that predicts; prints what was restored."""
   from tf_maskformer.serving import loading
-  from tf_maskformer.serving.predictor import Predictor
 
-  loaded = loading.open_checkpoint(
+  predictor, report = loading.open_predictor(
       args.checkpoint, args.experiment, args.params_override, args.config_file,
       environ=os.environ if args.experiment else None,
       allow_nonfinite_weights=args.allow_nonfinite_weights)
-  print(loaded.report)
-  return Predictor(loaded.model, loaded.experiment.task, loaded.data_set)
+  print(report)
+  return predictor
 
 
 def _choice(args, predictor) -> Any:
