@@ -50,8 +50,9 @@ def _advice(plan: Plan, is_scored: bool) -> str:
   """Returns what may help, to be appended to a message."""
   if plan.precision == 'float32':
     return ''
-  score = '' if is_scored or plan.task == 'raw' else ", or --records 'FOLDER/val*' to judge by score"
-  return f'; try --precision float32{score}'
+  if is_scored or plan.task == 'raw':
+    return '; try --precision float32'
+  return "; try --precision float32, or --records 'FOLDER/val*' to judge by score"
 
 
 def make(plan: Plan, reference: Mapping[str, Any], converted: Mapping[str, Any],
