@@ -49,7 +49,11 @@ class Network:
     self._logits = tf.function(
         self._compute, autograph=False,
         input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
-    self._answer = tf.function(self._road.answer, autograph=False, reduce_retracing=True)
+    self._answer = tf.function(
+        self._road.answer, autograph=False,
+        input_signature=[
+            _logits_spec(self._road.has_class_logits), Sizes(*[tf.TensorSpec([2], tf.int32)] * 3),
+            road.Thresholds(*[tf.TensorSpec([], tf.float32)] * 2)])
 
   @property
   def acting(self) -> dict[str, float]:
@@ -103,6 +107,14 @@ class Network:
          'score': float(score)}
         for number, (category, score) in enumerate(
             zip(arrays['classes'][:count], arrays['scores'][:count]))]
+
+
+def _logits_spec(has_class_logits: bool) -> dict[str, tf.TensorSpec]:
+  """Returns what logits are, of any number and size."""
+  spec = {'mask_logits': tf.TensorSpec([None, None, None], tf.float32)}
+  if has_class_logits:
+    spec['class_logits'] = tf.TensorSpec([None, None], tf.float32)
+  return spec
 
 
 def _instances(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
