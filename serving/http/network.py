@@ -78,7 +78,8 @@ class Network:
 
   def result(self, kept: Kept, thresholds: Thresholds) -> Result:
     """Returns what kept logits mean at these thresholds."""
-    limits = road.Thresholds(tf.constant(thresholds.score), tf.constant(thresholds.overlap))
+    limits = road.Thresholds(
+        tf.constant(thresholds.score, tf.float32), tf.constant(thresholds.overlap, tf.float32))
     outputs = self._answer(
         {name: tf.constant(value) for name, value in kept.logits.items()},
         Sizes(*(tf.constant(size) for size in kept.sizes)), limits)
