@@ -36,6 +36,9 @@ def check(args: argparse.Namespace) -> None:
       not args.experiment, '--data chooses the experiment; leave out --experiment, or name the '
       'records in task.data_set instead of --data')
   experiment_of(args.model, args.task or TASKS[0])
+  errors.require(
+      '://' in args.data or os.path.exists(args.data),
+      f'--data {args.data} does not exist; name a folder, or the YAML file of a data set')
 
 
 def experiment_of(model: str, task: str) -> str:

@@ -76,6 +76,7 @@ from tf_maskformer.serving import image_files
 _NAMED = 5  # images named in the message about those that cannot be decoded
 _CORES_PER_WRITER = 4  # the others compute, or prepare the input of a GPU
 _MAX_WRITERS = 4
+_BETWEEN = 4  # images that wait between two stages: a usual batch; more where batches are larger
 
 
 def flags() -> cli.Parser:
@@ -227,11 +228,11 @@ def _predict_all(predictor, reader, choice, folder: pathlib.Path, batch_size: in
       _run(predictor, reader, saver, batch_size)
     except (KeyboardInterrupt, SystemExit) as stop:
       saver.end(is_interrupted=True)
-      _say(saver)
-      is_how_it_ends = isinstance(stop, KeyboardInterrupt) and reader.is_at_last_webcam
-      if not is_how_it_ends:
-        raise
-      return
+      for line in saver.said:
+        errors.say(line)
+      if reader.is_at_last_webcam and isinstance(stop, KeyboardInterrupt):
+        return  # that is how it ends
+      raise
     except BaseException:
       saver.abandon()
       raise
@@ -253,6 +254,7 @@ def _run(predictor, reader, saver, batch_size: int | None) -> None:
   size = operator.attrgetter('size')
   cores = os.cpu_count() or 1
   writers = max(min(cores // _CORES_PER_WRITER, _MAX_WRITERS), 1)
+  between = max(batch_size or 0, _BETWEEN)
   waiting: collections.deque = collections.deque()
   with tqdm(total=reader.total, unit=reader.unit) as progress:
 
@@ -260,8 +262,8 @@ def _run(predictor, reader, saver, batch_size: int | None) -> None:
       saver.finish(predicted, prepared)
       progress.update()
 
-    behind = pipeline.Behind(saver.prepare, finish, size, writers, writers + 2)
-    with pipeline.Ahead(reader, size) as items, behind:
+    behind = pipeline.Behind(saver.prepare, finish, size, writers, writers + between)
+    with pipeline.Ahead(reader, size, between) as items, behind:
       for result in predictor.predict_stream(_images(items, waiting), batch_size):
         behind.put(Predicted(waiting.popleft(), result))
     if reader.total:

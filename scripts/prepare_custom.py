@@ -147,10 +147,9 @@ def _requests(args: argparse.Namespace):
 def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   _check(args)
-  task = convert(args)
-  path = os.path.join(output_of(args), descriptor_file.NAME)
-  errors.say(f'train on it: tf-maskformer train --experiment mask2former_custom_{task} '
-             f'--params_override=task.data_set={path} --model_dir RUN')
+  convert(args)
+  errors.say(f'train on it: tf-maskformer train --data {output_of(args)} (without a GPU: with '
+             '--model mask2former_small)')
 
 
 def _plan(args: argparse.Namespace, name: str):

@@ -17,6 +17,7 @@ r"""Converts a data set to TFRecords.
 import argparse
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -171,6 +172,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str]) -> None:
   if argv[:1] == [CUSTOM]:
+    sys.argv[0] += f' {CUSTOM}'  # what argparse calls the program
     prepare_custom.main(argv[1:])
     return
   args = flags().parse(argv)

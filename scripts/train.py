@@ -129,6 +129,8 @@ def main(argv: Sequence[str]) -> int | None:
         'environment variable IMG_SIZE)') from error
   if arguments.data and not code and arguments.mode != 'train':
     show_results.main(['--model_dir', model_dir])
+    print(f'predict with it: tf-maskformer predict --checkpoint {os.path.join(model_dir, "best")} '
+          '--input photos/ --output predictions/')
   return code
 
 

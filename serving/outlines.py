@@ -1,8 +1,8 @@
 """Outlines of a mask as polygons that enclose its pixels and no others.
 
-Corners are corners of pixels: whole numbers, x and y, the upper left corner of the first pixel is
-(0, 0). A polygon cannot have a hole; where a mask has one, its polygon runs along a cut of no width
-from the outside to the hole, around it, and back.
+Corners are those of pixels, integers x and y; the upper left corner of the first pixel is (0, 0).
+A polygon cannot have a hole; where a mask has one, its polygon runs along a cut of no width from
+the outside to the hole, around it, and back.
 """
 
 import dataclasses

@@ -83,6 +83,7 @@ class Saver:
     self._choice = choice
     self._clip: Clip | None = None
     self._writer: video.Writer | None = None
+    self._removed = ''  # path of a video that was under way
     self._used = used
 
   def prepare(self, predicted: Predicted) -> tuple[Result, np.ndarray | None]:
@@ -157,6 +158,7 @@ class Saver:
 
   def abandon(self) -> None:
     """Writes the JSON files, but removes the video under way."""
+    self._removed = str(self._writer.path) if self._writer else ''
     with contextlib.suppress(OSError):
       self.collection.write(self.folder)
     self._discard()
@@ -169,8 +171,9 @@ class Saver:
 
   @property
   def where(self) -> str:
-    """A phrase for a message: in which JSON file the results are."""
-    return ' and in predictions.json' if 'coco_panoptic' in self._used else ''
+    """A phrase for a message: in which JSON file the results are, and which video is not kept."""
+    listed = ' and in predictions.json' if 'coco_panoptic' in self._used else ''
+    return f'{listed}; {self._removed} is removed' if self._removed else listed
 
   def _formats(self, item: Item) -> tuple[str, ...]:
     return self._choice.frame_formats if item.clip else self._choice.formats

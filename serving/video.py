@@ -156,7 +156,7 @@ class Source:
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
   def _require_all(self) -> None:
-    """Raises UserError where there is no frame, or fewer than the file states."""
+    """Raises UserError where no frame was decoded, or fewer than the file states."""
     if not self.num_read:
       raise errors.UserError(f'{self._what} has no frames that can be decoded')
     stated = 0 if self._is_webcam else self._stream.frames
@@ -182,7 +182,7 @@ class Writer:
     self.path = pathlib.Path(path)
     self.num_frames = 0
     self._rate = rate.limit_denominator(100_000)
-    # Frames at a steady rate are at whole ticks.
+    # The time between frames at a steady rate is an integer of ticks.
     ticks_per_second = self._rate.numerator * -(-_TICKS // self._rate.numerator)
     self._tick = fractions.Fraction(1, ticks_per_second)
     self._av = require()

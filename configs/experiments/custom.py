@@ -4,7 +4,8 @@ Where nothing is said, numbers are those of the published recipes on COCO. Its r
 prints with their results:
 
 - Training windows are squares of the median long edge, a multiple of 32 in 64 .. 1024 pixels, out
-  of images that are scaled by 0.5 to 1.5; validation images have the median short edge.
+  of images whose long edge is scaled to 0.5 to 1.5 of that; validation images have the median
+  short edge, or less in proportion where the window is at its limit.
 - A batch has 2 megapixels, at most 16 images (Mask2Former's has 16 of 1 megapixel).
 - The learning rate is 1e-4 for 16 images and scales with the root of the batch, as fits Adam.
 - The training sees every image 50 times (COCO's 50 epochs); where that is below 16000 images,
@@ -47,6 +48,8 @@ _PIXELS = 2 * 1024**2  # of a batch
 _SMALL_PIXELS = 512**2
 _SMALL_SEEN = 400e6  # pixels of a training
 _IMAGES = 16  # of a batch, at most
+_SCORINGS = 10  # of a training
+_FEW = 20  # images for validation
 _RATE = 1e-4  # for that many
 _SMALL_RATE = 1e-3
 _EPOCHS = 50
@@ -127,6 +130,10 @@ def fit(experiment: Experiment, wanted: Experiment, facts: Facts) -> list[str]:
   task.data_set = wanted.task.data_set
   task.train_data.input_path = os.path.join(facts.folder, 'train-*.tfrecord')
   task.validation_data.input_path = os.path.join(facts.folder, 'val-*.tfrecord')
+  if facts.validation_images < _FEW:
+    lines.append(
+        f'remark: scores of {facts.validation_images} images vary by several points; '
+        'tf-maskformer prepare custom --split 0.7 takes more of them for validation')
   lines += _fit_sizes(task, facts)
   lines += _fit_schedule(experiment, facts)
   lines += _fit_segments(task, facts)
@@ -155,9 +162,11 @@ def _fit_sizes(task: Segmentation, facts: Facts) -> list[str]:
   task.validation_data.parser.output_size = []
   task.validation_data.global_batch_size = 0
   return [
-      f'sizes: windows of {window}x{window} of images scaled by {_JITTER[0]:g} to {_JITTER[1]:g} '
-      f'of that; validation at short edge {short_edge} (images have {facts.short_edge}x'
-      f'{facts.long_edge} pixels in the median)']
+      f'sizes: windows of {window}x{window} (this model has at most {largest}), cut out of images '
+      f'whose long edge is scaled to {_JITTER[0]:g} to {_JITTER[1]:g} of that; scored and '
+      'predicted '
+      f'at short edge {short_edge} (the median image has {facts.short_edge}x{facts.long_edge} '
+      'pixels)']
 
 
 def _fit_schedule(experiment: Experiment, facts: Facts) -> list[str]:
@@ -173,7 +182,7 @@ def _fit_schedule(experiment: Experiment, facts: Facts) -> list[str]:
   experiment.task.train_data.global_batch_size = images
   experiment.task.train_data.shuffle_buffer_size = min(max(facts.train_images, 1), 1000)
   trainer = experiment.trainer
-  interval = max(steps // 10, 1)
+  interval = -(-steps // _SCORINGS)
   trainer.train_steps = steps
   trainer.validation_interval = interval
   trainer.checkpoint_interval = interval

@@ -10,6 +10,7 @@ from tf_maskformer.dataloaders.preparation.counts import OfClass
 _MUCH_VOID = 0.5  # share of all pixels
 _LONGEST_NAME = 30  # characters
 _SHOWN = 8  # classes in a remark
+_NO_CLASS = 'no class (void)'
 
 
 def table(data_set: DataSet, counts: Mapping[str, Counts]) -> list[str]:
@@ -20,7 +21,7 @@ def table(data_set: DataSet, counts: Mapping[str, Counts]) -> list[str]:
     counts: by split.
   """
   width = max(len(_shown(c.name)) for c in data_set.classes)
-  width = max(width, len('nothing (void)'))
+  width = max(width, len(_NO_CLASS))
   head = ''.join(f'  {errors.quoted(split):>24}' for split in counts)
   columns = ''.join(f'  {"images":>8}{"segments":>9}{"pixels":>7}' for _ in counts)
   lines = [f'{"":{width + 8}}{head}', f'{"class":<{width}}        {columns}']
@@ -29,7 +30,7 @@ def table(data_set: DataSet, counts: Mapping[str, Counts]) -> list[str]:
     cells = ''.join(_cells(one.classes.get(str(i), OfClass()), one) for one in counts.values())
     lines.append(f'{_shown(c.name):<{width}}   {kind}{cells}')
   void = ''.join(f'  {"":>17}{_percent(one.void, one.pixels):>7}' for one in counts.values())
-  lines.append(f'{"nothing (void)":<{width}}        {void}')
+  lines.append(f'{_NO_CLASS:<{width}}        {void}')
   return lines
 
 
@@ -60,10 +61,11 @@ def remarks(data_set: DataSet, counts: Mapping[str, Counts]) -> list[str]:
   found = []
   for split, one in counts.items():
     name = errors.quoted(split)
-    if one.void > _MUCH_VOID * one.pixels:
+    # Between instances there is nothing.
+    if one.void > _MUCH_VOID * one.pixels and not data_set.has_things_alone:
       found.append(
           f'{name}: {_percent(one.void, one.pixels)} of the pixels belong to no class; that is '
-          'right for instances, and of label images where a value stands for unlabeled')
+          'right only where they stand for unlabeled')
     if one.empty:
       found.append(f'{name}: {one.empty} of {one.images} images have no segment')
     if one.crowds:

@@ -30,6 +30,7 @@ class Report:
     reshaped: those that were assigned and put together from several, or had another type.
     new_classes: those of `missing` with a row per class that `rows.Rules.classes` left out.
     remarks: on rows of classes and queries, a line each.
+    training_state: names in the file of what a training keeps (optimizer, counters).
   """
   path: str
   kind: str
@@ -40,6 +41,7 @@ class Report:
   new_classes: list[str]
   partial: list[str] = dataclasses.field(default_factory=list)
   remarks: list[str] = dataclasses.field(default_factory=list)
+  training_state: list[str] = dataclasses.field(default_factory=list)
 
   def __str__(self) -> str:
     partial = f'{len(self.partial)} in part, ' if self.partial else ''
@@ -102,6 +104,7 @@ def restore(
 
   _check_shapes(path, arrays, entries, _options(model, arrays, entries) if rules else '')
   _check_complete(path, set(entries) - set(arrays) - fitted.new, source, len(entries), parts)
+  is_training = source.kind == sources.TENSORFLOW
   unused = sorted(name for name in source.arrays if name not in entries)
   _check_all_used(path, [name for name in unused if _part(name) in parts], parts)
 
@@ -113,7 +116,8 @@ def restore(
       restored=sorted(set(arrays) - fitted.partial),
       partial=sorted(fitted.partial),
       missing=sorted(set(every_entry) - set(arrays)),
-      ignored=unused + source.ignored,
+      ignored=unused + ([] if is_training else source.ignored),
+      training_state=source.ignored if is_training else [],
       reshaped=[name for name in source.reshaped if name in arrays],
       new_classes=sorted(fitted.new),
       remarks=fitted.remarks)

@@ -15,10 +15,12 @@ def _dilated(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
   TensorFlow has a gradient of its own dilated convolution on some CPUs only (those where oneDNN is
   on).
   """
-  if lowering.current().portable:
-    return tf.nn.conv2d(x, kernel, 1, 'SAME', dilations=dilation)
-  size = shape_ops.spatial_size(x)
   reach = dilation * (kernel.shape[0] - 1) // 2
+  if lowering.current().portable:
+    # onnxruntime has no dilation where it pads by itself.
+    padded = tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
+    return tf.nn.conv2d(padded, kernel, 1, 'VALID', dilations=dilation)
+  size = shape_ops.spatial_size(x)
   fill = [shape_ops.to_multiple(n, dilation) for n in size]
   phases = tf.space_to_batch(x, [dilation, dilation], [[reach, reach + extra] for extra in fill])
   phases = tf.nn.conv2d(phases, kernel, 1, 'VALID')

@@ -20,6 +20,7 @@ from tf_maskformer.serving.export.road import LOGITS
 from tf_maskformer.serving.export.road import Road
 
 FILE = 'model.tflite'
+SIGNATURE = 'serving_default'
 _FOREIGN = ('Flex', 'CUSTOM')  # starts of names of operators that LiteRT itself has not
 
 
@@ -87,14 +88,20 @@ def convert(frozen: context.Frozen, precision: str) -> bytes:
   Raises:
     UserError: the converter refuses.
   """
-  names = list(frozen.outputs)
-  spec = tf.TensorSpec(frozen.function.inputs[0].shape, frozen.function.inputs[0].dtype, frozen.name)
-  module = tf.Module()  # the converter names inputs and outputs only of what belongs to one
+  given = frozen.function.inputs[0]
+  module = tf.Module()
   module.run = tf.function(
-      lambda given: dict(zip(names, frozen.function(given))), input_signature=[spec],
-      autograph=False)
-  converter = tf.lite.TFLiteConverter.from_concrete_functions(
-      [module.run.get_concrete_function()], module)
+      lambda tensor: dict(zip(frozen.outputs, frozen.function(tensor))), autograph=False,
+      input_signature=[tf.TensorSpec(given.shape, given.dtype, frozen.name)])
+  with tempfile.TemporaryDirectory() as folder:
+    # Only of a SavedModel does the converter name inputs and outputs.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, folder, signatures={SIGNATURE: module.run}, options=options)
+    return _converted(tf.lite.TFLiteConverter.from_saved_model(folder), precision)
+
+
+def _converted(converter, precision: str) -> bytes:
+  """Returns what a converter makes, see `convert`."""
   converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
   if precision != 'float32':
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -131,7 +138,7 @@ class Runtime:
     path = os.fspath(pathlib.Path(folder) / FILE)
     try:
       self._interpreter = litert.Interpreter(path, num_threads=os.cpu_count())
-      self._run = self._interpreter.get_signature_runner('serving_default')
+      self._run = self._interpreter.get_signature_runner(SIGNATURE)
     except Exception as e:  # pylint: disable=broad-except
       raise UserError(f'{path} cannot be loaded ({e}); export the model again') from e
 

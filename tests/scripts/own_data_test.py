@@ -70,7 +70,7 @@ def test_every_experiment_has_a_model():
     ('--data=a --experiment=mask2former_custom_instance', '--data chooses the experiment; leave'),
     ('--experiment=shapes --task=instance', '--task goes with --data; an experiment has its task'),
     ('--experiment=shapes --model=maskformer', '--model goes with --data; an experiment has its'),
-    ('--data=a --task=boxes', 'boxes')])
+    ('--data=a --task=boxes', 'boxes'), ('--data=a', '--data a does not exist; name a folder')])
 def test_flags_that_are_wrong(tmp_path, monkeypatch, flags, message):
   monkeypatch.chdir(tmp_path)
   with pytest.raises(UserError, match=message):
@@ -80,7 +80,8 @@ def test_flags_that_are_wrong(tmp_path, monkeypatch, flags, message):
 
 def test_a_question_names_the_command_that_takes_the_answer(tmp_path):
   root = tmp_path / 'my'
-  with pytest.raises(UserError, match='does not exist.*prepare custom --data .*my; run it first'):
+  root.mkdir()
+  with pytest.raises(UserError, match='prepare custom --data .*my; run it first'):
     prepared(f'--data={root}')
 
 

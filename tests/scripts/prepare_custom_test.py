@@ -62,8 +62,8 @@ def test_a_folder_becomes_records_next_to_it(tmp_path, capsys):
   root = f'{tmp_path}/my'
   assert printed[0] == f'{root}: annotations {root}/masks, images {root}/images'
   assert printed[-1] == (
-      'train on it: tf-maskformer train --experiment mask2former_custom_semantic '
-      f'--params_override=task.data_set={output}/data_set.yaml --model_dir RUN')
+      f'train on it: tf-maskformer train --data {output} (without a GPU: with --model '
+      'mask2former_small)')
 
 
 def test_other_splits_of_a_folder(tmp_path):

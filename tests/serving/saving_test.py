@@ -156,6 +156,7 @@ def test_nothing_remains_of_a_damaged_or_abandoned_video(tmp_path, is_damaged):
   else:
     made.abandon()
   assert not listed(tmp_path / 'out') and not made.said
+  assert made.where == ('' if is_damaged else f'; {tmp_path}/out/street_overlay.mp4 is removed')
 
 
 def test_a_folder_that_is_gone_is_not_made_again(tmp_path):

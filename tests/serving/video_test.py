@@ -1,4 +1,4 @@
-"""Frames in and out are the same, at the same time; what is no video or is damaged is one line."""
+"""Frames in and out are the same, at the same time; what is damaged or not a video is one line."""
 
 import errno
 import fractions
@@ -92,7 +92,7 @@ def matrix(a, b, c, d):
     (b'', 'video .*a.mp4 cannot be opened'),
     (b'not a video' * 99, 'cannot be opened .Invalid data'),
     (None, 'cannot be opened .No such file')])
-def test_what_is_no_video(tmp_path, content, message):
+def test_what_is_not_a_video(tmp_path, content, message):
   if content is not None:
     (tmp_path / 'a.mp4').write_bytes(content)
   with pytest.raises(video.CannotOpen, match=message):
@@ -170,7 +170,7 @@ def test_a_full_disk(tmp_path):
   assert not os.listdir(tmp_path)
 
 
-def test_a_video_that_is_not_wanted_any_more(tmp_path):
+def test_a_video_that_is_discarded(tmp_path):
   writer = video.Writer(tmp_path / 'a.mp4', NTSC)
   writer.discard()
   writer.close()

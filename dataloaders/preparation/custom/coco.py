@@ -201,7 +201,7 @@ def _said(content: Mapping[str, Any], path: str, images: str, pngs: str, request
       coco_json.key_of(row.get('id')) not in double for row in content['images']
       if isinstance(row, dict))
   if empty:
-    said.append(f'{path}: {empty} images have no annotation; they are kept as images of nothing')
+    said.append(f'{path}: {empty} images have no annotation; they are kept, with nothing in them')
   return tuple(said)
 
 

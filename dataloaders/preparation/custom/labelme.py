@@ -196,7 +196,7 @@ def recognize(request: Request) -> Found | None:
   num_images = len(image_index.images_below(own_images or folder))
   said = [
       f'{folder}: {len(paths)} JSONs, {sum(uses.values())} shapes; {num_empty} have no shape: '
-      'images of nothing',
+      'their images are kept, with nothing in them',
       *([f'{num_images - len(paths)} images have no JSON: left out']
         if num_images > len(paths) else []),
       *([f'{num_damaged} JSONs cannot be read; their images are refused'] if num_damaged else []),

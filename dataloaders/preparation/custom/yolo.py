@@ -184,7 +184,7 @@ class _Seen:
           "the images' names in a folder labels next to the folder images, or next to the images")
     self.said.append(
         f'{split or "images"}: {num_images} images of {images}; {num_empty} have an empty label '
-        f'and {num_missing} none: images of nothing')
+        f'and {num_missing} none: they are kept, with nothing in them')
     if num_damaged:
       self.said.append(f'{split or "images"}: {num_damaged} labels are damaged; their images are '
                        'refused')

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-ELEMENTS = 2**21  # of the largest tensor of a band
+ELEMENTS = 2**20  # of the largest tensor of a band
 
 Maps = Sequence[tf.Tensor]  # [rows, ...] each
 Sums = Sequence[tf.Tensor]  # of the shape that they have for the complete image

@@ -24,7 +24,7 @@ def test_the_table():
       ['class', 'images', 'segments', 'pixels', 'images', 'segments', 'pixels'],
       ['road', 'stuff', '3', '3', '74.9%', '1', '1', '100.0%'],
       ['cat', 'thing', '1', '4', '0.1%', '0', '0', '-'],
-      ['nothing', '(void)', '25.0%', '-']]
+      ['no', 'class', '(void)', '25.0%', '-']]
   assert len({len(line) for line in lines}) == 1  # the columns stand below each other
 
 
@@ -47,8 +47,15 @@ def test_much_void(void, is_much):
   found = summary.remarks(
       data_set('a'), {'val': Counts(images=1, pixels=100, void=void, classes=full)})
   assert found == [
-      'val: 51.0% of the pixels belong to no class; that is right for instances, and of label '
-      'images where a value stands for unlabeled'][:is_much]
+      'val: 51.0% of the pixels belong to no class; that is right only where they stand for '
+      'unlabeled'][:is_much]
+
+
+def test_between_instances_there_is_nothing():
+  full = {'0': OfClass(1, 1, 1)}
+  counts = {'val': Counts(images=1, pixels=100, void=90, classes=full)}
+  things = DataSet('own', (Class(0, 'a', True, (0, 0, 0)),))
+  assert not summary.remarks(things, counts)
 
 
 def test_images_of_nothing_and_crowds():

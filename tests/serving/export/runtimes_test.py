@@ -123,7 +123,7 @@ def test_panoptic(runtime, confident_only, kind):
 def test_semantic(runtime, is_per_pixel):
   for sizes in sizes_for(runtime):
     classes, masks = logits('smooth', sizes[0])
-        def of_any(masks, sizes):
+    def of_any(masks, sizes):
       return {'labels': semantic.labels(
           None if is_per_pixel else tf.constant(classes), masks, sizes, resize_first=False)}
     def of_fixed(masks, padded, image):

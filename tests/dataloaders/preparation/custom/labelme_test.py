@@ -116,7 +116,8 @@ def test_what_has_no_area_is_left_out_and_counted(tmp_path, capsys):
   assert found['empty'] == [] and 'unlabeled' not in found
   printed = capsys.readouterr().out
   for words in ('1 shapes are left out: linestrip has no area', 'the label __ignore__',
-                '1 have no shape: images of nothing', '1 images have no JSON: left out'):
+                '1 have no shape: their images are kept, with nothing in them',
+                '1 images have no JSON: left out'):
     assert words in printed
 
 

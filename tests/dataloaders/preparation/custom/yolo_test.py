@@ -98,7 +98,7 @@ def test_images_without_objects_are_kept_and_counted(tmp_path, capsys):
   drawn.image(root / 'train/images/empty.jpg')
   write_label(root / 'train/labels/empty.txt', ' \n')
   drawn.prepare(tmp_path / 'out', f'--annotations={path}')
-  assert '1 have an empty label and 1 none: images of nothing' in capsys.readouterr().out
+  assert '1 have an empty label and 1 none: they are kept, with nothing' in capsys.readouterr().out
   found = drawn.objects(tmp_path / 'out', 'train')
   assert found['missing'] == [] and found['empty'] == [] and len(found['train1']) == 2
 
