@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+from tests import planted_in_export
 from tests import planted_in_http
 from tests import planted_in_own_data
 from tests import planted_in_predictions
@@ -174,6 +175,7 @@ MUTATIONS = (
     Mutation('params_of_any_experiment', 'configs/experiments/settings.py',
              'if name and given != name:', 'if False:',
              'tests/configs/experiments/settings_test.py'),
+    *planted_in_export.MUTATIONS,
     *planted_in_http.MUTATIONS,
     *planted_in_own_data.MUTATIONS,
     *planted_in_predictions.MUTATIONS,

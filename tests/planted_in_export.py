@@ -1,0 +1,37 @@
+"""Mistakes that can be planted in exports: what is compared, where it is written, what is read."""
+
+from tests.planted import Mutation
+
+_COMPARE = 'tests/serving/export/compare_test.py'
+_FITTING = 'tests/serving/export/fitting_test.py'
+_PLACE = 'tests/serving/export/place_test.py'
+
+MUTATIONS = (
+    Mutation('segments_are_matched_twice', 'serving/export/compare.py',
+             'if a in used or -b - 1 in used or', 'if', _COMPARE),
+    Mutation('nan_is_within', 'serving/export/compare.py', 'if not found <= allowed:',
+             'if found > allowed:', _COMPARE),
+    Mutation('image_overflows', 'serving/export/fitting.py', 'scale = min(', 'scale = max(',
+             _FITTING),
+    Mutation('maps_are_shifted', 'serving/export/fitting.py',
+             '(np.arange(target) + 0.5) * (size / target)',
+             'np.arange(target) * (size / target) + 1', _FITTING),
+    Mutation('half_an_export_stays', 'serving/export/place.py',
+             '    shutil.rmtree(temporary, ignore_errors=True)\n    if has', '    if has', _PLACE),
+    Mutation('two_write_at_once', 'serving/export/place.py',
+             "lock.held(path.parent, f'.{path.name}.lock'), _placed", '_placed', _PLACE),
+    Mutation('mistakes_become_faults', 'serving/export/child.py',
+             "  except UserError as error:\n    pipe.send(('mistake', str(error)))\n", '',
+             'tests/serving/export/child_test.py'),
+    Mutation('axes_of_triton', 'serving/export/triton.py', '[*own, *[-1] * _RANKS[name]]',
+             '[*axes, *[-1] * (_RANKS[name] - 1)]', 'tests/serving/export/triton_test.py'),
+    Mutation('int8_without_images', 'serving/export/plan.py', 'if self.needs_calibration and not',
+             'if False and not', 'tests/serving/export/plan_test.py'),
+    Mutation('thresholds_are_ignored', 'serving/export/saved_model.py',
+             'Thresholds(object_mask_threshold, overlap_threshold)', 'road.thresholds',
+             'tests/serving/export/saved_model_test.py -k thresholds'),
+    Mutation('fixed_sizes_need_xla', 'serving/export/saved_model.py', 'portable=True',
+             'portable=False', 'tests/serving/export/saved_model_test.py -k one_size'),
+    Mutation('checksums_are_not_looked_at', 'serving/export/metadata.py',
+             'if found != expected:', 'if False:', 'tests/serving/exported_test.py -k flipped'),
+)
