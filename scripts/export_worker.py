@@ -129,23 +129,26 @@ def verify(job: Job) -> dict[str, Any]:
   """Answers the samples with the export in its own runtime and compares the answers.
 
   Returns:
-    load_seconds, seconds per image, scores, and rows: dicts of size, resized and difference.
+    load_seconds, seconds per image, scores, and rows: dicts of size (of the image before it was
+    fitted into a fixed size), resized and difference.
   """
   content = metadata.read(job.folder)
+  module = module_of(job.plan)
   start = time.monotonic()
-  runtime = module_of(job.plan).Runtime(job.folder)
+  runtime = module.Runtime(job.folder)
   load_seconds = time.monotonic() - start
   rule = content['resize']
+  edges = (rule['short_edge'], rule['long_edge_limit'])
   rows = []
-  found = _samples(rule['short_edge'], rule['long_edge_limit'], job.plan)
+  found = _samples(*edges, job.plan)
+  sizes = [one.image.shape[:2] for one in samples.make(*edges, job.plan.input_size)]
   for number, sample in enumerate(found):
     with np.load(_answer_file(job, number)) as expected:
       answer = runtime.run(sample.image)
       if 'mask_logits' not in answer:
         answer = {**answer, **runtime.logits(sample.image)}
       difference = compare.difference(expected, answer, job.plan.task)
-    rows.append({'size': sample.image.shape[:2], 'resized': sample.is_resized,
-                 'difference': difference})
+    rows.append({'size': sizes[number], 'resized': sample.is_resized, 'difference': difference})
   scores, _ = _score(job, job.plan.task, _answer(runtime.run, job.plan))
   return {'load_seconds': load_seconds, 'seconds': _seconds(runtime.run, found[0].image),
           'scores': scores, 'rows': rows}

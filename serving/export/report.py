@@ -10,6 +10,7 @@ from tf_maskformer.serving.export.plan import Plan
 
 NAME = 'export_report.json'
 _MEGABYTE = 1e6
+_PRINTED = ('pq_all', 'pq_things', 'pq_stuff', 'miou', 'ap', 'ap50')  # scores, the others are saved
 
 
 def check(plan: Plan, rows: Sequence[Mapping[str, Any]], scores: Mapping[str, float],
@@ -93,8 +94,9 @@ def table(content: Mapping[str, Any]) -> str:
         f'{name:<16}{row["typical"]:>10.1e}{row["largest"]:>10.1e}{_percent(row["equal"]):>14}')
   lines.append('differences of logits in units of their root mean square'
                + ('; *: resized' if any(r['resized'] for r in content['images']) else ''))
-  for name, value in content['scores'].items():
-    if '/' not in name:
+  for name in _PRINTED:
+    if name in content['scores']:
+      value = content['scores'][name]
       own = content['scores_of_checkpoint'].get(name, float('nan'))
       lines.append(f'{name}: {value:.2f}, of the checkpoint {own:.2f}')
   own = content['seconds_per_image_of_checkpoint']
