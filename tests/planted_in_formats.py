@@ -25,7 +25,7 @@ MUTATIONS = (
     Mutation('captured_tensors', 'serving/export/context.py', '  if captured:\n', '  if False:\n',
              'tests/serving/export/context_test.py'),
     Mutation('only_logged', 'serving/export/onnx_graph.py', '  if unknown:\n', '  if False:\n',
-             'tests/serving/export/onnx_graph_test.py -k has_not'),
+             'tests/serving/export/onnx_graph_test.py -k does_not_have'),
     Mutation('best_instance_below', 'serving/export/reader.py',
              "np.argsort(answer['scores'], kind='stable')",
              "np.argsort(-answer['scores'], kind='stable')",

@@ -233,15 +233,15 @@ def overlay(image: np.ndarray, id_map: np.ndarray, segments: list[dict],
             metadata: Mapping[str, Any]) -> np.ndarray:
   """Returns the image with its segments in the colors of their classes, uint8 [H, W, 3]."""
   colors = {category['id']: category['color'] for category in metadata['classes']}
-  drawn = image.astype(np.float32)
+  colored = image.astype(np.float32)
   for segment in segments:
     inside = id_map == segment['id']
-    drawn[inside] += _OPACITY * (np.array(colors[segment['category_id']]) - drawn[inside])
+    colored[inside] += _OPACITY * (np.array(colors[segment['category_id']]) - colored[inside])
   border = np.zeros(id_map.shape, bool)
   border[1:] |= id_map[1:] != id_map[:-1]
   border[:, 1:] |= id_map[:, 1:] != id_map[:, :-1]
-  drawn[border] = 255
-  return drawn.round().astype(np.uint8)
+  colored[border] = 255
+  return colored.round().astype(np.uint8)
 
 
 def save(answer: Mapping[str, np.ndarray], image: np.ndarray, metadata: Mapping[str, Any],
