@@ -46,6 +46,11 @@ def logits(kind, padded):
     classes[:, -1] = 20
   if kind == 'empty masks':
     masks[:] = -200
+  if kind == 'one kept':  # it owns even the pixels where its probability is exactly 0
+    classes[:, -1] = 20
+    classes[3, 1] = 40
+    masks[3] = 5
+    masks[3, :, :2] = -200
   return classes, masks
 
 
@@ -96,7 +101,8 @@ def sizes_for(runtime):
 
 @pytest.mark.parametrize('runtime', RUNTIMES)
 @pytest.mark.parametrize('confident_only', [False, True])
-@pytest.mark.parametrize('kind', ['noise', 'smooth', 'ties', 'nothing', 'empty masks'])
+@pytest.mark.parametrize('kind', [
+    'noise', 'smooth', 'ties', 'nothing', 'empty masks', 'one kept'])
 def test_panoptic(runtime, confident_only, kind):
   for sizes in sizes_for(runtime)[:3 if kind == 'smooth' and confident_only else 1]:
     check_panoptic(runtime, confident_only, kind, sizes)
