@@ -110,10 +110,15 @@ def shortest_edge_size(size: tf.Tensor, short_edge: tf.Tensor, long_edge_limit: 
     int32, like `size`, 1 or more; detectron2 rounds a side below half a pixel to 0.
   """
   exact = tf.cast(size, tf.float64)
-  exact = exact * (tf.cast(short_edge, tf.float64) / tf.reduce_min(exact, axis=0))
+  # Of the two sides apart, and as a factor: from a reduction over both, and from a choice between
+  # two sizes, OpenVINO computes other sizes.
+  height = exact[0]
+  width = exact[1]
+  scale = tf.cast(short_edge, tf.float64) / tf.minimum(height, width)
+  exact = exact * scale
   if long_edge_limit:
-    # A factor, not a choice between two sizes: OpenVINO computes another size of the choice.
-    exact = exact * tf.minimum(long_edge_limit / tf.reduce_max(exact, axis=0), 1.0)
+    longest = tf.maximum(height, width) * scale
+    exact = exact * tf.minimum(long_edge_limit / longest, 1.0)
   return tf.maximum(tf.cast(exact + 0.5, tf.int32), 1)
 
 

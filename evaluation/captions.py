@@ -65,7 +65,7 @@ def draw(canvas: Image.Image, values: np.ndarray, captions: Sequence[Caption]) -
 
   Args:
     canvas: RGB, drawn upon.
-    values: whole numbers [height, width] of the canvas; a caption's segment is where its value is.
+    values: integers [height, width] of the canvas; a caption's segment is where its value is.
     captions: what to write.
   """
   step = max(max(values.shape) // _GRID, 1)
@@ -93,7 +93,7 @@ def _affordable(captions: Sequence[Caption], grid: np.ndarray, typeface, pad: in
 
   Args:
     captions: all of them.
-    grid: whole numbers, where each segment is.
+    grid: integers, where each segment is.
     typeface: of the text.
     pad: pixels between text and box, left and right.
     budget: pixels that the boxes may cover together; the largest segments are served first.

@@ -137,9 +137,8 @@ def main(argv: Sequence[str]) -> int:
   serve.check(args)
   if args.samples is not None:
     _images(args.samples)
-  with interrupts.ending_at_sigterm():
-    with serve.bind(args) as bound:
-      _serve(args, bound)
+  with interrupts.ending_at_sigterm(), serve.bind(args) as bound:
+    _serve(args, bound)
   return 0
 
 

@@ -58,6 +58,7 @@ the last frame that was predicted.
 """
 
 import collections
+import operator
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,7 @@ from tf_maskformer.serving import image_files
 _NAMED = 5  # images named in the message about those that cannot be decoded
 _CORES_PER_WRITER = 4  # the others compute, or prepare the input of a GPU
 _MAX_WRITERS = 4
+_BETWEEN = 4  # images that wait between two stages: a usual batch; more where batches are larger
 
 
 def flags() -> cli.Parser:
@@ -142,9 +144,10 @@ def main(argv: Sequence[str]) -> int:
     with output.opened(folder, 'name another --output', _folders(inputs, choice)):
       _predict_all(predictor, reader, choice, folder, args.batch_size)
   if reader.refused:
+    others = ', the others are done' if len(reader.refused) < len(inputs) else ''
     raise errors.UserError(
-        f'{len(reader.refused)} of {len(inputs)} {_kinds(inputs)} could not be decoded, the others '
-        f'are done; {"; ".join(reader.refused[:_NAMED])}')
+        f'{len(reader.refused)} of {len(inputs)} {_kinds(inputs)} could not be decoded{others}; '
+        f'{"; ".join(reader.refused[:_NAMED])}')
   return 0
 
 
@@ -225,11 +228,11 @@ def _predict_all(predictor, reader, choice, folder: pathlib.Path, batch_size: in
       _run(predictor, reader, saver, batch_size)
     except (KeyboardInterrupt, SystemExit) as stop:
       saver.end(is_interrupted=True)
-      _say(saver, reader)
-      is_how_it_ends = isinstance(stop, KeyboardInterrupt) and reader.is_at_last_webcam
-      if not is_how_it_ends:
-        raise
-      return
+      for line in saver.said:
+        errors.say(line)
+      if reader.is_at_last_webcam and isinstance(stop, KeyboardInterrupt):
+        return  # that is how it ends
+      raise
     except BaseException:
       saver.abandon()
       raise
@@ -237,8 +240,8 @@ def _predict_all(predictor, reader, choice, folder: pathlib.Path, batch_size: in
   except OSError as e:
     raise errors.UserError(
         f'results in {folder} cannot be written ({errors.reason(e)}); '
-        f'{saver.collection.num_written} images are complete{saver.where}') from e
-  _say(saver, reader)
+        f'{saver.num_complete} images are complete{saver.where}') from e
+  _say(saver)
 
 
 def _run(predictor, reader, saver, batch_size: int | None) -> None:
@@ -246,36 +249,39 @@ def _run(predictor, reader, saver, batch_size: int | None) -> None:
   from tqdm import tqdm
 
   from tf_maskformer.serving import pipeline
+  from tf_maskformer.serving.saving import Predicted
 
-  waiting: collections.deque = collections.deque()  # items that are being predicted
-  writers = min(max(os.cpu_count() or 1, 1) // _CORES_PER_WRITER or 1, _MAX_WRITERS)
-
-  def images_of(items: Iterator) -> Iterator:
-    for item in items:
-      waiting.append(item)
-      yield item.image
-
+  size = operator.attrgetter('size')
+  cores = os.cpu_count() or 1
+  writers = max(min(cores // _CORES_PER_WRITER, _MAX_WRITERS), 1)
+  between = max(batch_size or 0, _BETWEEN)
+  waiting: collections.deque = collections.deque()
   with tqdm(total=reader.total, unit=reader.unit) as progress:
 
-    def finish(pair: tuple, prepared: tuple) -> None:
-      saver.finish(pair[0], prepared)
+    def finish(predicted: Predicted, prepared: tuple) -> None:
+      saver.finish(predicted, prepared)
       progress.update()
 
-    ahead = pipeline.Ahead(reader, lambda item: item.size)
-    behind = pipeline.Behind(
-        lambda pair: saver.prepare(*pair), finish, lambda pair: pair[0].size, writers, writers + 2)
-    with ahead as items, behind:
-      for result in predictor.predict_stream(images_of(items), batch_size):
-        behind.put((waiting.popleft(), result))
+    behind = pipeline.Behind(saver.prepare, finish, size, writers, writers + between)
+    with pipeline.Ahead(reader, size, between) as items, behind:
+      for result in predictor.predict_stream(_images(items, waiting), batch_size):
+        behind.put(Predicted(waiting.popleft(), result))
     if reader.total:
       progress.update(reader.total - progress.n)
 
 
-def _say(saver, reader) -> None:
+def _images(items: Iterator, waiting: collections.deque) -> Iterator:
+  """Yields the images of items, which wait for their results in the same order."""
+  for item in items:
+    waiting.append(item)
+    yield item.image
+
+
+def _say(saver) -> None:
   """Prints what was written."""
   for line in saver.said:
     errors.say(line)
-  count = len(saver.collection) - saver.num_frames
+  count = saver.num_images
   if count or not saver.num_frames:
     errors.say(f'{count} {"image" if count == 1 else "images"} in {saver.folder}')
 

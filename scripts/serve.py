@@ -141,9 +141,8 @@ def main(argv: Sequence[str]) -> int:
   if args.batch_size is not None and args.batch_size < 1:
     raise errors.UserError(f'--batch_size {args.batch_size} is below 1; give 1 or more')
   check(args)
-  with interrupts.ending_at_sigterm():
-    with bind(args) as bound:
-      _serve(args, bound)
+  with interrupts.ending_at_sigterm(), bind(args) as bound:
+    _serve(args, bound)
   return 0
 
 

@@ -5,22 +5,11 @@ COCO's results format it names the images and the classes, and holds stuff as we
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.serving import encoding
-
-
-class _Segment(Protocol):
-  """What is read of `result.Segment`."""
-  category_id: int
-  score: float | None
-  area: int
-  box: encoding.Box
-
-  @property
-  def runs(self) -> dict:
-    """Compressed run lengths."""
+from tf_maskformer.serving.segment import Segment
 
 
 def categories(classes: Iterable[Class]) -> list[dict[str, Any]]:
@@ -30,7 +19,7 @@ def categories(classes: Iterable[Class]) -> list[dict[str, Any]]:
       for c in classes]
 
 
-def annotations(segments: Iterable[_Segment], image_id: int, first_id: int
+def annotations(segments: Iterable[Segment], image_id: int, first_id: int
                 ) -> list[dict[str, Any]]:
   """Returns a dict per segment that is not empty: its class, box, area, mask and, if known, score.
 

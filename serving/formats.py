@@ -1,36 +1,23 @@
-"""The forms in which `predict` writes results, and the endings of their files.
+"""The formats in which `predict` writes results, and the endings of their files.
 
 Imports no TensorFlow, so that a mistake is answered at once.
 """
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 from tf_maskformer import errors
 
-
-@dataclasses.dataclass(frozen=True)
-class Format:
-  """A form of results.
-
-  Attributes:
-    endings: of the files of one image, after its name.
-    text: what is written, for people.
-  """
-  endings: tuple[str, ...]
-  text: str
-
-
+# The endings of the files that each writes for one image, after its name.
 FORMATS = {
-    'png': Format(('.png',), 'NAME.png: segment ids; of a semantic experiment, classes'),
-    'labels': Format(('_labels.png',), 'NAME_labels.png: the class of each pixel'),
-    'overlay': Format(('_overlay.png',), 'NAME_overlay.png to look at; of a video, _overlay.mp4'),
-    'color': Format(('_color.png',), "NAME_color.png: the segments' colors without the image"),
-    'coco_panoptic': Format(('.png',), "predictions.json and NAME.png, COCO's panoptic format"),
-    'coco': Format((), "coco_results.json, COCO's results format: things, with boxes"),
-    'labelme': Format(('.json',), 'NAME.json: polygons for LabelMe'),
-    'supervision': Format((), 'supervision.json, for supervision.DetectionDataset.from_coco'),
-    'fiftyone': Format((), 'the folder fiftyone, a COCODetectionDataset of FiftyOne'),
+    'png': ('.png',),
+    'labels': ('_labels.png',),
+    'overlay': ('_overlay.png',),
+    'color': ('_color.png',),
+    'coco_panoptic': ('.png',),
+    'coco': (),
+    'labelme': ('.json',),
+    'supervision': (),
+    'fiftyone': (),
 }
 DEFAULTS = {
     'panoptic': ('png', 'labels', 'overlay', 'coco_panoptic', 'coco'),
@@ -79,10 +66,5 @@ def of_task(names: tuple[str, ...], task: str) -> tuple[str, ...]:
 
 def endings(names: Iterable[str]) -> tuple[str, ...]:
   """Returns the endings of the files that these formats write for one image."""
-  found = dict.fromkeys(ending for name in names for ending in FORMATS[name].endings)
+  found = dict.fromkeys(ending for name in names for ending in FORMATS[name])
   return tuple(found)
-
-
-def table() -> str:
-  """Returns a line per format, for --help."""
-  return '\n'.join(f'  {name:14} {form.text}' for name, form in FORMATS.items())

@@ -3,27 +3,15 @@
 import base64
 import os
 from collections.abc import Iterable
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from tf_maskformer.serving import outlines
+from tf_maskformer.serving.segment import Segment
 
 _VERSION = '5.5.0'  # of LabelMe, whose form this is
 
 
-class _Segment(Protocol):
-  """What is read of `result.Segment`."""
-  id: int
-  label: str
-  score: float | None
-
-  @property
-  def mask(self) -> np.ndarray:
-    """bool [height, width]."""
-
-
-def document(segments: Iterable[_Segment], size: tuple[int, int], image_path: str | os.PathLike,
+def document(segments: Iterable[Segment], size: tuple[int, int], image_path: str | os.PathLike,
              image_data: bytes | None = None) -> dict[str, Any]:
   """Returns the content of a JSON.
 
@@ -52,7 +40,7 @@ def document(segments: Iterable[_Segment], size: tuple[int, int], image_path: st
   }
 
 
-def _shapes(segment: _Segment) -> list[dict[str, Any]]:
+def _shapes(segment: Segment) -> list[dict[str, Any]]:
   """Returns a shape per part of a segment's mask."""
   polygons = outlines.of_mask(segment.mask)
   description = '' if segment.score is None else f'{segment.score:.4f}'

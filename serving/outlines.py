@@ -1,8 +1,8 @@
 """Outlines of a mask as polygons that enclose its pixels and no others.
 
-Corners are corners of pixels: whole numbers, x and y, the upper left corner of the first pixel is
-(0, 0). A polygon cannot have a hole; where a mask has one, its polygon runs along a cut of no width
-from the outside to the hole, around it, and back.
+Corners are those of pixels, integers x and y; the upper left corner of the first pixel is (0, 0).
+A polygon cannot have a hole; where a mask has one, its polygon runs along a cut of no width from
+the outside to the hole, around it, and back.
 """
 
 import dataclasses
@@ -98,12 +98,20 @@ class _Outlined:
     return corners
 
   def _steps(self, ring: int, top: Corner | None = None) -> Iterator[Corner | _Cut]:
-    """Yields a ring's corners, and the cuts where they leave it; of a hole the way back, too."""
+    """Yields a ring's corners, and the cuts where they leave it.
+
+    Args:
+      ring: its number.
+      top: of a hole, the other end of its cut: the hole is walked the other way round, so that it
+        is one by either rule of filling, even-odd or non-zero, and the way back is yielded, too.
+    """
     numbers = self._rings[ring]
+    if top:
+      numbers = [numbers[0], *numbers[:0:-1]]
     for position, corner in enumerate(numbers):
       yield self._x[corner], self._y[corner]
-      if position % 2 == 0:  # a horizontal edge follows
-        to_the_left = numbers[position + 1] < corner
+      if (position % 2 == 0) == (top is None):  # a horizontal edge follows
+        to_the_left = corner ^ 1 < corner
         cuts = self._cuts.get(corner // 2, [])
         yield from sorted(cuts, key=lambda cut: cut.top[0], reverse=to_the_left)
     if top:

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar('T')
 
 _BYTES = 2**28  # that wait between two stages; a single larger item may
-_PATIENCE = 5  # seconds for a reading thread to notice that it is not needed any more
+_PATIENCE = 5  # seconds that a reading thread has to end
 
 
 class Ahead(Generic[T]):
@@ -154,7 +154,7 @@ class Behind(Generic[T]):
 
 
 class _Room:
-  """Lets in so many items, and so many bytes; an item always when there is no other."""
+  """Room for a number of items and bytes; a single item always fits."""
 
   def __init__(self, count: int):
     self._limit = count
@@ -182,7 +182,7 @@ class _Room:
       self._changed.notify_all()
 
   def close(self) -> None:
-    """Lets nobody in any more."""
+    """Ends all waiting, now and later."""
     with self._changed:
       self._is_closed = True
       self._changed.notify_all()

@@ -1,7 +1,6 @@
 """What is predicted of one image: segments, maps, an overlay, files."""
 
 import contextlib
-import dataclasses
 import functools
 import os
 import pathlib
@@ -24,49 +23,11 @@ from tf_maskformer.serving import encoding
 from tf_maskformer.serving import formats
 from tf_maskformer.serving import labelme
 from tf_maskformer.serving import supervision_form
+from tf_maskformer.serving.segment import Segment
 
 _LEGEND_ABOVE = 8  # classes in an image
 _SHOWN_ABOVE = 0.5  # score of instances
 _LARGEST_BYTE = 255
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Segment:
-  """One segment of an image.
-
-  Attributes:
-    id: its pixels in `Result.id_map`, from 1.
-    class_id: the class, counted from 0 (`Predictor.classes[class_id]`).
-    category_id: the class's id in the data set's annotation files.
-    label: the class's name.
-    score: 0..1. Panoptic: the class's probability (of merged stuff, that of the first query);
-      instance: that times the mean mask probability inside the mask; semantic: None.
-    area: pixels of `mask`.
-    box: left, top, width, height of `mask` in pixels, as COCO's boxes.
-    is_thing: whether its class is one whose instances are told apart.
-  """
-  id: int
-  class_id: int
-  category_id: int
-  label: str
-  score: float | None
-  area: int
-  box: encoding.Box
-  is_thing: bool
-  _id_map: np.ndarray = dataclasses.field(repr=False)
-  _runs: dict | None = dataclasses.field(default=None, repr=False)
-
-  @property
-  def mask(self) -> np.ndarray:
-    """bool [height, width], made at each access; an instance's with the pixels that others hide."""
-    if self._runs is not None:
-      return mask_tools.decode(self._runs).astype(bool)
-    return self._id_map == self.id
-
-  @property
-  def runs(self) -> dict:
-    """The mask as COCO's compressed run lengths: size [height, width] and counts, ASCII bytes."""
-    return self._runs if self._runs is not None else run_lengths.encode(self.mask)
 
 
 class Result:
@@ -267,16 +228,6 @@ class Result:
     """
     return supervision_form.detections(self.segments, self.size)
 
-  def _segment_to_json(self, segment: Segment) -> dict:
-    value_in_png = segment.class_id if self.task == 'semantic' else segment.id
-    row = {'id': value_in_png, 'category_id': segment.category_id, 'category_name': segment.label,
-           'isthing': segment.is_thing, 'area': segment.area, 'bbox': list(segment.box)}
-    if segment.score is not None:
-      row['score'] = round(segment.score, 4)
-    if self.task == 'instance':
-      row['segmentation'] = encoding.runs_as_text(segment.runs)
-    return row
-
   def save_images(self, folder: str | os.PathLike, name: str | None = None,
                   names: Collection[str] | None = None, boxes: bool = False) -> None:
     """Writes PNGs; they appear complete or, where one cannot be written, not at all.
@@ -311,7 +262,7 @@ class Result:
     with contextlib.ExitStack() as stack:
       for form, encode in encoders.items():
         if form in chosen:
-          ending, = formats.FORMATS[form].endings
+          ending, = formats.FORMATS[form]
           target = path.with_name(path.name + ending)
           temporary = stack.enter_context(files.write_atomically(target))
           pathlib.Path(temporary).write_bytes(encode())
@@ -360,8 +311,7 @@ class Result:
 
 def _with_runs(row: Mapping[str, Any]) -> dict[str, Any]:
   """Returns a segment or an instance with its mask, if it has one, as run lengths."""
-  mask = row.get('mask')
-  return {**row, 'mask': run_lengths.encode(mask)} if isinstance(mask, np.ndarray) else dict(row)
+  return {**row, 'mask': run_lengths.encode(row['mask'])} if 'mask' in row else dict(row)
 
 
 def _painted(found: Sequence[Mapping[str, Any]], size: tuple[int, int], threshold: float
@@ -380,5 +330,5 @@ def _painted(found: Sequence[Mapping[str, Any]], size: tuple[int, int], threshol
       segment_id = len(segments) + 1
       segments.append({'id': segment_id, 'category_id': row['category_id'], 'isthing': True,
                        'score': row['score'], 'mask': row['mask']})
-      id_map[mask_tools.decode(row['mask']).astype(bool)] = segment_id
+      id_map[run_lengths.decode(row['mask'])] = segment_id
   return id_map, segments

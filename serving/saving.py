@@ -19,6 +19,7 @@ from tf_maskformer.serving.reading import Clip
 from tf_maskformer.serving.reading import Item
 from tf_maskformer.serving.result import Result
 
+_JSON_OF_ALL = frozenset({'coco_panoptic', 'coco', 'supervision', 'fiftyone'})
 _JPEG = {'quality': 95, 'subsampling': 0}
 
 
@@ -40,13 +41,26 @@ class Choice:
   boxes: bool = False
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predicted:
+  """An image and its result."""
+  item: Item
+  result: Result
+
+  @property
+  def size(self) -> int:
+    """Bytes of both."""
+    return self.item.size
+
+
 class Saver:
   """Writes results; `prepare` may run in several threads, `finish` takes the images in order.
 
   Attributes:
     folder: for the results.
-    collection: of the results finished so far, frames included.
-    num_frames: among them.
+    collection: of the results in JSON files.
+    num_images: finished so far.
+    num_frames: finished so far, of videos and webcams.
     said: a line per video that is complete.
   """
 
@@ -63,14 +77,16 @@ class Saver:
       used += choice.frame_formats
     self.collection = Collection(used, _common_folder(folder, inputs))
     self.folder = folder
+    self.num_images = 0
     self.num_frames = 0
     self.said: list[str] = []
     self._choice = choice
     self._clip: Clip | None = None
     self._writer: video.Writer | None = None
+    self._removed = ''  # path of a video that was under way
     self._used = used
 
-  def prepare(self, item: Item, result: Result) -> tuple[Result, np.ndarray | None]:
+  def prepare(self, predicted: Predicted) -> tuple[Result, np.ndarray | None]:
     """Writes the files of one image.
 
     Returns:
@@ -80,6 +96,8 @@ class Saver:
       OSError: the file system refuses.
       UserError: a threshold is given for a semantic task.
     """
+    item = predicted.item
+    result = predicted.result
     choice = self._choice
     if choice.classes is not None or choice.threshold is not None:
       result = result.only(choice.classes, choice.threshold)
@@ -97,18 +115,21 @@ class Saver:
       self._save_named(item, result, names)
     return result, drawn
 
-  def finish(self, item: Item, prepared: tuple[Result, np.ndarray | None]) -> None:
+  def finish(self, predicted: Predicted, prepared: tuple[Result, np.ndarray | None]) -> None:
     """Adds an image to the JSON files, and a frame to its video.
 
     Raises:
       OSError: the file system refuses.
     """
+    item = predicted.item
     result, drawn = prepared
     if item.clip is not self._clip:
       self._end_clip()
       self._clip = item.clip
-    self.collection.add(result, item.name, self._image_path(item))
-    self.collection.update(self.folder)
+    if _JSON_OF_ALL.intersection(self._formats(item)):
+      self.collection.add(result, item.name, self._image_path(item))
+      self.collection.update(self.folder)
+    self.num_images += item.clip is None
     self.num_frames += item.clip is not None
     if item.clip and drawn is not None:
       if self._writer is None:
@@ -132,19 +153,27 @@ class Saver:
     """
     self.collection.write(self.folder)
     if is_interrupted and self._clip and self._writer:
-      self._keep(f', then it was interrupted; {self._clip.file.path} may have more')
+      self._keep(f'; interrupted, {self._clip.file.path} may have more')
     self._end_clip()
 
   def abandon(self) -> None:
     """Writes the JSON files, but removes the video under way."""
+    self._removed = str(self._writer.path) if self._writer else ''
     with contextlib.suppress(OSError):
       self.collection.write(self.folder)
     self._discard()
 
   @property
+  def num_complete(self) -> int:
+    """Images that are complete: those in the JSON files, where there are any."""
+    has_json = _JSON_OF_ALL.intersection(self._used)
+    return self.collection.num_written if has_json else self.num_images
+
+  @property
   def where(self) -> str:
-    """A phrase for a message: in which JSON file the results are."""
-    return ' and in predictions.json' if 'coco_panoptic' in self._used else ''
+    """A phrase for a message: in which JSON file the results are, and which video is not kept."""
+    listed = ' and in predictions.json' if 'coco_panoptic' in self._used else ''
+    return f'{listed}; {self._removed} is removed' if self._removed else listed
 
   def _formats(self, item: Item) -> tuple[str, ...]:
     return self._choice.frame_formats if item.clip else self._choice.formats

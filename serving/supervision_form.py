@@ -2,30 +2,16 @@
 
 import importlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tf_maskformer.errors import UserError
 from tf_maskformer.serving import encoding
+from tf_maskformer.serving.segment import Segment
 
 
-class _Segment(Protocol):
-  """What is read of `result.Segment`."""
-  id: int
-  class_id: int
-  category_id: int
-  label: str
-  score: float | None
-  area: int
-  box: encoding.Box
-
-  @property
-  def mask(self) -> np.ndarray:
-    """bool [height, width]."""
-
-
-def detections(segments: Sequence[_Segment], size: tuple[int, int]) -> Any:
+def detections(segments: Sequence[Segment], size: tuple[int, int]) -> Any:
   """Returns the segments that are not empty; see `Result.to_supervision`.
 
   Args:

@@ -31,10 +31,12 @@ class CannotOpen(errors.UserError):
 
 
 def require() -> types.ModuleType:
-  """Returns PyAV, which prints nothing of its own; raises UserError where it is not installed."""
-  av = extras.require('av', extra='video')
-  av.logging.set_level(av.logging.PANIC)
-  return av
+  """Returns PyAV; raises UserError where it is not installed.
+
+  FFmpeg's messages stay off, as PyAV has them by default: where they are on, at any level, those of
+  its threads and of Python can wait for each other forever.
+  """
+  return extras.require('av', extra='video')
 
 
 class Source:
@@ -154,7 +156,7 @@ class Source:
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
   def _require_all(self) -> None:
-    """Raises UserError where there is no frame, or fewer than the file states."""
+    """Raises UserError where no frame was decoded, or fewer than the file states."""
     if not self.num_read:
       raise errors.UserError(f'{self._what} has no frames that can be decoded')
     stated = 0 if self._is_webcam else self._stream.frames
@@ -180,7 +182,7 @@ class Writer:
     self.path = pathlib.Path(path)
     self.num_frames = 0
     self._rate = rate.limit_denominator(100_000)
-    # Frames at a steady rate are at whole ticks.
+    # The time between frames at a steady rate is an integer of ticks.
     ticks_per_second = self._rate.numerator * -(-_TICKS // self._rate.numerator)
     self._tick = fractions.Fraction(1, ticks_per_second)
     self._av = require()
@@ -224,7 +226,7 @@ class Writer:
     """Removes what was written."""
     if self._container is None:
       return
-    with contextlib.suppress(_Discarded), self._stack:
+    with contextlib.suppress(_Discarded, OSError), self._stack:
       with contextlib.suppress(Exception):  # of a full disk, for example
         self._container.close()
       raise _Discarded
@@ -240,7 +242,7 @@ class Writer:
 
   @contextlib.contextmanager
   def _opened(self) -> Iterator[Any]:
-    """Yields a container; PyAV writes it through a file of Python, whose errors are the system's."""
+    """Yields a container, written through a file of Python, whose errors are the system's."""
     with files.write_atomically(self.path) as temporary, open(temporary, 'wb') as file:
       yield self._av.open(file, 'w', format='mp4')
 

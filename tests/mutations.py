@@ -21,6 +21,7 @@ import tempfile
 from tests import planted_in_export
 from tests import planted_in_http
 from tests import planted_in_own_data
+from tests import planted_in_predictions
 from tests import planted_in_scores
 from tests.planted import ROOT
 from tests.planted import Mutation
@@ -177,6 +178,7 @@ MUTATIONS = (
     *planted_in_export.MUTATIONS,
     *planted_in_http.MUTATIONS,
     *planted_in_own_data.MUTATIONS,
+    *planted_in_predictions.MUTATIONS,
     *planted_in_scores.MUTATIONS,
     # The data pipeline.
     Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",

@@ -164,7 +164,8 @@ def _fit_sizes(task: Segmentation, facts: Facts) -> list[str]:
   return [
       f'sizes: windows of {window}x{window} (this model has at most {largest}), cut out of images '
       f'whose long edge is scaled to {_JITTER[0]:g} to {_JITTER[1]:g} of that; scored and '
-      f'predicted at short edge {short_edge} (the median image has {facts.short_edge}x{facts.long_edge} '
+      'predicted '
+      f'at short edge {short_edge} (the median image has {facts.short_edge}x{facts.long_edge} '
       'pixels)']
 
 

@@ -1,5 +1,6 @@
 """Int8 for OpenVINO by NNCF: ranges of activations are those that calibration images show."""
 
+import logging
 import math
 import os
 import pathlib
@@ -7,20 +8,24 @@ import pathlib
 import numpy as np
 import openvino
 
+from tf_maskformer import extras
 from tf_maskformer.errors import UserError
 from tf_maskformer.serving import image_files
 from tf_maskformer.serving import inputs
 from tf_maskformer.serving.export import fitting
 from tf_maskformer.serving.export.road import Road
 
-MOST_IMAGES = 300  # that are looked at; more do not change the ranges
-# Names of operations that stay in float: everything outside of the network (resizing, the answer),
-# deformable attention, whose sampling places are fractions of a pixel, and the mask embeddings with
-# their product, whose sign decides what the next layer attends to.
+MOST_IMAGES = 128  # that are looked at, one forward pass each
+# Names of operations that stay in float, which follow those of the layers: everything outside of
+# the network (resizing, the answer); deformable attention, whose sampling places are fractions of a
+# pixel; Mask2Former's decoder, where the signs of masks decide what is attended to; of the others
+# the mask embeddings and their product with the mask features.
 FLOAT = (
     r'^(?!mask_classification/).*',
     r'.*/deformable_attention(_\d+)?/.*',
-    r'.*/mask_embed/.*',
+    r'.*/masked_decoder/.*',
+    r'.*_decoder/mlp/.*',
+    r'.*_decoder/MatMul(_\d+)?',
 )
 
 
@@ -53,7 +58,8 @@ def quantize(model: openvino.Model, road: Road, paths: list[pathlib.Path]) -> op
   Raises:
     UserError: an image cannot be read.
   """
-  import nncf  # here: it takes seconds, and only int8 needs it
+  nncf = extras.require('nncf', extra='export')  # here: it takes seconds, and only int8 needs it
+  nncf.set_log_level(logging.ERROR)  # not the name of every operation that stays in float
   dataset = nncf.Dataset(paths, lambda path: {'image': _read(path, road.input_size)})
   return nncf.quantize(
       model, dataset, subset_size=len(paths), model_type=nncf.ModelType.TRANSFORMER,

@@ -51,10 +51,9 @@ def check(output: str, layout: str) -> None:
   if layout != 'plain':
     names = [name for name in names if not name.isdigit() and name != CONFIG]
   if names:
-    holds = 'versions of a model' if layout != 'plain' else 'nothing'
+    only = ' besides versions of a model' if layout != 'plain' else ''
     raise errors.UserError(
-        f'--output {output} holds {errors.quoted(names[0])}, and may hold {holds}; name a new '
-        'folder or remove it')
+        f'--output {output} holds {errors.quoted(names[0])}{only}; name a new folder, or remove it')
 
 
 @contextlib.contextmanager

@@ -49,7 +49,11 @@ class Network:
     self._logits = tf.function(
         self._compute, autograph=False,
         input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
-    self._answer = tf.function(self._road.answer, autograph=False, reduce_retracing=True)
+    self._answer = tf.function(
+        self._road.answer, autograph=False,
+        input_signature=[
+            _logits_spec(self._road.has_class_logits), Sizes(*[tf.TensorSpec([2], tf.int32)] * 3),
+            road.Thresholds(*[tf.TensorSpec([], tf.float32)] * 2)])
 
   @property
   def acting(self) -> dict[str, float]:
@@ -74,7 +78,8 @@ class Network:
 
   def result(self, kept: Kept, thresholds: Thresholds) -> Result:
     """Returns what kept logits mean at these thresholds."""
-    limits = road.Thresholds(tf.constant(thresholds.score), tf.constant(thresholds.overlap))
+    limits = road.Thresholds(
+        tf.constant(thresholds.score, tf.float32), tf.constant(thresholds.overlap, tf.float32))
     outputs = self._answer(
         {name: tf.constant(value) for name, value in kept.logits.items()},
         Sizes(*(tf.constant(size) for size in kept.sizes)), limits)
@@ -103,6 +108,14 @@ class Network:
          'score': float(score)}
         for number, (category, score) in enumerate(
             zip(arrays['classes'][:count], arrays['scores'][:count]))]
+
+
+def _logits_spec(has_class_logits: bool) -> dict[str, tf.TensorSpec]:
+  """Returns what logits are, of any number and size."""
+  spec = {'mask_logits': tf.TensorSpec([None, None, None], tf.float32)}
+  if has_class_logits:
+    spec['class_logits'] = tf.TensorSpec([None, None], tf.float32)
+  return spec
 
 
 def _instances(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -44,6 +44,39 @@ def test_instances_of_a_class_differ_and_stuff_keeps_its_color():
       assert max(abs(a - b) for a, b in zip(color, other)) > 25, (color, other)
 
 
+def test_many_instances_differ_and_look_like_their_class():
+  classes = [c for c in catalog.get('coco_panoptic').classes if c.isthing]
+  for category in classes:
+    shades = {drawing.shade(category.color, number) for number in range(24)}
+    assert len(shades) >= 20, category
+  assert drawing.colors_of([{'category_id': 0}, {'category_id': 1}, {'category_id': 0}], CLASSES)[
+      0::2] == [(255, 0, 0), drawing.shade((255, 0, 0), 1)]
+
+
+def test_boxes():
+  image = np.zeros([400, 400, 3], np.uint8)
+  id_map = np.zeros([400, 400], int)
+  segments = [{'id': 1, 'category_id': 0}, {'id': 2, 'category_id': 1}]
+  drawn = drawing.draw_panoptic(
+      image, id_map, segments, CLASSES, boxes=[None, (100, 200, 50, 80)])
+  blue = (drawn == (0, 0, 255)).all(axis=2)
+  rows, columns = np.nonzero(blue)
+  assert (rows.min(), rows.max(), columns.min(), columns.max()) == (200, 279, 100, 149)
+  assert not blue[210:270, 110:140].any() and drawn.any(axis=2).sum() == blue.sum()
+  small = drawing.draw_panoptic(image[:100, :100], id_map[:100, :100], segments, CLASSES,
+                                boxes=[(10, 20, 30, 40), (5, 5, 0, 0)])
+  rows, columns = np.nonzero((small == (255, 0, 0)).all(axis=2))
+  assert (rows.min(), rows.max(), columns.min(), columns.max()) == (80, 239, 40, 159)
+
+
+def test_small_images_may_keep_their_size():
+  id_map = np.ones([30, 40], int)
+  segments = [{'id': 1, 'category_id': 0, 'score': 1.0}]
+  drawn = drawing.draw_panoptic(
+      np.zeros([30, 40, 3], np.uint8), id_map, segments, CLASSES, enlarged=False)
+  assert drawn.shape == (30, 40, 3)
+
+
 @pytest.mark.parametrize('color', [(0, 0, 0), (255, 255, 255), (128, 128, 128)])
 def test_shades_of_gray(color):
   assert len({drawing.shade(color, number) for number in range(3)}) >= 2

@@ -39,7 +39,7 @@ def test_by_hand():
   assert result['ap_small'] == pytest.approx(0) and np.isnan(result['ap_medium'])
 
 
-def as_coco(images):
+def as_coco(images, size, num_classes):
   """Rows of images in the form of pycocotools."""
   coco = COCO()
   rows = []
@@ -47,24 +47,25 @@ def as_coco(images):
     for row in of_image:
       rows.append({**row, 'id': len(rows) + 1, 'image_id': number, 'area': row.get(
           'area', row['mask'].sum()), 'segmentation': encode(row['mask'])})
-  height, width = random_instances.SIZE
+  height, width = size
   coco.dataset = {
       'images': [{'id': i, 'height': height, 'width': width} for i in range(len(images))],
-      'categories': [{'id': c} for c in range(random_instances.CLASSES)], 'annotations': rows}
+      'categories': [{'id': c} for c in range(num_classes)], 'annotations': rows}
   coco.createIndex()
   return coco
 
 
-def official(images):
+def official(images, size=random_instances.SIZE, num_classes=random_instances.CLASSES):
   """Returns pycocotools' six numbers and those of the classes, NaN where there are none."""
   truth, predictions = zip(*images)
   with contextlib.redirect_stdout(io.StringIO()):
-    evaluation = COCOeval(as_coco(truth), as_coco(predictions), 'segm')
+    evaluation = COCOeval(
+        as_coco(truth, size, num_classes), as_coco(predictions, size, num_classes), 'segm')
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
   precision = evaluation.eval['precision'][:, :, :, 0, -1]
-  of_classes = [precision[:, :, c].mean() for c in range(random_instances.CLASSES)]
+  of_classes = [precision[:, :, c].mean() for c in range(num_classes)]
   return 100 * np.array([v if v > -1 else np.nan for v in (*evaluation.stats[:6], *of_classes)])
 
 

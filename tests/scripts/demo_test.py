@@ -16,8 +16,16 @@ from tests import support
 from tests.scripts.predict_test import save_run
 from tests.serving.http import support as http
 from tf_maskformer.configs import environment
+from tf_maskformer.dataloaders import images
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import demo
+
+
+@pytest.fixture(autouse=True)
+def restore_limit():
+  """The programs set the limit of pixels of their process."""
+  yield
+  images.allow(images.MAX_PIXELS)
 
 
 @pytest.fixture(scope='module', name='run')

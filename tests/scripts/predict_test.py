@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 from pycocotools import mask as mask_tools
 
+from tests.serving import videos
 from tf_maskformer import cli
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs.datasets import catalog
@@ -21,6 +22,9 @@ from tf_maskformer.dataloaders.images import allow
 from tf_maskformer.errors import UserError
 from tf_maskformer.modeling.factory import build_model
 from tf_maskformer.scripts import predict
+from tf_maskformer.serving import image_files
+from tf_maskformer.serving import saving
+from tf_maskformer.serving import video
 from tf_maskformer.serving.result import Result
 
 NAME = 'maskformer_shapes_panoptic'
@@ -169,10 +173,11 @@ def test_exit_code(run, folders):
 def test_a_run_that_is_killed_keeps_what_is_done(run, folders, monkeypatch):
   images, output = folders
   save = Result.save_images
-  def killed(self, folder, name):
+  def killed(self, folder, name, *more):
     if name == 'color':
       raise KeyboardInterrupt
-    save(self, folder, name)
+    save(self, folder, name, *more)
+  monkeypatch.setattr(os, 'cpu_count', lambda: 1)  # one thread writes
   monkeypatch.setattr(Result, 'save_images', killed)
   with pytest.raises(KeyboardInterrupt):
     predict.main(flags(run, images, output))
@@ -199,6 +204,91 @@ def test_a_full_disk(run, folders, monkeypatch):
     predict.main(flags(run, images, output))
   assert [row['image_id'] for row in rows_of(output)] == ['alpha', 'color']
   assert not list(output.glob('*gray*')) and not list(output.glob('.*'))
+
+
+def test_formats_classes_and_threshold(run, folders):
+  images, output = folders
+  names = ['labelme', 'coco_panoptic,supervision', 'fiftyone', 'color']
+  predict.main(flags(run, images, output, '--format', *names, '--classes', 'disc', '2', 'Sky',
+                     '--threshold=0.1', '--boxes', '--device=cpu'))
+  assert sorted(p.name for p in output.iterdir()) == sorted(
+      ['predictions.json', 'supervision.json', 'fiftyone', *(
+          f'{name}{ending}' for name in ('alpha', 'color', 'gray')
+          for ending in ('.png', '.json', '_color.png'))])
+  for row in rows_of(output):
+    for segment in row['segments_info']:
+      assert segment['category_id'] in (1, 2, 5) and segment['score'] > 0.1
+    assert set(np.unique(ids_of(output / row['file_name']))) - {0} == {
+        s['id'] for s in row['segments_info']}
+
+
+def test_a_video(run, folders):
+  pytest.importorskip('av')
+  images, output = folders
+  path = videos.write(images / 'clip.mp4', videos.colors(5))
+  predict.main(flags(run, path, output))
+  assert [p.name for p in output.iterdir()] == ['clip_overlay.mp4']
+  found, _, rate = videos.read(output / 'clip_overlay.mp4')
+  assert found.shape == (5, 48, 64, 3) and rate == 25
+
+
+def test_images_and_videos_some_of_them_damaged(run, folders):
+  pytest.importorskip('av')
+  images, output = folders
+  videos.write(images / 'clip.mp4', videos.colors(3))
+  (images / 'empty.mov').touch()
+  message = r'1 of 5 images and videos could not be decoded, .*empty.mov cannot be opened'
+  with pytest.raises(UserError, match=message):
+    predict.main(flags(run, images / '*', output, '--max_frames=2'))
+  assert len(videos.read(output / 'clip_overlay.mp4')[0]) == 2
+  assert [row['image_id'] for row in rows_of(output)] == ['alpha', 'color', 'gray']
+  assert not (output / 'empty_overlay.mp4').exists()
+
+
+def test_what_cannot_be_opened_is_said_before_the_model_is_loaded(folders):
+  pytest.importorskip('av')
+  images, output = folders
+  (images / 'a.mp4').write_bytes(b'no video')
+  for given, message in ((images / 'a.mp4', 'a.mp4 cannot be opened'),
+                         ('webcam:987', 'webcam /dev/video987 is not there')):
+    with pytest.raises(UserError, match=message):
+      predict.main(flags('/nowhere', given, output))
+  assert not output.exists()
+
+
+def test_a_webcam_ends_with_ctrl_c(run, folders, monkeypatch):
+  pytest.importorskip('av')
+  images, output = folders
+  videos.write(images / 'camera.mp4', videos.colors(30))
+  device = image_files.ImageFile(images / 'camera.mp4', 'webcam_0', 'webcam')
+  monkeypatch.setattr(video, '_WEBCAM_FORMAT', 'mp4')  # a file stands in for the device
+  monkeypatch.setattr(image_files, 'find', lambda *_: [device])
+  finish = saving.Saver.finish
+
+  def pressed(self, predicted, prepared):
+    finish(self, predicted, prepared)
+    if predicted.item.name.endswith('3'):
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(saving.Saver, 'finish', pressed)
+  assert predict.main(flags(run, '0', output)) == 0
+  assert len(videos.read(output / 'webcam_0_overlay.mp4')[0]) == 4
+  assert [p.name for p in output.iterdir()] == ['webcam_0_overlay.mp4']
+
+
+@pytest.mark.parametrize('more, message', [
+    (['--format=gif'], "--format 'gif' is unknown"), (['--threshold=1.5'], 'is not a score'),
+    (['--threshold=nan'], 'is not a score'), (['--threshold=high'], "invalid float value: 'high'"),
+    (['--max_frames=0'], '--max_frames 0 is below 1'), (['--classes', 'dics'], 'did you mean disc'),
+    (['--device=gpu:7'], '--device gpu:7 is not there'), (['--classes'], '--classes has no value'),
+    (['--params_override=task.evaluation.panoptic=False,task.evaluation.semantic=True',
+      '--threshold=0.5'], 'a semantic prediction has no scores'),
+    (['--params_override=task.evaluation.panoptic=False,task.evaluation.semantic=True',
+      '--format=coco'], 'does not tell apart')])
+def test_mistakes_in_what_is_wanted(run, folders, more, message):
+  with pytest.raises(UserError, match=message):
+    predict.main(flags(run, *folders, *more))
+  assert not folders[1].exists()
 
 
 @pytest.mark.parametrize('more, message', [

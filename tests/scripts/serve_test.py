@@ -1,14 +1,23 @@
 """The program as a process: what it refuses in one line, and what it answers."""
 
 import socket
+import sys
 
 import pytest
 
 from tests.scripts.predict_test import save_run
 from tests.serving.http import load
 from tests.serving.http import support
+from tf_maskformer.dataloaders import images
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import serve
+
+
+@pytest.fixture(autouse=True)
+def restore_limit():
+  """The programs set the limit of pixels of their process."""
+  yield
+  images.allow(images.MAX_PIXELS)
 
 
 @pytest.mark.parametrize('flags, message', [
@@ -34,7 +43,7 @@ def test_a_port_in_use_is_said_before_the_model_is_read():
 
 
 def test_a_missing_extra(monkeypatch):
-  monkeypatch.setitem(__import__('sys').modules, 'uvicorn', None)
+  monkeypatch.setitem(sys.modules, 'uvicorn', None)
   with pytest.raises(UserError, match=r"^uvicorn is not installed; .*'tf-maskformer\[serve\]'"):
     serve.main(['--checkpoint=/nowhere'])
 

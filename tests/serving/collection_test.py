@@ -3,9 +3,11 @@
 import contextlib
 import io
 import json
+import pathlib
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as mask_tools
 from pycocotools.coco import COCO
 
@@ -58,6 +60,87 @@ def test_image_ids(tmp_path, names, ids):
 def test_a_semantic_task_has_no_coco_results(tmp_path):
   write(tmp_path, {'a': result_test.semantic()})
   assert [p.name for p in tmp_path.iterdir()] == ['predictions.json']
+
+
+def slow_panoptic_quality(truth, predicted, folder):
+  """Returns PQ of each category by panopticapi's rules, computed pixel by pixel."""
+  counts = {}
+  for row in truth['annotations']:
+    other, = [p for p in predicted['annotations'] if p['image_id'] == row['image_id']]
+    true_map, found_map = (
+        np.asarray(Image.open(folder / r['file_name'])).astype(int) @ [1, 256, 65536]
+        for r in (row, other))
+    true = {s['id']: s for s in row['segments_info']}
+    found = {s['id']: s for s in other['segments_info']}
+    assert set(np.unique(found_map)) - {0} == set(found)  # panopticapi's own checks
+    for number, segment in found.items():
+      assert (found_map == number).sum() == segment['area']
+    for a in true:
+      for b in found:
+        both = ((true_map == a) & (found_map == b)).sum()
+        either = ((true_map == a) | ((found_map == b) & (true_map > 0))).sum()
+        if true[a]['category_id'] == found[b]['category_id'] and both / either > 0.5:
+          hits = counts.setdefault(true[a]['category_id'], [0.0, 0])
+          hits[0] += both / either
+          hits[1] += 1
+  return {category: iou / hits for category, (iou, hits) in counts.items()}
+
+
+def test_the_panoptic_form_is_that_of_panopticapi(tmp_path):
+  result = result_test.panoptic()
+  result.save_images(tmp_path, '000042')
+  rows = write(tmp_path, {'000042': result})
+  content = {'annotations': rows}
+  found = slow_panoptic_quality(content, json.loads(json.dumps(content)), tmp_path)
+  assert found == {90: 1.0, 18: 1.0} and rows[0]['image_id'] == 42
+
+
+def data_set(folder, names):
+  """Writes two results of images in folder/images in the form of a data set."""
+  (folder / 'images/deep').mkdir(parents=True)
+  (folder / 'out').mkdir()
+  instance, _ = result_test.instance()
+  collection = Collection(names, str(folder / 'images'))
+  collection.start(folder / 'out')
+  for name, result in (('a', result_test.panoptic()), ('deep/b', instance)):
+    path = folder / f'images/{name}.png'
+    Image.fromarray(result.image).save(path)
+    collection.add(result, name, path)
+  collection.write(folder / 'out')
+  return instance
+
+
+def test_supervision_reads_its_form(tmp_path):
+  supervision = pytest.importorskip('supervision')
+  instance = data_set(tmp_path, ['supervision'])
+  assert [p.name for p in (tmp_path / 'out').iterdir()] == ['supervision.json']
+  found = supervision.DetectionDataset.from_coco(
+      str(tmp_path / 'images'), str(tmp_path / 'out/supervision.json'))
+  assert found.classes == ['cat', 'dog', 'sky'] and len(found) == 2
+  for _, image, detections in found:
+    result = result_test.panoptic() if image.any() else instance
+    assert detections.class_id.tolist() == [s.class_id for s in result.segments]
+    for mask, segment in zip(detections.mask, result.segments):
+      np.testing.assert_array_equal(mask, segment.mask)
+
+
+def test_the_folder_for_fiftyone_is_as_its_documentation_says(tmp_path):
+  """COCODetectionDataset: data.json says where the files are that labels.json names."""
+  instance = data_set(tmp_path, ['fiftyone'])
+  folder = tmp_path / 'out/fiftyone'
+  assert sorted(p.name for p in folder.iterdir()) == ['data.json', 'labels.json']
+  places = json.loads((folder / 'data.json').read_text())
+  assert all(pathlib.Path(path).is_file() and path.startswith('/') for path in places.values())
+  with contextlib.redirect_stdout(io.StringIO()):
+    labels = COCO(str(folder / 'labels.json'))
+  assert {row['file_name'] for row in labels.imgs.values()} == set(places)
+  assert [c['name'] for c in labels.cats.values()] == ['cat', 'dog', 'sky']
+  rows = labels.loadAnns(labels.getAnnIds(imgIds=[2]))
+  assert len({row['id'] for row in labels.anns.values()}) == 3 + 3
+  for row, segment in zip(rows, instance.segments):
+    assert (row['category_id'], row['score']) == (segment.category_id, segment.score)
+    assert tuple(row['bbox']) == segment.box and row['area'] == segment.area
+    np.testing.assert_array_equal(labels.annToMask(row), segment.mask)
 
 
 def test_no_image(tmp_path):

@@ -89,3 +89,31 @@ def test_images_are_not_replaced(tree, given, output):
   with pytest.raises(UserError, match='is the folder of the images'):
     image_files.check_output(images, pathlib.Path(output))
   image_files.check_output(images, pathlib.Path('in/results'))
+
+
+def test_videos_webcams_and_standard_input(tree):
+  for name in ('clip.mp4', 'a/turn.MOV', 'a/1.mkv'):
+    (tree / name).touch()
+  found = image_files.find(
+      ['in/clip.mp4', 'in/a/*', '0', 'webcam:2', '/dev/video3', '-'], pathlib.Path('out'))
+  assert [(f.name, f.kind) for f in found] == [
+      ('clip', 'video'), ('1.jpg', 'image'), ('1.mkv', 'video'), ('2', 'image'), ('turn', 'video'),
+      ('webcam_0', 'webcam'), ('webcam_2', 'webcam'), ('webcam_3', 'webcam'), ('stdin', 'stdin')]
+  assert found[5].path == pathlib.Path('/dev/video0')
+  image_files.check_output(found, pathlib.Path('.'))  # not where the camera or the terminal is
+  assert [f.name for f in image_files.find(['in'], pathlib.Path('out'))] == ['x']
+  (tree.parent / '0').touch()
+  assert [f.kind for f in image_files.find(['0'], pathlib.Path('out'))] == ['image']
+
+
+def test_a_folder_of_videos_alone(tree):
+  (tree / 'clips').mkdir()
+  (tree / 'clips/a.mp4').touch()
+  with pytest.raises(UserError, match='it has videos: name them, or give a pattern in quotes'):
+    names('in/clips')
+
+
+def test_only_results_that_are_written_collide(tree):
+  (tree / 'x_labels.jpg').touch()
+  found = image_files.find(['in'], pathlib.Path('out'), endings=('_overlay.png',))
+  assert [image.name for image in found] == ['x', 'x_labels']

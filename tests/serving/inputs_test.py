@@ -71,3 +71,11 @@ def test_too_many_pixels(tmp_path, monkeypatch):
   monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
   with pytest.raises(UserError, match='a.png has too many pixels .*exceeds limit'):
     inputs.as_rgb(tmp_path / 'a.png')
+
+
+def test_bytes_of_a_file():
+  data = io.BytesIO()
+  Image.fromarray(random_image(6, 9, 3)).save(data, 'PNG')
+  np.testing.assert_array_equal(inputs.of_bytes(data.getvalue(), 'upload'), random_image(6, 9, 3))
+  with pytest.raises(UserError, match='upload cannot be decoded .unknown image format'):
+    inputs.of_bytes(b'GIF is what it is not', 'upload')

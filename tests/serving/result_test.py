@@ -9,6 +9,7 @@ from pycocotools import mask as mask_tools
 
 from tf_maskformer.configs.datasets.descriptor import Class
 from tf_maskformer.configs.datasets.descriptor import DataSet
+from tf_maskformer.errors import UserError
 from tf_maskformer.serving import encoding
 from tf_maskformer.serving.result import Result
 
@@ -149,6 +150,80 @@ def test_files_of_an_instance_result(tmp_path):
   rows = result.to_json('b', 'b.png')['segments_info']
   assert [row['category_name'] for row in rows] == ['dog', 'dog', 'cat']
   np.testing.assert_array_equal(mask_tools.decode(rows[1]['segmentation']), masks[1])
+
+
+def test_label_images_are_shown_in_the_colors_of_the_classes(tmp_path):
+  panoptic().save_images(tmp_path)
+  labels = Image.open(tmp_path / 'street_labels.png')
+  assert labels.mode == 'P' and labels.convert('RGB').getpixel((5, 15)) == (0, 255, 0)
+  semantic().save_images(tmp_path)
+  assert Image.open(tmp_path / 'scene.png').convert('RGB').getpixel((29, 0)) == (0, 0, 255)
+  many = DataSet('many', tuple(Class(i, f'class {i}', True, (9, 9, 9)) for i in range(300)))
+  semantic(many).save_images(tmp_path / 'many')
+  np.testing.assert_array_equal(read(tmp_path / 'many/scene.png'), semantic(many).labels)
+
+
+def test_color_images_hold_ids_and_differ_by_instance(tmp_path):
+  result = panoptic()
+  result.save_images(tmp_path, names=['color'])
+  assert [p.name for p in tmp_path.iterdir()] == ['street_color.png']
+  np.testing.assert_array_equal(read(tmp_path / 'street_color.png'), result.id_map)
+  shown = np.asarray(Image.open(tmp_path / 'street_color.png').convert('RGB'))
+  assert shown[0, 0].tolist() == [0, 0, 0] and shown[5, 5].tolist() == [0, 0, 255]
+  assert shown[15, 5].tolist() == [0, 255, 0] != shown[13, 22].tolist() != [0, 0, 0]
+  result.id_map[result.id_map == 3] = 70000
+  result.shown[2]['id'] = 70000
+  result.save_images(tmp_path, names=['color'])
+  np.testing.assert_array_equal(read(tmp_path / 'street_color.png'), shown)
+
+
+def test_some_classes_only():
+  dogs = panoptic().only(classes=[1])
+  assert [(s.id, s.label) for s in dogs.segments] == [(2, 'dog'), (3, 'dog')]
+  assert (dogs.id_map == np.where(panoptic().id_map == 1, 0, panoptic().id_map)).all()
+  assert (dogs.labels[1:10] == -1).all()
+  scene = semantic().only(classes=[2])
+  assert [s.label for s in scene.segments] == ['sky'] and (scene.labels[:, :10] == -1).all()
+  assert panoptic().only(classes=[0]).segments == []
+  assert len(panoptic().only().segments) == 3
+
+
+def test_void_of_a_semantic_result_has_a_value_of_its_own(tmp_path):
+  semantic().only(classes=[2]).save_images(tmp_path)
+  assert (read(tmp_path / 'scene.png')[:, :10] == 255).all()
+
+
+def test_scores_above_a_threshold_only():
+  assert [s.id for s in panoptic().only(threshold=0.75).segments] == [3]
+  result, masks = instance()
+  low = result.only(threshold=0.1)
+  assert [(s.id, s.score) for s in low.segments] == [(1, 0.2), (2, 0.6), (3, 0.7), (4, 0.9)]
+  np.testing.assert_array_equal(low.id_map == 1, masks[3])
+  high = result.only(threshold=0.6, classes=[1])
+  assert [(s.id, s.score) for s in high.segments] == [(1, 0.7)]
+  np.testing.assert_array_equal(high.id_map == 1, masks[1])  # the cat on top is gone
+  assert [row['score'] for row in high.to_coco(1)] == [0.7]
+  same = result.only()
+  np.testing.assert_array_equal(same.id_map, result.id_map)
+  assert [s.score for s in same.segments] == [s.score for s in result.segments]
+  with pytest.raises(UserError, match='has no scores'):
+    semantic().only(threshold=0.5)
+
+
+def test_masks_may_be_run_lengths():
+  result, masks = instance()
+  again = Result('crowd', result.image, result.id_map, result.shown, DATA_SET, 'instance',
+                 result._found)
+  np.testing.assert_array_equal(again.segments[1].mask, masks[1])
+  assert again.to_coco(1) == result.to_coco(1)
+
+
+def test_boxes_are_drawn_around_things():
+  plain = np.asarray(panoptic().draw(enlarged=False)).astype(int)
+  boxed = np.asarray(panoptic().draw(enlarged=False, boxes=True)).astype(int)
+  assert plain.shape == boxed.shape == (20, 30, 3)
+  changed = (plain != boxed).any(axis=2)
+  assert changed[19, 2:15].any() and not changed[1:9].any()  # a dog's; not the sky's
 
 
 @pytest.mark.parametrize('num_classes, with_void, dtype', [

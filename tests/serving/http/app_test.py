@@ -214,12 +214,13 @@ def test_too_many_pixels():
 
 
 def test_a_body_that_does_not_arrive():
-  with support.running(Limits(upload_seconds=0.2)) as server:
-    with socket.create_connection(('127.0.0.1', server.port), 30) as connection:
-      connection.sendall(b'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nstart')
-      answer = http.client.HTTPResponse(connection)
-      answer.begin()
-      assert answer.status == 408 and b'did not arrive within 0.2 s' in answer.read()
+  with (
+      support.running(Limits(upload_seconds=0.2)) as server,
+      socket.create_connection(('127.0.0.1', server.port), 30) as connection):
+    connection.sendall(b'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nstart')
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    assert answer.status == 408 and b'did not arrive within 0.2 s' in answer.read()
 
 
 def test_an_answer_that_takes_too_long():

@@ -1,4 +1,4 @@
-"""A few steps of training on records of known data sets, and their scores: one per kind of task."""
+"""A few steps of training on records of each known data set, and their scores."""
 
 import json
 
@@ -39,8 +39,7 @@ def experiment(records, data_set, task, planes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('layout, task', [
-    ('ade20k', 'panoptic'), ('coco_stuff10k', 'semantic'), ('pascal_voc', 'instance')])
+@pytest.mark.parametrize('layout, task', [(layout, task) for layout, task, _ in known_test.CASES])
 def test_train_and_evaluate(layout, task, tmp_path):
   known_test.draw(layout, task, tmp_path)
   row = known_test.prepare(layout, task, tmp_path)
