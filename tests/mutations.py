@@ -19,6 +19,7 @@ import sys
 import tempfile
 
 from tests import planted_in_export
+from tests import planted_in_formats
 from tests import planted_in_http
 from tests import planted_in_own_data
 from tests import planted_in_predictions
@@ -176,6 +177,7 @@ MUTATIONS = (
              'if name and given != name:', 'if False:',
              'tests/configs/experiments/settings_test.py'),
     *planted_in_export.MUTATIONS,
+    *planted_in_formats.MUTATIONS,
     *planted_in_http.MUTATIONS,
     *planted_in_own_data.MUTATIONS,
     *planted_in_predictions.MUTATIONS,

@@ -1,0 +1,35 @@
+"""Mistakes in what makes a model portable; `tests.mutations` plants them."""
+
+from tests.planted import Mutation
+
+MUTATIONS = (
+    Mutation('remainder_of_a_negative', 'ops/shape.py', '(divisor - size % divisor) % divisor',
+             '-size % divisor', 'tests/ops/shape_test.py'),
+    Mutation('blocked_a_little', 'modeling/layers/attention.py', '-30000.0', '-30.0',
+             'tests/modeling/layers/attention_test.py'),
+    Mutation('erf_of_too_little', 'ops/gelu.py', 'x / math.sqrt(2)', 'x / 2',
+             'tests/ops/gelu_test.py'),
+    Mutation('height_is_the_longer_side', 'dataloaders/augment.py',
+             'tf.maximum(height, width) * scale', 'height * scale',
+             'tests/dataloaders/augment_test.py -k differs'),
+    Mutation('no_wider_filter', 'ops/antialias.py', 'reach = np.maximum(step, one)', 'reach = one',
+             'tests/ops/antialias_test.py'),
+    Mutation('points_of_the_next_level', 'ops/deformable.py',
+             'slice(level * points, (level + 1) * points)', 'slice(0, points)',
+             'tests/ops/deformable_test.py'),
+    Mutation('grid_from_0_to_1', 'ops/deformable.py', '2 * locations - 1', 'locations',
+             'tests/ops/deformable_test.py'),
+    Mutation('dropped_masks_own_pixels', 'modeling/postprocessing/graph/fixed.py',
+             ' + (kept - 1)[:, None, None]', '',
+             'tests/serving/export/runtimes_test.py -k "lite and panoptic"'),
+    Mutation('captured_tensors', 'serving/export/context.py', '  if captured:\n', '  if False:\n',
+             'tests/serving/export/context_test.py'),
+    Mutation('only_logged', 'serving/export/onnx_graph.py', '  if unknown:\n', '  if False:\n',
+             'tests/serving/export/onnx_graph_test.py -k does_not_have'),
+    Mutation('best_instance_below', 'serving/export/reader.py',
+             "np.argsort(answer['scores'], kind='stable')",
+             "np.argsort(-answer['scores'], kind='stable')",
+             'tests/serving/export/reader_test.py'),
+    Mutation('runs_row_by_row', 'serving/export/reader.py', "mask.ravel(order='F')",
+             'mask.ravel()', 'tests/serving/export/reader_test.py'),
+)
