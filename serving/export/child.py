@@ -54,7 +54,8 @@ def call(what: str, log: str | os.PathLike, function: Callable[..., Value], *arg
   """
   context = multiprocessing.get_context('spawn')
   ours, theirs = context.Pipe()
-  process = context.Process(target=_run, args=(theirs, os.fspath(log), is_silent, function, arguments))
+  process = context.Process(
+      target=_run, args=(theirs, os.fspath(log), is_silent, function, arguments))
   process.start()
   theirs.close()
   try:
