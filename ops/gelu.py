@@ -9,7 +9,8 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
   """Returns x times the share of a normal distribution below x.
 
   Float32 uses the error function, which every exchange format has; TensorFlow's own GELU uses its
-  complement, which ONNX has not. In half precision only the complement keeps values below -2 or so.
+  complement, which ONNX does not have. In half precision only the complement keeps the values below
+  -2 or so.
 
   Args:
     x: any float tensor.

@@ -19,6 +19,7 @@ import sys
 import tempfile
 
 from tests import planted_in_export
+from tests import planted_in_formats
 from tests import planted_in_http
 from tests import planted_in_own_data
 from tests import planted_in_predictions
@@ -78,8 +79,6 @@ MUTATIONS = (
     Mutation('features_of_first_prediction', 'losses/matched.py',
              "name == 'mask_features' and outputs[name].shape.rank == 4", "name == 'mask_features'",
              'tests/losses/mask_features_test.py'),
-    Mutation('points_off_by_half', 'ops/points.py', 'x * w - 0.5', 'x * w',
-             'tests/ops/points_test.py'),
     Mutation('tie_of_the_solver', 'losses/assignment.py',
              'index = tf.where(last_free >= 0, last_free, first)', 'index = first',
              'tests/losses/assignment_test.py'),
@@ -93,19 +92,9 @@ MUTATIONS = (
              'total / tf.distribute.get_strategy().num_replicas_in_sync', 'total',
              'tests/training/runner_test.py -m slow -k two_replicas'),
     # The model.
-    Mutation('norm_momentum', 'modeling/layers/norms.py', 'momentum=0.9', 'momentum=0.99',
-             'tests/modeling/layers/norms_test.py'),
-    Mutation('norm_epsilon', 'modeling/layers/norms.py', 'EPSILON = 1e-5', 'EPSILON = 1e-3',
-             'tests/modeling/golden_test.py'),
-    Mutation('window_mask', 'modeling/backbones/swin.py', '-100.0', '-1.0',
-             'tests/modeling/backbones/swin_test.py'),
-    Mutation('columns_before_rows', 'ops/position.py', 'tf.concat([y, x], axis=-1)',
-             'tf.concat([x, y], axis=-1)', 'tests/modeling/golden_test.py'),
     Mutation('encoder_after_norm', 'modeling/factory.py',
              'pre_norm=config.encoder_pre_norm()', 'pre_norm=False',
              'tests/modeling/pre_norm_test.py'),
-    Mutation('bgr', 'ops/image.py', '(123.675, 116.28, 103.53)', '(103.53, 116.28, 123.675)',
-             'tests/ops/image_test.py'),
     # Which checkpoint, and whether it may be read.
     Mutation('newest_by_name', 'tf_maskformer/checkpoint_files.py',
              'self.number if self.step is None else self.step', 'self.number',
@@ -176,6 +165,7 @@ MUTATIONS = (
              'if name and given != name:', 'if False:',
              'tests/configs/experiments/settings_test.py'),
     *planted_in_export.MUTATIONS,
+    *planted_in_formats.MUTATIONS,
     *planted_in_http.MUTATIONS,
     *planted_in_own_data.MUTATIONS,
     *planted_in_predictions.MUTATIONS,
@@ -318,8 +308,6 @@ MUTATIONS = (
     Mutation('class_of_any_pixel', 'dataloaders/preparation/custom/voc.py', 'votes.argmax()',
              'votes.nonzero()[0].max()', 'tests/dataloaders/preparation/custom/voc_test.py'),
     # From images to files.
-    Mutation('first_of_the_batch', 'serving/predictor.py', '{name: value[place] for',
-             '{name: value[0] for', 'tests/serving/predictor_test.py'),
     Mutation('not_turned_upright', 'serving/inputs.py', 'ImageOps.exif_transpose(image)', 'image',
              'tests/serving/inputs_test.py'),
     Mutation('sure_instances_only', 'serving/result.py', 'for row in self._found]',

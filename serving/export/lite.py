@@ -21,7 +21,7 @@ from tf_maskformer.serving.export.road import Road
 
 FILE = 'model.tflite'
 SIGNATURE = 'serving_default'
-_FOREIGN = ('Flex', 'CUSTOM')  # starts of names of operators that LiteRT itself has not
+_FOREIGN = ('Flex', 'CUSTOM')  # starts of names of operators outside of LiteRT
 
 
 def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
@@ -37,14 +37,17 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
     folder: exists; filled.
 
   Raises:
-    UserError: the graph has operations that LiteRT has not.
+    UserError: the graph has operations that LiteRT does not have, or its size is not fixed.
   """
-  spec = tf.TensorSpec([1, *plan.input_size, 3], tf.uint8, INPUT)
+  if road.input_size is None:
+    raise UserError('LiteRT needs a fixed input size; give --input_size HEIGHTxWIDTH')
+  height, width = road.input_size
+  spec = tf.TensorSpec([1, height, width, 3], tf.uint8, INPUT)
   frozen = context.freeze(lambda image: whole(road, image), spec)
   data = convert(frozen, plan.precision)
   foreign = sorted(name for name in operators(data) if name.startswith(_FOREIGN))
   if foreign:
-    raise UserError(f'the model has operations that LiteRT has not: {", ".join(foreign)}')
+    raise UserError(f'the model has operations that LiteRT does not have: {", ".join(foreign)}')
   files.write_bytes(pathlib.Path(folder) / FILE, data)
 
 

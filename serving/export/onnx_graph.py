@@ -35,7 +35,7 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
     folder: exists; filled.
 
   Raises:
-    UserError: the graph has operations that ONNX has not.
+    UserError: the graph has operations that ONNX does not have.
   """
   del plan
   height, width = road.input_size or (None, None)
@@ -73,7 +73,7 @@ def convert_frozen(frozen: context.Frozen, outputs: tuple[str, ...]) -> onnx.Mod
     log.removeHandler(complaints)
   unknown = sorted(set(unknown_operators(model)))
   if unknown:
-    raise UserError(f'the model has operations that ONNX has not: {", ".join(unknown)}')
+    raise UserError(f'the model has operations that ONNX does not have: {", ".join(unknown)}')
   if complaints.messages:
     raise UserError(f'tf2onnx could not convert the model: {complaints.messages[0]}')
   onnx.checker.check_model(model)
@@ -132,7 +132,7 @@ def operators(model: onnx.ModelProto) -> collections.Counter:
 
 
 def unknown_operators(model: onnx.ModelProto) -> list[str]:
-  """Returns the types of operators that the ONNX standard has not at the model's opset."""
+  """Returns the types of operators that are not in the ONNX standard at the model's opset."""
   versions = {entry.domain: entry.version for entry in model.opset_import}
   return [node.op_type for node in _nodes(model.graph)
           if node.domain not in ('', 'ai.onnx')

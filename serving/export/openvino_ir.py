@@ -29,7 +29,7 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
     folder: exists; filled.
 
   Raises:
-    UserError: the graph has operations that OpenVINO has not, or the calibration images cannot be
+    UserError: the graph has operations unknown to OpenVINO, or calibration images cannot be
       used.
   """
   images = calibration.images_in(plan.calibration) if plan.needs_calibration else []

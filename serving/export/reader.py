@@ -186,11 +186,13 @@ def segments_of(answer: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
     return id_map, [_segment(n, n - 1, id_map == n, metadata) for n in numbers]
   if 'id_map' in answer:
     id_map = answer['id_map']
+    present = np.unique(id_map)  # a model of a fixed size may find segments in the padding
     return id_map, [
         {**_segment(i + 1, answer['classes'][i], id_map == i + 1, metadata),
-         'score': round(float(answer['scores'][i]), 4)} for i in range(int(answer['count']))]
+         'score': round(float(answer['scores'][i]), 4)}
+        for i in range(int(answer['count'])) if i + 1 in present]
   id_map = np.zeros(answer['masks'].shape[1:], np.int32)
-  segments = []
+  segments: list[dict] = []
   for i in np.argsort(answer['scores'], kind='stable'):  # the best is on top
     mask = answer['masks'][i] > 0
     if answer['scores'][i] <= _SHOWN_ABOVE or not mask.any():
@@ -231,15 +233,15 @@ def overlay(image: np.ndarray, id_map: np.ndarray, segments: list[dict],
             metadata: Mapping[str, Any]) -> np.ndarray:
   """Returns the image with its segments in the colors of their classes, uint8 [H, W, 3]."""
   colors = {category['id']: category['color'] for category in metadata['classes']}
-  drawn = image.astype(np.float32)
+  colored = image.astype(np.float32)
   for segment in segments:
     inside = id_map == segment['id']
-    drawn[inside] += _OPACITY * (np.array(colors[segment['category_id']]) - drawn[inside])
+    colored[inside] += _OPACITY * (np.array(colors[segment['category_id']]) - colored[inside])
   border = np.zeros(id_map.shape, bool)
   border[1:] |= id_map[1:] != id_map[:-1]
   border[:, 1:] |= id_map[:, 1:] != id_map[:, :-1]
-  drawn[border] = 255
-  return drawn.round().astype(np.uint8)
+  colored[border] = 255
+  return colored.round().astype(np.uint8)
 
 
 def save(answer: Mapping[str, np.ndarray], image: np.ndarray, metadata: Mapping[str, Any],
@@ -254,7 +256,8 @@ def save(answer: Mapping[str, np.ndarray], image: np.ndarray, metadata: Mapping[
   """
   folder = pathlib.Path(folder)
   if metadata['task'] == 'raw':
-    np.savez(folder / f'{name}.npz', **answer)
+    arrays: dict[str, Any] = dict(answer)
+    np.savez(folder / f'{name}.npz', **arrays)
     return []
   id_map, segments = segments_of(answer, metadata)
   if 'labels' in answer:

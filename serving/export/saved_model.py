@@ -81,7 +81,8 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
   listed.unlink()  # its copy is in assets/
   forbidden = sorted(set(operations(folder)) & set(_FORBIDDEN))
   if forbidden:
-    raise UserError(f'the SavedModel has operations that servers lack: {", ".join(forbidden)}')
+    raise UserError(
+        f'the SavedModel has operations that servers do not have: {", ".join(forbidden)}')
 
 
 def _signatures(road: Road) -> dict[str, Callable]:

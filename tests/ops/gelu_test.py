@@ -25,7 +25,7 @@ def test_the_tail_in_half_precision():
     np.testing.assert_allclose(tf.cast(found, tf.float32), definition(x), rtol=0.03)
 
 
-def test_float32_needs_no_operation_that_onnx_has_not():
+def test_float32_has_no_operation_that_onnx_does_not_have():
   graph = tf.function(gelu).get_concrete_function(tf.TensorSpec([3])).graph
   types = {operation.type for operation in graph.get_operations()}
   assert 'Erf' in types and 'Erfc' not in types

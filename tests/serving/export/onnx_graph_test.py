@@ -74,9 +74,9 @@ def test_instances_that_are_resized(tmp_path):
     formats.assert_near(checkpoint.run(image), runtime.run(image), plan, is_resized=True)
 
 
-def test_what_onnx_has_not_is_an_error():
+def test_what_onnx_does_not_have_is_an_error():
   """tf2onnx writes a file all the same, and only logs."""
   spec = tf.TensorSpec([None], tf.float32, 'x')
   frozen = context.freeze(lambda x: {'y': tf.math.erfc(x)}, spec)
-  with pytest.raises(UserError, match='operations that ONNX has not: Erfc'):
+  with pytest.raises(UserError, match='operations that ONNX does not have: Erfc'):
     onnx_graph.convert_frozen(frozen, ('y',))

@@ -27,6 +27,12 @@ def test_panoptic_segments():
        'bbox': [0, 1, 2, 1], 'score': 0.5}]
 
 
+def test_segments_without_pixels_are_left_out():
+  """As those that a model of a fixed size finds in the padding."""
+  _, segments = reader.segments_of({**PANOPTIC, 'id_map': np.minimum(ID_MAP, 1)}, METADATA)
+  assert [row['id'] for row in segments] == [1]
+
+
 def test_instances_best_on_top():
   masks = np.zeros([3, 2, 3], np.uint8)
   masks[0, :, :2] = 1
