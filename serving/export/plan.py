@@ -124,8 +124,8 @@ class Plan:
         not can.takes_any_size or self.precision in can.of_one_size):
       precision = f' --precision {self.precision}' if can.takes_any_size else ''
       raise errors.UserError(
-          f'--format {self.format}{precision} needs a fixed input size: give --input_size HEIGHTxWIDTH, '
-          'e.g. --input_size 512x512')
+          f'--format {self.format}{precision} needs a fixed input size: give --input_size '
+          'HEIGHTxWIDTH, e.g. --input_size 512x512')
     if self.layout not in can.layouts:
       raise errors.UserError(
           f'--layout {self.layout} does not hold --format {self.format}; {can.title} can have '
