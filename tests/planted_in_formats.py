@@ -1,8 +1,20 @@
-"""Mistakes in what makes a model portable; `tests.mutations` plants them."""
+"""Mistakes in a model's operations and its exports; `tests.mutations` plants them."""
 
 from tests.planted import Mutation
 
 MUTATIONS = (
+    Mutation('points_off_by_half', 'ops/points.py', 'x * w - 0.5', 'x * w',
+             'tests/ops/points_test.py'),
+    Mutation('norm_momentum', 'modeling/layers/norms.py', 'momentum=0.9', 'momentum=0.99',
+             'tests/modeling/layers/norms_test.py'),
+    Mutation('norm_epsilon', 'modeling/layers/norms.py', 'EPSILON = 1e-5', 'EPSILON = 1e-3',
+             'tests/modeling/golden_test.py'),
+    Mutation('window_mask', 'modeling/backbones/swin.py', '-100.0', '-1.0',
+             'tests/modeling/backbones/swin_test.py'),
+    Mutation('columns_before_rows', 'ops/position.py', 'tf.concat([y, x], axis=-1)',
+             'tf.concat([x, y], axis=-1)', 'tests/modeling/golden_test.py'),
+    Mutation('bgr', 'ops/image.py', '(123.675, 116.28, 103.53)', '(103.53, 116.28, 123.675)',
+             'tests/ops/image_test.py'),
     Mutation('remainder_of_a_negative', 'ops/shape.py', '(divisor - size % divisor) % divisor',
              '-size % divisor', 'tests/ops/shape_test.py'),
     Mutation('blocked_a_little', 'modeling/layers/attention.py', '-30000.0', '-30.0',

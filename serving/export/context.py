@@ -1,7 +1,7 @@
 """The graphs of exports: written in operations that other runtimes have, and frozen."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
@@ -20,7 +20,7 @@ class Frozen(NamedTuple):
     input: name of its one input's tensor, e.g. 'image:0'.
     outputs: names of its outputs' tensors by the outputs' own names.
   """
-  function: Callable[[tf.Tensor], list[tf.Tensor]]
+  function: Any
   input: str
   outputs: dict[str, str]
 

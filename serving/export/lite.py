@@ -37,9 +37,12 @@ def write(road: Road, plan: Plan, folder: str | os.PathLike) -> None:
     folder: exists; filled.
 
   Raises:
-    UserError: the graph has operations that LiteRT does not have.
+    UserError: the graph has operations that LiteRT does not have, or its size is not fixed.
   """
-  spec = tf.TensorSpec([1, *plan.input_size, 3], tf.uint8, INPUT)
+  if road.input_size is None:
+    raise UserError('LiteRT needs a fixed input size; give --input_size HEIGHTxWIDTH')
+  height, width = road.input_size
+  spec = tf.TensorSpec([1, height, width, 3], tf.uint8, INPUT)
   frozen = context.freeze(lambda image: whole(road, image), spec)
   data = convert(frozen, plan.precision)
   foreign = sorted(name for name in operators(data) if name.startswith(_FOREIGN))

@@ -192,7 +192,7 @@ def segments_of(answer: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
          'score': round(float(answer['scores'][i]), 4)}
         for i in range(int(answer['count'])) if i + 1 in present]
   id_map = np.zeros(answer['masks'].shape[1:], np.int32)
-  segments = []
+  segments: list[dict] = []
   for i in np.argsort(answer['scores'], kind='stable'):  # the best is on top
     mask = answer['masks'][i] > 0
     if answer['scores'][i] <= _SHOWN_ABOVE or not mask.any():
@@ -256,7 +256,8 @@ def save(answer: Mapping[str, np.ndarray], image: np.ndarray, metadata: Mapping[
   """
   folder = pathlib.Path(folder)
   if metadata['task'] == 'raw':
-    np.savez(folder / f'{name}.npz', **answer)
+    arrays: dict[str, Any] = dict(answer)
+    np.savez(folder / f'{name}.npz', **arrays)
     return []
   id_map, segments = segments_of(answer, metadata)
   if 'labels' in answer:
