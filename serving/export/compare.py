@@ -161,12 +161,13 @@ def _equal_instances(expected: Mapping[str, np.ndarray], found: Mapping[str, np.
   second = found['masks'].reshape(len(found['masks']), -1)
   if first.shape[1] != second.shape[1]:
     return 0.0
-  total = 0.0
-  for row, class_id, score in zip(first, expected['classes'], expected['scores']):
+  best = []
+  for row, class_id in zip(first, expected['classes']):
     others = second[found['classes'] == class_id]
-    total += float(score) * max((_iou(row, other) for other in others), default=0.0)
-  weight = float(expected['scores'].sum())
-  return total / weight if weight else 1.0
+    best.append(max((_iou(row, other) for other in others), default=0.0))
+  weights = expected['scores'].astype(np.float64)
+  lost = float(np.sum(weights * (1 - np.array(best))))
+  return 1 - lost / float(weights.sum()) if weights.sum() else 1.0
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
