@@ -143,11 +143,13 @@ def _place(mask: np.ndarray, step: int, size: tuple[int, int], canvas: tuple[int
 def _inside(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   """Returns places [n, 2] (x, y) of a mask, first those where a box of this shape has most room."""
   width, height = size
-  padded = np.pad(mask, 1)
+  rows, columns = np.nonzero(mask)
+  top = rows.min()
+  left = columns.min()
+  padded = np.pad(mask[top:rows.max() + 1, left:columns.max() + 1], 1)
   in_boxes = (1 / height, 1 / width)  # distances are measured in heights and widths of the box
   room = scipy.ndimage.distance_transform_edt(padded, sampling=in_boxes)[1:-1, 1:-1]
-  rows, columns = np.nonzero(mask)
-  order = np.argsort(-room[rows, columns], kind='stable')
+  order = np.argsort(-room[rows - top, columns - left], kind='stable')
   order = order[::max(len(order) // _CANDIDATES, 1)]
   return np.stack([columns[order], rows[order]], axis=1)
 

@@ -171,10 +171,12 @@ def _steps(job: export_worker.Job) -> dict:
     errors.say(line)
   job = dataclasses.replace(job, plan=dataclasses.replace(job.plan, task=own.value['task']))
   errors.say(f'exporting: {job.plan.describe()}')
-  made = child.call(f'the conversion to {title}', log, export_worker.convert, job)
+  made = child.call(
+      f'the conversion to {title}', log, export_worker.convert, job, is_silent=True)
   errors.say(f'converted in {made.value["seconds"]:.0f} s, {made.peak_gb:.1f} GB of memory; '
              'comparing it with the checkpoint')
-  found = child.call(f'running the {title} export', log, export_worker.verify, job)
+  found = child.call(
+      f'running the {title} export', log, export_worker.verify, job, is_silent=True)
   main_score = _MAIN_SCORES.get(job.plan.task, '')
   content = report.make(
       job.plan, own.value, made.value, found.value, places.size_of(job.folder),

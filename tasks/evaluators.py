@@ -13,7 +13,7 @@ from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import confusion
 from tf_maskformer.evaluation import run_lengths
-from tf_maskformer.modeling.postprocessing.answering import Answer
+from tf_maskformer.modeling.postprocessing.answer import Answer
 from tf_maskformer.tasks import measured_against
 from tf_maskformer.tasks import measures
 from tf_maskformer.tasks.measures import Measure

@@ -308,8 +308,6 @@ MUTATIONS = (
     Mutation('class_of_any_pixel', 'dataloaders/preparation/custom/voc.py', 'votes.argmax()',
              'votes.nonzero()[0].max()', 'tests/dataloaders/preparation/custom/voc_test.py'),
     # From images to files.
-    Mutation('first_of_the_batch', 'serving/predictor.py', '{name: value[place] for',
-             '{name: value[0] for', 'tests/serving/predictor_test.py'),
     Mutation('not_turned_upright', 'serving/inputs.py', 'ImageOps.exif_transpose(image)', 'image',
              'tests/serving/inputs_test.py'),
     Mutation('sure_instances_only', 'serving/result.py', 'for row in self._found]',

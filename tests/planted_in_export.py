@@ -1,4 +1,4 @@
-"""Mistakes that can be planted in exports: what is compared, where it is written, what is read."""
+"""Mistakes that can be planted in prediction and in exports."""
 
 from tests.planted import Mutation
 
@@ -7,6 +7,8 @@ _FITTING = 'tests/serving/export/fitting_test.py'
 _PLACE = 'tests/serving/export/place_test.py'
 
 MUTATIONS = (
+    Mutation('first_of_the_batch', 'serving/predictor.py', '{name: value[place] for',
+             '{name: value[0] for', 'tests/serving/predictor_test.py'),
     Mutation('segments_are_matched_twice', 'serving/export/compare.py',
              'if a in used or -b - 1 in used or', 'if', _COMPARE),
     Mutation('nan_is_within', 'serving/export/compare.py', 'if not found <= allowed:',

@@ -19,13 +19,13 @@ from tf_maskformer.modeling.factory import build_model
 
 PAGES = (
     'README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/benchmark.md',
-    'docs/checkpoints.md', 'docs/export.md', 'docs/serving.md')
+    'docs/checkpoints.md', 'docs/demo.md', 'docs/export.md', 'docs/server.md', 'docs/serving.md')
 _ASSIGNMENT = re.compile(r'([A-Z_]+)=(.*)')
 # The README's table has all of them.
 _VARIABLES = set(re.findall(r'`([A-Z_]{4,})`', (support.ROOT / 'README.md').read_text()))
 _PROGRAM = re.compile(r'scripts/(\w+)\.py')
 # Programs of the system and those that the setup installs.
-_FOREIGN = ('git', 'cd', 'pip', '.venv/bin/ruff')
+_FOREIGN = ('git', 'cd', 'curl', 'pip', '.venv/bin/ruff')
 
 
 def _blocks(page: str, language: str) -> list[str]:
@@ -74,7 +74,7 @@ def test_commands_have_known_flags_and_names(page, command):
     assert is_script or is_module or words[0] in _FOREIGN, f'{page}: {command}'
     return
   module, arguments = found
-  if (module, arguments[0]) == ('prepare_data', 'custom'):  # it has flags of its own
+  if (module, arguments[:1]) == ('prepare_data', ['custom']):  # it has flags of its own
     module, arguments = 'prepare_custom', arguments[1:]
   given = importlib.import_module(f'tf_maskformer.scripts.{module}').flags().parse(arguments)
   experiment = getattr(given, 'experiment', None)

@@ -1,7 +1,7 @@
 """From the logits of an image to answers that can be scored, drawn and written."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -9,27 +9,10 @@ import tensorflow as tf
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.evaluation import run_lengths
+from tf_maskformer.modeling.postprocessing.answer import Answer
 from tf_maskformer.modeling.postprocessing.graph import answers
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes as GraphSizes
 from tf_maskformer.modeling.postprocessing.sizes import Sizes
-
-
-class Answer(NamedTuple):
-  """What is predicted of an image; what was not asked for is None.
-
-  Attributes:
-    size: (height, width) of the image.
-    id_map: int32 [height, width], ids of the panoptic segments, 0 where there is none.
-    segments: dicts of id, category_id (class), isthing and score, see `panoptic.panoptic`.
-    labels: int32 [height, width], the class of each pixel.
-    instances: dicts of category_id, query, score and mask (run lengths, see
-      `evaluation.run_lengths`), see `instance.instances`.
-  """
-  size: tuple[int, int]
-  id_map: np.ndarray | None
-  segments: list[dict[str, Any]] | None
-  labels: np.ndarray | None
-  instances: list[dict[str, Any]] | None
 
 
 class Answering:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tf_maskformer.evaluation import run_lengths
-from tf_maskformer.modeling.postprocessing.answering import Answer
+from tf_maskformer.modeling.postprocessing.answer import Answer
 from tf_maskformer.modeling.postprocessing.semantic import as_segments
 from tf_maskformer.modeling.postprocessing.semantic import per_pixel_labels
 from tf_maskformer.modeling.postprocessing.semantic import semantic_labels

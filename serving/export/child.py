@@ -36,8 +36,8 @@ class Failed(Exception):
   """A failure in another process, with its trace and the end of its log."""
 
 
-def call(what: str, log: str | os.PathLike, function: Callable[..., Value], *arguments: Any
-         ) -> Done:
+def call(what: str, log: str | os.PathLike, function: Callable[..., Value], *arguments: Any,
+         is_silent: bool = False) -> Done:
   """Calls a function in a fresh process.
 
   The process ends with this one, however this one ends.
@@ -47,13 +47,15 @@ def call(what: str, log: str | os.PathLike, function: Callable[..., Value], *arg
     log: of what the process writes to its standard error.
     function: of a module, as are the values that go there and back: they are pickled.
     *arguments: of the function.
+    is_silent: what the process prints goes to the log, too.
 
   Raises:
     UserError: the function raised one, failed in another way, or its process was ended.
   """
   context = multiprocessing.get_context('spawn')
   ours, theirs = context.Pipe()
-  process = context.Process(target=_run, args=(theirs, os.fspath(log), function, arguments))
+  process = context.Process(
+      target=_run, args=(theirs, os.fspath(log), is_silent, function, arguments))
   process.start()
   theirs.close()
   try:
@@ -77,12 +79,15 @@ def call(what: str, log: str | os.PathLike, function: Callable[..., Value], *arg
       f'{trace}\n{_tail(log)}')
 
 
-def _run(pipe: connection.Connection, log: str, function: Callable, arguments: tuple) -> None:
+def _run(pipe: connection.Connection, log: str, is_silent: bool, function: Callable,
+         arguments: tuple) -> None:
   """What the process does: calls the function and sends back its value or its failure."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent ends this one
   threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
   descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
   os.dup2(descriptor, 2)
+  if is_silent:
+    os.dup2(descriptor, 1)
   try:
     value = function(*arguments)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

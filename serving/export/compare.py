@@ -66,14 +66,18 @@ def tolerance_of(precision: str, is_resized: bool) -> Tolerance:
       min(own.equal, RESIZED.equal), own.score)
 
 
-def difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray], task: str
-               ) -> Difference:
+def difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray], task: str,
+               own: Mapping[str, np.ndarray] | None = None) -> Difference:
   """Compares the answers to one image.
+
+  Where a score is at a threshold, the rounding of the logits decides about a complete segment. So
+  an answer that is not the checkpoint's may be that of NumPy to the export's own logits.
 
   Args:
     expected: of the checkpoint, see `road.Road.answer`, with its logits.
     found: the same of the export.
     task: what is answered.
+    own: of NumPy to the logits in `found`; None: not known.
 
   Returns:
     The difference; infinite where sizes differ.
@@ -85,7 +89,10 @@ def difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarra
       one, other = _of_logits(expected[name], found.get(name))
       typical = _larger(typical, one)
       largest = _larger(largest, other)
-  return Difference(typical, largest, equal_share(expected, found, task))
+  equal = equal_share(expected, found, task)
+  if own is not None and task != 'raw' and equal < 1:
+    equal = max(equal, equal_share(own, found, task))
+  return Difference(typical, largest, equal)
 
 
 def _larger(a: float, b: float) -> float:
@@ -154,12 +161,13 @@ def _equal_instances(expected: Mapping[str, np.ndarray], found: Mapping[str, np.
   second = found['masks'].reshape(len(found['masks']), -1)
   if first.shape[1] != second.shape[1]:
     return 0.0
-  total = 0.0
-  for row, class_id, score in zip(first, expected['classes'], expected['scores']):
+  best = []
+  for row, class_id in zip(first, expected['classes']):
     others = second[found['classes'] == class_id]
-    total += float(score) * max((_iou(row, other) for other in others), default=0.0)
-  weight = float(expected['scores'].sum())
-  return total / weight if weight else 1.0
+    best.append(max((_iou(row, other) for other in others), default=0.0))
+  weights = expected['scores'].astype(np.float64)
+  lost = float(np.sum(weights * (1 - np.array(best))))
+  return 1 - lost / float(weights.sum()) if weights.sum() else 1.0
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:

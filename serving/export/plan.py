@@ -29,6 +29,7 @@ class Format:
     module: of `serving.export`, with `write` and `Runtime`.
     precisions: that it can have, the default first.
     takes_any_size: whether one file can take images of any size.
+    of_one_size: precisions in which it cannot.
     layouts: folders that it can be written as.
     packages: modules that write and run it, along with TensorFlow.
     has_batch_axis: whether the input has a first axis of images.
@@ -38,6 +39,7 @@ class Format:
   module: str
   precisions: tuple[str, ...]
   takes_any_size: bool = True
+  of_one_size: tuple[str, ...] = ()
   layouts: tuple[str, ...] = ('plain', 'triton')
   packages: tuple[str, ...] = ()
   has_batch_axis: bool = False
@@ -56,7 +58,8 @@ FORMATS = {
         packages=('tf2onnx', 'onnx', 'onnxruntime')),
     'openvino': Format(
         'OpenVINO', 'openvino_ir', ('float32', 'float16', 'bfloat16', 'int8'),
-        packages=('openvino',)),
+        # The runtime would round sizes and places of pixels that the graph computes, too.
+        of_one_size=('bfloat16',), packages=('openvino',)),
     'tflite': Format(
         'LiteRT', 'lite', ('float32', 'float16', 'int8'), takes_any_size=False, layouts=('plain',),
         packages=('ai_edge_litert',), has_batch_axis=True),
@@ -117,10 +120,12 @@ class Plan:
       raise errors.UserError(
           f'--format {self.format} cannot be written in {self.precision}; {can.title} can have '
           f'{_listed(can.precisions)}{_others("precisions", self.precision)}')
-    if self.input_size is None and not can.takes_any_size:
+    if self.input_size is None and (
+        not can.takes_any_size or self.precision in can.of_one_size):
+      precision = f' --precision {self.precision}' if can.takes_any_size else ''
       raise errors.UserError(
-          f'--format {self.format} needs a fixed input size: give --input_size HEIGHTxWIDTH, '
-          'e.g. --input_size 512x512')
+          f'--format {self.format}{precision} needs a fixed input size: give --input_size '
+          'HEIGHTxWIDTH, e.g. --input_size 512x512')
     if self.layout not in can.layouts:
       raise errors.UserError(
           f'--layout {self.layout} does not hold --format {self.format}; {can.title} can have '

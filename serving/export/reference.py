@@ -41,7 +41,7 @@ class Reference:
     return {name: value[-1][0] for name, value in outputs.items()}, tf.shape(padded)[1:3]
 
   def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the answer of uint8 [H, W, 3] and its logits; see `road.Road.answer`."""
+    """Returns the answer of uint8 [H, W, 3], its logits and sizes; see `road.Road.answer`."""
     resized = tf.constant(image)
     if self._short_edge:
       size = augment.shortest_edge_size(
@@ -52,4 +52,6 @@ class Reference:
     sizes = Sizes.of(padded.numpy(), resized.shape[:2], image.shape[:2])
     found = answers.answer(
         logits, sizes, self._task, self._evaluation, self._data_set.thing_classes)
-    return {**found, **logits}
+    return {
+        **found, **logits, 'padded_size': np.array(sizes.padded, np.int32),
+        'image_size': np.array(sizes.image, np.int32)}

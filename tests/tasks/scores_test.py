@@ -11,7 +11,7 @@ from tf_maskformer.dataloaders import ground_truth
 from tf_maskformer.dataloaders.preparation import cityscapes
 from tf_maskformer.dataloaders.preparation import shards
 from tf_maskformer.errors import UserError
-from tf_maskformer.modeling.postprocessing.answering import Answer
+from tf_maskformer.modeling.postprocessing.answer import Answer
 from tf_maskformer.modeling.postprocessing.instance import instances
 from tf_maskformer.modeling.postprocessing.panoptic import panoptic
 from tf_maskformer.modeling.postprocessing.semantic import semantic_labels

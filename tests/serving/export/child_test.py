@@ -37,6 +37,18 @@ def test_a_value(tmp_path):
   assert done.peak_gb > 0.001
 
 
+def say(text):
+  """Prints a text."""
+  print(text, flush=True)
+
+
+def test_what_is_printed_can_go_to_the_log(tmp_path, capfd):
+  child.call('it', tmp_path / 'log', say, 'a remark')
+  child.call('it', tmp_path / 'log', say, 'noise', is_silent=True)
+  assert capfd.readouterr().out == 'a remark\n'
+  assert (tmp_path / 'log').read_text() == 'noise\n'
+
+
 def test_a_mistake_stays_one(tmp_path):
   with pytest.raises(UserError, match='^a wrong size; give another$'):
     child.call('it', tmp_path / 'log', mistake)

@@ -89,3 +89,15 @@ def test_each_tolerance_counts(field, value, message):
   tolerance = compare.tolerance_of('float32', False)
   assert good.exceeds(tolerance) == ''
   assert message in good._replace(**{field: value}).exceeds(tolerance)
+
+
+def test_a_score_at_a_threshold():
+  """The export's logits are nearly the checkpoint's, and NumPy's answer to them is its own."""
+  logits = np.array([[3.0, -3.0], [3.0, -3.0]])
+  expected = {'mask_logits': logits, 'labels': np.array([[0, 1]])}
+  found = {'mask_logits': logits + 1e-5, 'labels': np.array([[1, 1]])}
+  own = {'labels': np.array([[1, 1]])}
+  assert compare.difference(expected, found, 'semantic').equal == 0.5
+  assert compare.difference(expected, found, 'semantic', own).equal == 1
+  wrong = {'labels': np.array([[1, 0]])}
+  assert compare.difference(expected, found, 'semantic', wrong).equal == 0.5

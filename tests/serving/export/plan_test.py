@@ -35,6 +35,8 @@ def test_the_usual_is_possible(kind):
      'tflite'),
     (Plan('saved_model', 'raw', precision='int8'), 'can have float32 or bfloat16; int8'),
     (Plan('tflite', 'raw'), 'tflite needs a fixed input size: give --input_size HEIGHTxWIDTH'),
+    (Plan('openvino', 'raw', precision='bfloat16'),
+     'openvino --precision bfloat16 needs a fixed input size'),
     (Plan('tflite', 'raw', (64, 64), precision='bfloat16'), 'LiteRT can have float32, float16 or'),
     (Plan('onnx', 'raw', layout='serving'), 'ONNX can have plain or triton; serving is possible'),
     (Plan('tflite', 'raw', (64, 64), layout='triton'), 'LiteRT can have plain'),
