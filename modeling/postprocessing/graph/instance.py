@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_maskformer.modeling.postprocessing.graph import resize
 from tf_maskformer.modeling.postprocessing.graph.resize import to_original
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
 
@@ -98,8 +99,8 @@ def choose(class_logits: tf.Tensor, count: int, only_classes: np.ndarray | None 
 def look_inside(logits: tf.Tensor, probabilities: tf.Tensor) -> Inside:
   """Returns the masks of some rows, of float32 [rows, n, width] at original size."""
   masks = logits > 0
-  areas = tf.reduce_sum(tf.cast(masks, tf.float32), axis=[0, 2])
-  sums = tf.reduce_sum(tf.where(masks, probabilities, 0), axis=[0, 2])
+  areas = resize.sums_of_maps(tf.cast(masks, tf.float32))
+  sums = resize.sums_of_maps(tf.where(masks, probabilities, 0))
   return Inside(masks, areas, sums)
 
 

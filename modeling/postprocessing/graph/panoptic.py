@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_maskformer.modeling.postprocessing.graph import resize
 from tf_maskformer.modeling.postprocessing.graph.resize import to_original
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
 
@@ -114,7 +115,7 @@ def own(masks: tf.Tensor, chosen: Chosen) -> Owned:
   areas = tf.math.unsorted_segment_sum(tf.ones_like(flat_owner), flat_owner, count)
   flat_confident = tf.cast(tf.reshape(is_confident, [-1]), tf.int32)
   confident_areas = tf.math.unsorted_segment_sum(flat_confident, flat_owner, count)
-  totals = tf.reduce_sum(tf.cast(masks >= 0.5, tf.int32), axis=[0, 2])
+  totals = tf.cast(resize.sums_of_maps(tf.cast(masks >= 0.5, tf.float32)), tf.int32)
   return Owned(owner, is_confident, areas, totals, confident_areas)
 
 

