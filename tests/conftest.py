@@ -1,6 +1,7 @@
 """For all tests: garbage is collected after long ones, and the summary names missing data."""
 
 import gc
+import signal
 import time
 
 import pytest
@@ -8,6 +9,10 @@ import pytest
 from tests import support
 
 LONG = 3  # seconds
+
+# What a test starts heeds Ctrl-C, also where these tests are a shell's background job, which
+# ignores it and hands that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

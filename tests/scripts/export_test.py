@@ -35,6 +35,7 @@ def names(folder):
   return sorted(os.listdir(folder))
 
 
+@pytest.mark.slow
 def test_a_model_for_tensorflow_serving(run, tmp_path, capsys):
   pytest.importorskip('tensorflow_serving.apis.prediction_log_pb2')
   export.main(flags(run, tmp_path / 'shapes', '--layout=serving'))

@@ -53,6 +53,7 @@ def run(e, mode, folder):
   assert runner.run(e, NAME, mode, str(folder), build_task) == 0
 
 
+@pytest.mark.slow
 def test_three_scores_whatever_the_batch(records, tmp_path, capsys):
   found, tables = [], []
   run(experiment(records), 'train', tmp_path / 'run')

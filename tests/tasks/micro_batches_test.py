@@ -88,7 +88,8 @@ def assert_close(found, wanted, factor):
 SMALL, LARGE = image(1, 49, 66), image(2, 96, 71)
 
 
-@pytest.mark.parametrize('model', ['maskformer', pytest.param('per_pixel', marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('model', ['maskformer', 'per_pixel'])
 def test_one_at_a_time_is_each_alone(model):
   task = make_task(model, micro=1)
   logs, found = update(task, batch(SMALL, LARGE))
@@ -104,8 +105,8 @@ def test_all_at_once_the_model_sees_the_padding():
     assert_close(together, single, 1e-3)
 
 
-@pytest.mark.parametrize('model, micro', [
-    pytest.param('maskformer', 2, marks=pytest.mark.slow), ('mask2former', 1)])
+@pytest.mark.slow
+@pytest.mark.parametrize('model, micro', [('maskformer', 2), ('mask2former', 1)])
 def test_images_of_one_size_in_parts_are_the_whole_step(model, micro):
   images = [image(seed, 64, 64) for seed in range(4)]
   whole, parts = [], []

@@ -45,7 +45,8 @@ def experiment(records, predictor):
 
 
 @pytest.mark.parametrize('predictor', [
-    'maskformer', 'per_pixel', pytest.param('per_pixel_plus', marks=pytest.mark.slow)])
+    'per_pixel', pytest.param('maskformer', marks=pytest.mark.slow),
+    pytest.param('per_pixel_plus', marks=pytest.mark.slow)])
 def test_train_and_evaluate(records, predictor, tmp_path, capsys):
   e = experiment(records, predictor)
   assert runner.run(e, NAME, 'train_and_eval', str(tmp_path), build_task) == 0

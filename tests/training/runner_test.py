@@ -105,6 +105,7 @@ def test_train_evaluate_again_and_refuse(records, tmp_path, capsys):
   assert 'ckpt-4 cannot be read' in printed and 'ckpt-2 (step 2)' in printed
 
 
+@pytest.mark.slow
 def test_the_score_does_not_depend_on_the_batch(records, trained):
   found = []
   settings = (trained / 'params.yaml').read_text()
@@ -275,6 +276,7 @@ def test_checkpoints_are_at_multiples_of_their_interval(records, tmp_path, capsy
   assert [line.split()[1] for line in printed if line.startswith('step')] == ['3/5', '5/5']
 
 
+@pytest.mark.slow
 def test_the_seed_decides(records, tmp_path, capsys):
   def losses(folder, seed):
     e = experiment(records, 3)
