@@ -20,6 +20,8 @@ Result = TypeVar('Result')
 # Forked processes share the imported libraries instead of loading them again.
 _CONTEXT = multiprocessing.get_context('fork')
 _PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
+# A signal that comes just before the wait for a process begins is handled when that wait ends.
+_LONGEST_WAIT = 1.0  # seconds
 _OUT_OF_MEMORY = 12  # exit code of a process that Python let have no more
 _INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 
@@ -95,7 +97,7 @@ def _in_processes(work: Callable[..., Result], jobs: Mapping[str, tuple], proces
           processes = len(running)
           break
         waiting.popleft()
-      for receiver in connection.wait(list(running)):
+      for receiver in connection.wait(list(running), _LONGEST_WAIT):
         worker = running[receiver]
         outcome = _outcome(worker)
         del running[receiver]
