@@ -22,8 +22,10 @@ from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.ops import image as image_ops
 from tf_maskformer.tasks import evaluators
 from tf_maskformer.tasks import initialization
+from tf_maskformer.tasks import merging
 from tf_maskformer.tasks import micro_batches
 from tf_maskformer.tasks.scores import Scores
+from tf_maskformer.tasks.spread_scores import SpreadScores
 
 _SEEDS_APART = 1000003  # a prime; the steps of runs with different seeds stay apart for that long
 
@@ -43,12 +45,15 @@ class SegmentationTask(base_task.Task):
       name: the task's name.
       train_steps: length of the training, for models that change in the course of it; None: they
         are as at its end.
+
+    Made in the scope of the strategy that it runs under: several workers merge their evaluations.
     """
     super().__init__(params, logging_dir=logging_dir, name=name)
     params.resolve()
     self._runtime = runtime or Runtime()
     self._train_steps = train_steps
     self._data_set = catalog.get(params.data_set)
+    self._strategy = tf.distribute.get_strategy()
     self._ground_truth: ground_truth.GroundTruth | None = None
 
   # Implemented by subclasses.
@@ -262,6 +267,8 @@ class SegmentationTask(base_task.Task):
   def aggregate_logs(self, state: Scores | None = None, step_outputs: Any = None) -> Scores:
     """Hands one step's images over to be scored; may return before they are.
 
+    Every worker is to call it at every step, with its own images.
+
     Args:
       state: what the earlier steps accumulated; None at first.
       step_outputs: what `validation_step` returned, a tuple of one value per replica under each
@@ -271,7 +278,7 @@ class SegmentationTask(base_task.Task):
       The state with these images in it.
     """
     if state is None:
-      state = Scores(self.task_config.evaluation, self._data_set, self._truth())
+      state = self._new_scores()
     for replica in range(len(step_outputs['loss'])):
       # Logits stay on their device, where the answers are computed.
       outputs = {
@@ -279,7 +286,16 @@ class SegmentationTask(base_task.Task):
           for name, values in step_outputs.items()}
       for i in np.flatnonzero(outputs['is_real']):
         state.add({name: value[i] for name, value in outputs.items()})
+    state.end_step()
     return state
+
+  def _new_scores(self) -> Scores:
+    """Returns the state of an evaluation that has not scored anything yet."""
+    arguments = (self.task_config.evaluation, self._data_set, self._truth())
+    place = merging.place(self._strategy)
+    if place.count == 1:
+      return Scores(*arguments)
+    return SpreadScores(*arguments, place, lambda one: merging.gather(one, self._strategy))
 
   def reduce_aggregated_logs(self, aggregated_logs: Scores, global_step: tf.Tensor | None = None
                              ) -> dict[str, Any]:
