@@ -15,6 +15,8 @@ from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.dataloaders.preparation import cityscapes
 from tf_maskformer.dataloaders.preparation import shards
 from tf_maskformer.errors import UserError
+from tf_maskformer.modeling.postprocessing.answering import Answering
+from tf_maskformer.tasks import scores as scores_of_tasks
 from tf_maskformer.tasks import spread_scores
 from tf_maskformer.tasks.merging import Place
 from tf_maskformer.tasks.scores import Scores
@@ -25,6 +27,7 @@ EVERYTHING = {
     'object_mask_threshold': 0.1, 'overlap_threshold': 0.1}
 ROAD, CAR, PERSON = 7, 26, 24  # ids of cityscapesscripts
 COUNT = 11  # images
+GRAPHS = {}
 
 
 @pytest.fixture(scope='module', name='folders')
@@ -47,6 +50,14 @@ def make_folders(tmp_path_factory):
   source = cityscapes.splits(str(root), 'cityscapes')['val']
   shards.convert(source, str(root / 'records'), 'val', 2, 1)
   return {'shapes_panoptic': f'{shapes}/val*', 'cityscapes': f'{root}/records/val*'}
+
+
+@pytest.fixture(autouse=True)
+def answer_with_few_graphs(monkeypatch):
+  """All workers of all tests share graphs, which take longer to trace than the images to score."""
+  def make(evaluation, row):
+    return GRAPHS.setdefault((row.name, evaluation.semantic), Answering(evaluation, row))
+  monkeypatch.setattr(scores_of_tasks, 'Answering', make)
 
 
 class Exchange:
