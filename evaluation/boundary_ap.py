@@ -16,14 +16,17 @@ from pycocotools.cocoeval import COCOeval
 from tf_maskformer.evaluation import boundary
 from tf_maskformer.evaluation import coco_scores
 from tf_maskformer.evaluation import run_lengths
+from tf_maskformer.evaluation.metric import Contribution
+from tf_maskformer.evaluation.metric import Metric
+from tf_maskformer.evaluation.metric import integers
 
 _MAX_FOUND = 100  # of a class in an image, those of the highest scores, as in COCO's protocol
 
 Overlaps = dict[tuple[int, int], np.ndarray]  # (image, class) -> IoU [found, true]
 
 
-class BoundaryAP:
-  """Gathers overlaps of masks; `update` per image, `merge` several, `result` at the end.
+class BoundaryAP(Metric):
+  """Gathers overlaps of masks; see `Metric`.
 
   Keeps of an image its overlaps, not its masks.
   """
@@ -35,32 +38,48 @@ class BoundaryAP:
     self._found: list[dict[str, Any]] = []
     self._overlaps: Overlaps = {}
 
-  def update(self, truth: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
-    """Adds an image; arguments as `InstanceAP.update`."""
-    image = self._num_images
-    self._num_images += 1
+  def contribution(self, truth: list[dict[str, Any]], found: list[dict[str, Any]]
+                   ) -> Contribution:
+    """Returns what an image adds: its rows, and their overlaps.
+
+    Arguments as `InstanceAP.contribution`.
+    """
+    shapes = []
+    overlaps = [np.zeros(0)]
     of_both = {row['category_id'] for row in truth} & {row['category_id'] for row in found}
-    for class_id in of_both:
+    for class_id in sorted(of_both):
       true_rows = [row for row in truth if row['category_id'] == class_id]
       found_rows = _best([row for row in found if row['category_id'] == class_id])
-      self._overlaps[image, class_id] = _overlap(found_rows, true_rows)
-    for row in truth:
-      self._truth.append({
-          'image_id': image, 'category_id': row['category_id'], 'iscrowd': int(row['iscrowd']),
-          'area': row['area']})
-    for row in found:
-      self._found.append({
-          'image_id': image, 'category_id': row['category_id'], 'score': row['score'],
-          'area': run_lengths.area(row['mask'])})
+      overlap = _overlap(found_rows, true_rows)
+      shapes.append((class_id, *overlap.shape))
+      overlaps.append(overlap.ravel())
+    return {
+        'truth': integers([(row['category_id'], row['iscrowd']) for row in truth], columns=2),
+        'true_areas': np.array([row['area'] for row in truth], np.float64),
+        'found': integers(
+            [(row['category_id'], run_lengths.area(row['mask'])) for row in found], columns=2),
+        'scores': np.array([row['score'] for row in found], np.float64),
+        'shapes': integers(shapes, columns=3),
+        'overlaps': np.concatenate(overlaps),
+    }
 
-  def merge(self, other: 'BoundaryAP') -> None:
-    """Adds what another instance has seen."""
-    shift = self._num_images
-    self._num_images += other._num_images
-    self._truth += [{**row, 'image_id': row['image_id'] + shift} for row in other._truth]
-    self._found += [{**row, 'image_id': row['image_id'] + shift} for row in other._found]
-    for (image, class_id), overlap in other._overlaps.items():
-      self._overlaps[image + shift, class_id] = overlap
+  def add(self, contribution):
+    """See `Metric`."""
+    image = self._num_images
+    self._num_images += 1
+    true_areas = contribution['true_areas'].tolist()
+    for (class_id, is_crowd), area in zip(contribution['truth'].tolist(), true_areas):
+      self._truth.append({
+          'image_id': image, 'category_id': class_id, 'iscrowd': is_crowd, 'area': area})
+    scores = contribution['scores'].tolist()
+    for (class_id, area), score in zip(contribution['found'].tolist(), scores):
+      self._found.append({
+          'image_id': image, 'category_id': class_id, 'score': score, 'area': area})
+    start = 0
+    for class_id, rows, columns in contribution['shapes'].tolist():
+      overlap = contribution['overlaps'][start:start + rows * columns]
+      self._overlaps[image, class_id] = overlap.reshape(rows, columns)
+      start += rows * columns
 
   def result(self) -> dict[str, Any]:
     """Returns the scores; see `coco_scores.of`."""

@@ -13,13 +13,16 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as offic
 from cityscapesscripts.helpers import labels
 
 from tf_maskformer.evaluation.mean_iou import MeanIoU
+from tf_maskformer.evaluation.metric import Contribution
+from tf_maskformer.evaluation.metric import Metric
+from tf_maskformer.evaluation.metric import integers
 
 _UNLABELED = 0  # id of cityscapesscripts
 _SINGLE = 1000  # an instance's value is 1000 * label id + number; lower ones are stuff and groups
 
 
-class CityscapesIoU:
-  """Sums pixels; `update` per image, `merge` several, `result` at the end.
+class CityscapesIoU(Metric):
+  """Sums pixels; see `Metric`.
 
   iIoU weights the pixels of an instance by (mean size of its class) / (its size), so that small
   instances count as much as large ones; groups that were not told apart are not instances. Pixels
@@ -51,9 +54,9 @@ class CityscapesIoU:
     """int64 [class of the truth], pixels for which nothing was predicted."""
     return self._pixels.missed
 
-  def update(self, truth: np.ndarray, predicted: np.ndarray, instance_map: np.ndarray,
-             values: np.ndarray) -> None:
-    """Adds an image.
+  def contribution(self, truth: np.ndarray, predicted: np.ndarray, instance_map: np.ndarray,
+                   values: np.ndarray) -> Contribution:
+    """Returns what an image adds: pixels by classes, and its instances.
 
     Args:
       truth: integers [height, width], the class, below 0 where it is void.
@@ -65,32 +68,38 @@ class CityscapesIoU:
     Raises:
       ValueError: the sizes differ, or a class is out of range.
     """
-    self._pixels.update(truth, predicted)
+    pixels = self._pixels.contribution(truth, predicted)
     sizes = np.bincount(instance_map.ravel(), minlength=len(values) + 1)[1:]
+    rows = []
     for k in np.flatnonzero(sizes):
       label = labels.id2label[int(values[k]) // _SINGLE]  # of stuff and groups 0, which is ignored
       if not label.ignoreInEval:
-        self._add_instance(label, self._ids[predicted[instance_map == k + 1]])
+        rows.append(self._instance(label, self._ids[predicted[instance_map == k + 1]]))
+    return {**pixels, 'instances': integers(rows, columns=4)}
 
-  def _add_instance(self, label, predicted_ids: np.ndarray) -> None:
-    """Adds an instance: its label, and the label ids predicted at its pixels, [pixels]."""
-    self._seen_instances += 1
-    weight = self._args.avgClassSize[label.name] / predicted_ids.size
+  def _instance(self, label, predicted_ids: np.ndarray) -> tuple[int, int, int, int]:
+    """Returns an instance's label id, pixels, and those that are right by class and by category.
+
+    Args:
+      label: of cityscapesscripts.
+      predicted_ids: the label ids predicted at its pixels, [pixels].
+    """
     hits = int((predicted_ids == label.id).sum())
-    _count(self._instances['classes'][label.name], hits, predicted_ids.size, weight)
     category = self._instances['categories'].get(label.category)
-    if category:
-      hits = int(np.isin(predicted_ids, category['labelIds']).sum())
-      _count(category, hits, predicted_ids.size, weight)
+    category_hits = int(np.isin(predicted_ids, category['labelIds']).sum()) if category else 0
+    return label.id, predicted_ids.size, hits, category_hits
 
-  def merge(self, other: 'CityscapesIoU') -> None:
-    """Adds what another instance has seen."""
-    self._pixels.merge(other._pixels)
-    self._seen_instances += other._seen_instances
-    for kind in ('classes', 'categories'):
-      for name, row in other._instances[kind].items():
-        for key in ('tpWeighted', 'fnWeighted'):
-          self._instances[kind][name][key] += row[key]
+  def add(self, contribution):
+    """See `Metric`."""
+    self._pixels.add(contribution)
+    for label_id, pixels, hits, category_hits in contribution['instances'].tolist():
+      label = labels.id2label[label_id]
+      self._seen_instances += 1
+      weight = self._args.avgClassSize[label.name] / pixels
+      _count(self._instances['classes'][label.name], hits, pixels, weight)
+      category = self._instances['categories'].get(label.category)
+      if category:
+        _count(category, category_hits, pixels, weight)
 
   def result(self) -> dict[str, Any]:
     """Returns the scores, x100.

@@ -4,22 +4,30 @@ from typing import Any
 
 import numpy as np
 
+from tf_maskformer.evaluation.metric import Contribution
+from tf_maskformer.evaluation.metric import Metric
 
-class MeanIoU:
-  """Sums a confusion matrix; `update` per image, `merge` several, `result` at the end.
 
-  Attributes:
-    confusion: int64 [class of the truth, class predicted], pixels.
-    missed: int64 [class of the truth], pixels for which nothing was predicted.
-  """
+class MeanIoU(Metric):
+  """Sums a confusion matrix; see `Metric`."""
 
   def __init__(self, num_classes: int):
     self._num_classes = num_classes
-    self.missed = np.zeros(num_classes, np.int64)
-    self.confusion = np.zeros([num_classes, num_classes], np.int64)
+    # By true and predicted class; the last column is of pixels for which nothing was predicted.
+    self._pixels = np.zeros([num_classes, num_classes + 1], np.int64)
 
-  def update(self, truth: np.ndarray, predicted: np.ndarray) -> None:
-    """Adds an image.
+  @property
+  def confusion(self) -> np.ndarray:
+    """int64 [class of the truth, class predicted], pixels."""
+    return self._pixels[:, :-1]
+
+  @property
+  def missed(self) -> np.ndarray:
+    """int64 [class of the truth], pixels for which nothing was predicted."""
+    return self._pixels[:, -1]
+
+  def contribution(self, truth: np.ndarray, predicted: np.ndarray) -> Contribution:
+    """Returns what an image adds: the pixels of each pair of classes that occurs.
 
     Args:
       truth: integers [height, width], the class, below 0 where it is void.
@@ -33,26 +41,23 @@ class MeanIoU:
       raise ValueError(f'truth is {truth.shape}, prediction {predicted.shape}; they must have '
                        'the same size')
     known = truth >= 0
-    self._require_known(truth[known])
-    missed = known & (predicted < 0)
-    if missed.any():
-      self.missed += np.bincount(truth[missed], minlength=self._num_classes)
-      known &= ~missed
     true_classes = truth[known].astype(np.int64)
     found_classes = predicted[known].astype(np.int64)
-    self._require_known(found_classes)
-    pairs = true_classes * self._num_classes + found_classes
-    counts = np.bincount(pairs, minlength=self._num_classes**2)
-    self.confusion += counts.reshape(self._num_classes, self._num_classes)
+    is_missed = found_classes < 0
+    self._require_known(true_classes)
+    self._require_known(found_classes[~is_missed])
+    found_classes[is_missed] = self._num_classes
+    counts = np.bincount(true_classes * (self._num_classes + 1) + found_classes)
+    pairs = np.flatnonzero(counts)
+    return {'pairs': pairs, 'pixels': counts[pairs]}
+
+  def add(self, contribution):
+    """See `Metric`."""
+    self._pixels.reshape(-1)[contribution['pairs']] += contribution['pixels']
 
   def _require_known(self, classes: np.ndarray) -> None:
     if classes.size and not (0 <= classes.min() and classes.max() < self._num_classes):
       raise ValueError(f'a class is outside 0 .. {self._num_classes - 1}')
-
-  def merge(self, other: 'MeanIoU') -> None:
-    """Adds what another instance has seen."""
-    self.confusion += other.confusion
-    self.missed += other.missed
 
   def result(self) -> dict[str, Any]:
     """Returns the scores.

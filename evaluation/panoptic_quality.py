@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from tf_maskformer.evaluation import boundary
+from tf_maskformer.evaluation.metric import Contribution
+from tf_maskformer.evaluation.metric import Metric
+from tf_maskformer.evaluation.metric import integers
 
 VOID = 0
 _ID_BITS = 32  # a pair of ids in one number: the truth's above, the prediction's below
@@ -19,8 +22,8 @@ Segments = dict[int, dict[str, Any]]  # by id
 Overlaps = dict[tuple[int, int], int]  # (true id, predicted id) -> pixels
 
 
-class PanopticQuality:
-  """Sums of matches over a data set; `update` per image, `merge` several, `result` at the end.
+class PanopticQuality(Metric):
+  """Sums of matches over a data set; see `Metric`.
 
   Segments match where the class is equal and IoU > 0.5, void left out of the union. Crowds never
   count as false negatives; a prediction that is mostly in void or in a crowd of its class never
@@ -36,6 +39,7 @@ class PanopticQuality:
       thing_classes: those that are things.
       of_boundaries: computes Boundary PQ.
     """
+    self._num_classes = num_classes
     self._of_boundaries = of_boundaries
     self._things = frozenset(thing_classes)
     self._iou = np.zeros(num_classes)
@@ -43,9 +47,9 @@ class PanopticQuality:
     self._fp = np.zeros(num_classes, np.int64)
     self._fn = np.zeros(num_classes, np.int64)
 
-  def update(self, true_map: np.ndarray, true_segments: list[dict[str, Any]], id_map: np.ndarray,
-             segments: list[dict[str, Any]]) -> None:
-    """Adds one image.
+  def contribution(self, true_map: np.ndarray, true_segments: list[dict[str, Any]],
+                   id_map: np.ndarray, segments: list[dict[str, Any]]) -> Contribution:
+    """Returns what an image adds: classes of matches with their IoU, of misses and of false ones.
 
     Args:
       true_map: integers [height, width], a segment's id at its pixels, 0 = void.
@@ -62,7 +66,7 @@ class PanopticQuality:
       raise ValueError(f'the prediction is {id_map.shape}, the truth {true_map.shape}; predict at '
                        'original size')
     for segment in (*true_segments, *segments):
-      if not 0 <= segment['category_id'] < len(self._iou):
+      if not 0 <= segment['category_id'] < self._num_classes:
         raise ValueError(f'segment {segment["id"]} has unknown class {segment["category_id"]}')
     truth = {segment['id']: segment for segment in true_segments}
     predicted = {segment['id']: segment for segment in segments}
@@ -74,50 +78,26 @@ class PanopticQuality:
     if self._of_boundaries:
       of_boundaries = _boundary_ious(true_map, id_map)
       ious = {pair: min(iou, of_boundaries.get(pair, 0.0)) for pair, iou in ious.items()}
-    matched_truth, matched_predicted = self._count_matches(truth, predicted, ious)
-    crowds = self._count_missed(truth, matched_truth)
-    for p in set(predicted) - matched_predicted:
-      category = predicted[p]['category_id']
-      excused = overlaps.get((VOID, p), 0)
-      if category in crowds:
-        excused += overlaps.get((crowds[category], p), 0)
-      if excused / areas[p] <= 0.5:
-        self._fp[category] += 1
+    matches = _matches(truth, predicted, ious)
+    missed, crowds = _missed(truth, {t for t, _ in matches})
+    unmatched = set(predicted) - {p for _, p in matches}
+    return {
+        'matched': integers([truth[t]['category_id'] for t, _ in matches]),
+        'ious': np.array(list(matches.values()), np.float64),
+        'missed': integers(missed),
+        'false': integers(_false_positives(predicted, unmatched, crowds, overlaps, areas)),
+    }
 
-  def _count_matches(self, truth: Segments, predicted: Segments,
-                     ious: dict[tuple[int, int], float]) -> tuple[set[int], set[int]]:
-    """Counts true positives; returns the ids of matched true and predicted segments."""
-    matched_truth = set()
-    matched_predicted = set()
-    for (t, p), iou in ious.items():
-      if p not in predicted or truth[t]['iscrowd']:
-        continue
-      category = truth[t]['category_id']
-      if category == predicted[p]['category_id'] and iou > 0.5:
-        self._tp[category] += 1
-        self._iou[category] += iou
-        matched_truth.add(t)
-        matched_predicted.add(p)
-    return matched_truth, matched_predicted
+  def add(self, contribution):
+    """See `Metric`."""
+    matched = contribution['matched']
+    np.add.at(self._iou, matched, contribution['ious'])  # one after the other, in their order
+    self._tp += self._counts(matched)
+    self._fp += self._counts(contribution['false'])
+    self._fn += self._counts(contribution['missed'])
 
-  def _count_missed(self, truth: Segments, matched: set[int]) -> dict[int, int]:
-    """Counts false negatives; returns the last crowd of each class: {class: id}."""
-    crowds = {}
-    for t, segment in truth.items():
-      if t in matched:
-        continue
-      if segment['iscrowd']:
-        crowds[segment['category_id']] = t
-      else:
-        self._fn[segment['category_id']] += 1
-    return crowds
-
-  def merge(self, other: 'PanopticQuality') -> None:
-    """Adds what another instance has seen."""
-    self._iou += other._iou
-    self._tp += other._tp
-    self._fp += other._fp
-    self._fn += other._fn
+  def _counts(self, classes: np.ndarray) -> np.ndarray:
+    return np.bincount(classes, minlength=self._num_classes)
 
   def result(self) -> dict[str, Any]:
     """Returns the scores.
@@ -145,6 +125,46 @@ class PanopticQuality:
         'stuff': _means(scores, [c for c in classes if c not in self._things]),
         'per_class': per_class,
     }
+
+
+def _matches(truth: Segments, predicted: Segments, ious: dict[tuple[int, int], float]
+             ) -> dict[tuple[int, int], float]:
+  """Returns the IoU of each pair of a true and a predicted segment that match."""
+  matches = {}
+  for (t, p), iou in ious.items():
+    if p not in predicted or truth[t]['iscrowd']:
+      continue
+    if truth[t]['category_id'] == predicted[p]['category_id'] and iou > 0.5:
+      matches[t, p] = iou
+  return matches
+
+
+def _missed(truth: Segments, matched: set[int]) -> tuple[list[int], dict[int, int]]:
+  """Returns the classes of false negatives, and the last crowd of each class: {class: id}."""
+  missed = []
+  crowds = {}
+  for t, segment in truth.items():
+    if t in matched:
+      continue
+    if segment['iscrowd']:
+      crowds[segment['category_id']] = t
+    else:
+      missed.append(segment['category_id'])
+  return missed, crowds
+
+
+def _false_positives(predicted: Segments, unmatched: set[int], crowds: Mapping[int, int],
+                     overlaps: Overlaps, areas: Mapping[int, int]) -> list[int]:
+  """Returns the classes of false positives among predicted segments without a match."""
+  classes = []
+  for p in unmatched:
+    category = predicted[p]['category_id']
+    excused = overlaps.get((VOID, p), 0)
+    if category in crowds:
+      excused += overlaps.get((crowds[category], p), 0)
+    if excused / areas[p] <= 0.5:
+      classes.append(category)
+  return classes
 
 
 def _overlaps(true_map: np.ndarray, id_map: np.ndarray) -> Overlaps:

@@ -4,6 +4,7 @@ A new score is a class here, its metric and its report in `evaluation` and in `m
 in `build`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.evaluation import confusion
 from tf_maskformer.evaluation import run_lengths
+from tf_maskformer.evaluation.metric import Contribution
 from tf_maskformer.modeling.postprocessing.answer import Answer
 from tf_maskformer.tasks import measured_against
 from tf_maskformer.tasks import measures
@@ -55,14 +57,19 @@ class Evaluator:
     self._data_set = data_set
     self._truth = truth
 
-  def prepare(self, sample: Sample) -> tuple:
-    """Returns what the metrics take of an image; may run for several images at the same time."""
-    raise NotImplementedError
+  def contributions(self, sample: Sample) -> list[Contribution]:
+    """Returns what an image adds to each metric; may run for several images at the same time.
 
-  def update(self, prepared: tuple) -> None:
-    """Scores an image: what `prepare` returned of it."""
-    for measure in self._measures:
-      measure.metric.update(*prepared)
+    Raises:
+      UserError: the truth of the image cannot be used.
+    """
+    arguments = self._arguments(sample)
+    return [measure.metric.contribution(*arguments) for measure in self._measures]
+
+  def add(self, contributions: Sequence[Contribution]) -> None:
+    """Adds an image: what `contributions` returned for it."""
+    for measure, contribution in zip(self._measures, contributions):
+      measure.metric.add(contribution)
 
   @property
   def names(self) -> list[str]:
@@ -84,6 +91,10 @@ class Evaluator:
     """Returns files that belong to the result, by name."""
     return {}
 
+  def _arguments(self, sample: Sample) -> tuple:
+    """Returns what the metrics take of an image."""
+    raise NotImplementedError
+
   def _remarks(self, result: dict) -> list[str]:
     """Returns lines about what was measured; `result` is the first metric's."""
     raise NotImplementedError
@@ -97,8 +108,7 @@ class PanopticEvaluator(Evaluator):
     super().__init__(evaluation, data_set, truth)
     self._measures = measures.panoptic(data_set, evaluation.boundary)
 
-  def prepare(self, sample):
-    """See `Evaluator`."""
+  def _arguments(self, sample):
     answer = sample.answer
     return sample.true_map, sample.true_segments, answer.id_map, answer.segments
 
@@ -117,8 +127,7 @@ class SemanticEvaluator(Evaluator):
     self._measures = [measures.semantic(data_set)]
     self._metric = self._measures[0].metric
 
-  def prepare(self, sample):
-    """See `Evaluator`."""
+  def _arguments(self, sample):
     true_labels = self._true_labels(sample)
     if not self._is_cityscapes:
       return true_labels, sample.answer.labels
@@ -149,8 +158,7 @@ class InstanceEvaluator(Evaluator):
     self._is_cityscapes = data_set.instance_rule == 'cityscapes'
     self._measures = measures.instance(data_set, evaluation.boundary)
 
-  def prepare(self, sample):
-    """See `Evaluator`."""
+  def _arguments(self, sample):
     things = self._data_set.thing_classes
     every_instance = self._truth.instances(sample.example_id)
     true_things = [

@@ -1,6 +1,6 @@
 """The metrics of each task by a data set's rules, and how they are reported."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tf_maskformer.configs.datasets.descriptor import DataSet
 from tf_maskformer.evaluation import report
@@ -9,12 +9,13 @@ from tf_maskformer.evaluation.cityscapes_ap import CityscapesAP
 from tf_maskformer.evaluation.cityscapes_iou import CityscapesIoU
 from tf_maskformer.evaluation.instance_ap import InstanceAP
 from tf_maskformer.evaluation.mean_iou import MeanIoU
+from tf_maskformer.evaluation.metric import Metric
 from tf_maskformer.evaluation.panoptic_quality import PanopticQuality
 
 
 class Measure(NamedTuple):
   """A metric, whose `result()` is reported, and how."""
-  metric: Any
+  metric: Metric
   report: report.Report
 
 

@@ -22,8 +22,10 @@ from tf_maskformer.modeling.conversion import restore
 from tf_maskformer.ops import image as image_ops
 from tf_maskformer.tasks import evaluators
 from tf_maskformer.tasks import initialization
+from tf_maskformer.tasks import merging
 from tf_maskformer.tasks import micro_batches
 from tf_maskformer.tasks.scores import Scores
+from tf_maskformer.tasks.spread_scores import SpreadScores
 
 _SEEDS_APART = 1000003  # a prime; the steps of runs with different seeds stay apart for that long
 
@@ -43,12 +45,15 @@ class SegmentationTask(base_task.Task):
       name: the task's name.
       train_steps: length of the training, for models that change in the course of it; None: they
         are as at its end.
+
+    Made in the scope of the strategy that it runs under: several workers merge their evaluations.
     """
     super().__init__(params, logging_dir=logging_dir, name=name)
     params.resolve()
     self._runtime = runtime or Runtime()
     self._train_steps = train_steps
     self._data_set = catalog.get(params.data_set)
+    self._strategy = tf.distribute.get_strategy()
     self._ground_truth: ground_truth.GroundTruth | None = None
 
   # Implemented by subclasses.
@@ -238,7 +243,7 @@ class SegmentationTask(base_task.Task):
   def validation_step(self, inputs, model: tf_keras.Model, metrics=None) -> dict[str, tf.Tensor]:
     """Returns the last prediction's logits and what the host needs to score them."""
     del metrics
-    features, targets = inputs
+    features, targets = self._of_known_size(inputs)
     images, targets = self._prepare(features, targets)
     targets.update(self._own_size(features))
     outputs = model(images, training=False)
@@ -253,6 +258,19 @@ class SegmentationTask(base_task.Task):
         'is_real': targets['is_real'],
     }
 
+  def _of_known_size(self, inputs):
+    """Returns a batch of validation whose number of images is static, as it is for one worker.
+
+    The iterators of several workers leave it open, and with it some kernels, whose last digits
+    differ.
+    """
+    if merging.place(self._strategy).count == 1:
+      return inputs
+    replicas = self._strategy.num_replicas_in_sync
+    images = (self.task_config.validation_data.global_batch_size or replicas) // replicas
+    return tf.nest.map_structure(
+        lambda values: tf.ensure_shape(values, [images, *values.shape[1:]]), inputs)
+
   # Scoring, on the host.
 
   def expected_examples(self) -> int:
@@ -261,6 +279,8 @@ class SegmentationTask(base_task.Task):
 
   def aggregate_logs(self, state: Scores | None = None, step_outputs: Any = None) -> Scores:
     """Hands one step's images over to be scored; may return before they are.
+
+    Every worker is to call it at every step, with its own images.
 
     Args:
       state: what the earlier steps accumulated; None at first.
@@ -271,7 +291,7 @@ class SegmentationTask(base_task.Task):
       The state with these images in it.
     """
     if state is None:
-      state = Scores(self.task_config.evaluation, self._data_set, self._truth())
+      state = self._new_scores()
     for replica in range(len(step_outputs['loss'])):
       # Logits stay on their device, where the answers are computed.
       outputs = {
@@ -279,7 +299,16 @@ class SegmentationTask(base_task.Task):
           for name, values in step_outputs.items()}
       for i in np.flatnonzero(outputs['is_real']):
         state.add({name: value[i] for name, value in outputs.items()})
+    state.end_step()
     return state
+
+  def _new_scores(self) -> Scores:
+    """Returns the state of an evaluation that has not scored anything yet."""
+    arguments = (self.task_config.evaluation, self._data_set, self._truth())
+    place = merging.place(self._strategy)
+    if place.count == 1:
+      return Scores(*arguments)
+    return SpreadScores(*arguments, place, lambda one: merging.gather(one, self._strategy))
 
   def reduce_aggregated_logs(self, aggregated_logs: Scores, global_step: tf.Tensor | None = None
                              ) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation import random_instances
+from tests.evaluation import spread
 from tests.evaluation.boundary_test import official
 from tf_maskformer.evaluation import coco_scores
 from tf_maskformer.evaluation.boundary_ap import BoundaryAP
@@ -100,13 +101,12 @@ def test_as_another_program_computes_it():
   np.testing.assert_allclose([result[name] for name in coco_scores.NAMES], expected, rtol=1e-9)
 
 
-def test_merging_is_adding():
+@pytest.mark.parametrize('places', [1, 2, 3])
+def test_images_compared_elsewhere_have_the_same_result(places):
   images = [random_instances.image(50 + i) for i in range(10)]
-  parts = [BoundaryAP(random_instances.CLASSES) for _ in range(2)]
-  for number, (truth, found) in enumerate(images):
-    parts[number // 5].update(truth, found)
-  parts[0].merge(parts[1])
-  np.testing.assert_equal(parts[0].result(), scores_of(images))
+  images.insert(3, ([], []))
+  elsewhere = spread.over(places, lambda: BoundaryAP(random_instances.CLASSES), images)
+  np.testing.assert_equal(elsewhere.result(), scores_of(images))
 
 
 def test_by_hand():

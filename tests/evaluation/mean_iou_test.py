@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.evaluation import spread
 from tf_maskformer.evaluation.mean_iou import MeanIoU
 
 
@@ -18,21 +19,20 @@ def test_by_hand():
   assert result['num_classes'] == 2
 
 
-def test_against_masks_and_merged():
+def test_against_masks_and_compared_elsewhere():
   rng = np.random.default_rng(0)
   pairs = [(rng.integers(-1, 5, [9, 11]), rng.integers(0, 6, [9, 11])) for _ in range(12)]
-  whole, parts = MeanIoU(6), [MeanIoU(6), MeanIoU(6)]
-  for i, pair in enumerate(pairs):
+  whole = MeanIoU(6)
+  for pair in pairs:
     whole.update(*pair)
-    parts[i % 2].update(*pair)
-  parts[0].merge(parts[1])
   truth, predicted = (np.stack([p[i] for p in pairs]) for i in (0, 1))
   known, ious = truth >= 0, []
   for c in range(5):
     a, b = (truth == c) & known, (predicted == c) & known
     ious.append((a & b).sum() / (a | b).sum())
-  for scores in (whole, parts[0]):
-    assert scores.result()['miou'] == pytest.approx(100 * np.mean(ious))
+  assert whole.result()['miou'] == pytest.approx(100 * np.mean(ious))
+  for places in (1, 2, 3):
+    assert spread.over(places, lambda: MeanIoU(6), pairs).result() == whole.result()
   accuracies = [
       ((truth == c) & (predicted == c)).sum() / (truth == c).sum() for c in range(5)]
   assert whole.result()['macc'] == pytest.approx(100 * np.mean(accuracies))
@@ -41,9 +41,7 @@ def test_against_masks_and_merged():
 def test_pixels_for_which_nothing_is_predicted():
   scores = MeanIoU(2)
   scores.update(np.array([[0, 0, 1, 1, -1]]), np.array([[0, -1, 1, 1, -1]]))
-  other = MeanIoU(2)
-  other.update(np.array([[1]]), np.array([[-1]]))
-  scores.merge(other)
+  scores.update(np.array([[1]]), np.array([[-1]]))
   result = scores.result()
   assert result['per_class'] == {0: {'iou': 50, 'acc': 50},
                                  1: {'iou': pytest.approx(200 / 3), 'acc': pytest.approx(200 / 3)}}

@@ -111,7 +111,7 @@ def test_scores_are_those_of_numpys_answers(root, tmp_path, kinds):
         truth.example_ids[0], answer_of_numpy(evaluation, output, row),
         *truth[truth.example_ids[0]])
     for evaluator in counted:
-      evaluator.update(evaluator.prepare(sample))
+      evaluator.add(evaluator.contributions(sample))
   found = several.result()
   for evaluator in counted:
     wanted, _ = evaluator.result()
