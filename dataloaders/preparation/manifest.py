@@ -87,7 +87,8 @@ class Manifest:
       self._write()
 
   def _write(self) -> None:
-    finished = {name: dataclasses.asdict(report) for name, report in self.finished.items()}
+    finished = {
+        name: dataclasses.asdict(report) for name, report in sorted(self.finished.items())}
     with files.writing(self._path, ADVICE):
       files.write_json(self._path, {'conversion': self._identity, 'finished': finished})
 

@@ -19,6 +19,8 @@ from tf_maskformer.dataloaders.preparation.source import Source
 
 _PAUSE = 0.5  # seconds between two looks for finished shards; of a remote folder `_REMOTE_PAUSE`
 _REMOTE_PAUSE = 10.0
+_LOG_LEVEL = 'default_sdk_harness_log_level'
+_WORKER_THREAD = 'run_worker'  # Beam's name of the threads that wait for worker processes
 _LAST_WAIT = 20.0  # seconds for a job that was ended
 
 
@@ -76,35 +78,36 @@ class _Job:
 
   Attributes:
     runner: that it runs on.
-    error: why it could not be run, once it is over.
+    error: why it could not be run to its end, once it is over.
     state: Beam's word for how it ended; '' before.
   """
 
   def __init__(self, runner: Runner, files_of_job: Exchange, source: Source, names: list[str]):
     """Starts the pipeline; raises UserError where Beam does not accept the options."""
     self.runner = runner
-    self.error: Exception | None = None
+    self.error: BaseException | None = None
     self.state = ''
-    self._result: Any = None
     self._files = files_of_job
+    self._result: Any = None
+    self._is_over = threading.Event()  # `Thread.join` takes a signal for the thread's end
     self._pipeline = _pipeline(runner, files_of_job.folder, source, names)
-    self._thread = threading.Thread(target=self._run, daemon=True)
-    self._thread.start()
+    self._former_hook = threading.excepthook
+    threading.excepthook = self._note_dead_worker
+    threading.Thread(target=self._run, daemon=True).start()
 
   def wait(self, seconds: float | None) -> bool:
     """Waits for the end, at most so long; returns whether it is over."""
-    self._thread.join(seconds)
-    return not self._thread.is_alive()
+    return self._is_over.wait(seconds)
 
   def close(self) -> None:
     """Ends the job, if it is not over."""
-    if not self._thread.is_alive():
-      return
     self._files.end()
-    if self._result is not None:
-      with contextlib.suppress(Exception):  # not every runner can; its workers stop by themselves
-        self._result.cancel()
-    self._thread.join(_LAST_WAIT)
+    if not self._is_over.is_set():
+      if self._result is not None:
+        with contextlib.suppress(Exception):  # not every runner can; its workers stop by themselves
+          self._result.cancel()
+      self._is_over.wait(_LAST_WAIT)
+    threading.excepthook = self._former_hook
 
   def _run(self) -> None:
     try:
@@ -112,13 +115,23 @@ class _Job:
       self.state = str(self._result.wait_until_finish())
     except Exception as e:  # pylint: disable=broad-except
       self.error = e
+    finally:
+      self._is_over.set()
+
+  def _note_dead_worker(self, hook: threading.ExceptHookArgs) -> None:
+    """Ends the wait where a worker process of this machine died; Beam would wait for it forever."""
+    if hook.thread is None or hook.thread.name != _WORKER_THREAD:
+      self._former_hook(hook)
+    elif not self._is_over.is_set():
+      self.error = hook.exc_value
+      self._is_over.set()
 
 
 def _pipeline(runner: Runner, folder: str, source: Source, names: list[str]) -> Any:
   """Returns a pipeline with an element per shard."""
   beam = runners.beam()
   from apache_beam.options import pipeline_options
-  options = pipeline_options.PipelineOptions(runner.flags())
+  options = pipeline_options.PipelineOptions(_flags(runner))
   try:
     engine = _engine(runner)
     pipeline = beam.Pipeline(runner=engine, options=options)
@@ -135,13 +148,23 @@ def _pipeline(runner: Runner, folder: str, source: Source, names: list[str]) -> 
 def _engine(runner: Runner) -> Any:
   """Returns what `beam.Pipeline` calls a runner.
 
-  Beam's DirectRunner first tries to fetch a server, Prism, from the internet, and works without it;
-  here it is not asked for unless it is named.
+  Beam's DirectRunner first tries to fetch a server, Prism, from the internet, and works without it,
+  which is what it does where someone works interactively. Here Prism has to be named.
   """
   if runner.name != 'DirectRunner':
     return runner.name
-  from apache_beam.runners.portability.fn_api_runner import fn_runner
-  return fn_runner.FnApiRunner()
+  from apache_beam.runners.direct import direct_runner
+  engine = direct_runner.DirectRunner()
+  engine.is_interactive()
+  return engine
+
+
+def _flags(runner: Runner) -> list[str]:
+  """Returns the options as Beam parses them; worker processes of this machine are kept quiet."""
+  is_set = any(option.startswith(_LOG_LEVEL) for option in runner.options)
+  if runner.name != 'DirectRunner' or runner.debug or is_set:
+    return runner.flags()
+  return [*runner.flags(), f'--{_LOG_LEVEL}=CRITICAL']
 
 
 @contextlib.contextmanager

@@ -106,7 +106,7 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
     report.shards_failed = _make(local.run(shard_writer.write, jobs, workers), split, parts, finished)
   elif parts:
     _make_on_beam(runner, files_of_job, source, split, parts, finished)
-  for shard in finished.finished.values():
+  for _, shard in sorted(finished.finished.items()):  # in an order that chance does not make
     report.add(shard)
   path = posixpath.join(output, f'{split}.report.json')
   with files.writing(path, manifest.ADVICE):
