@@ -62,7 +62,8 @@ def of_flags(name: str | None, options: Sequence[str], output: str, debug: bool 
     errors.require(
         word.isidentifier(),
         f'--runner_options {errors.quoted(option)!r} is not name=value, e.g. direct_num_workers=2')
-    errors.require(word != 'runner', '--runner_options runner=… is what --runner says; leave it out')
+    errors.require(
+        word != 'runner', '--runner_options runner=… is what --runner says; leave it out')
   runner = Runner(name, tuple(options), debug)
   _require_known(runner)
   if name == _DATAFLOW:

@@ -103,7 +103,8 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
   parts = {name: part for name, part in parts.items() if name not in finished.finished}
   if runner is None:
     jobs = {name: (posixpath.join(output, name), part, source) for name, part in parts.items()}
-    report.shards_failed = _make(local.run(shard_writer.write, jobs, workers), split, parts, finished)
+    work = local.run(shard_writer.write, jobs, workers)
+    report.shards_failed = _make(work, split, parts, finished)
   elif parts:
     _make_on_beam(runner, files_of_job, source, split, parts, finished)
   for _, shard in sorted(finished.finished.items()):  # in an order that chance does not make
