@@ -1,4 +1,4 @@
-"""Work on a runner of Apache Beam: one element per shard, so that workers need no other's result."""
+"""Work on a runner of Apache Beam: one element per shard, so that no worker waits for another."""
 
 import contextlib
 import functools
