@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import posixpath
 import traceback
 import uuid
@@ -112,7 +113,9 @@ class Exchange:
       UserError: the file system refuses.
     """
     with files.writing(self.folder, manifest.ADVICE):
-      for name in tf.io.gfile.listdir(self._output):
+      is_remote = '://' in self._output
+      names = tf.io.gfile.listdir(self._output) if is_remote else os.listdir(self._output)
+      for name in names:
         if name.startswith(self._prefix):
           tf.io.gfile.rmtree(posixpath.join(self._output, name.rstrip('/')))
 
