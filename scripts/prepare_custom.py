@@ -181,6 +181,7 @@ def convert(args: argparse.Namespace) -> str:
   from tf_maskformer.dataloaders.preparation.custom import plan
   images.allow(args.max_pixels)
   folder = output_of(args)
+  runner = conversion_flags.runner(args, folder)
   name = args.name or os.path.basename(os.path.normpath(folder)) or 'data_set'
   share = args.split
   if args.data and not args.split_files:
@@ -197,7 +198,7 @@ def convert(args: argparse.Namespace) -> str:
       names = plan.split_names(planned, share, args.split_files)
       described.write(folder, planned.data_set, names, planned.task)  # the sources read it
       sources = plan.split(planned, folder, path, share, args.seed, args.split_files)
-      run.run(sources, planned.data_set, folder, args.shards, args.workers)
+      run.run(sources, planned.data_set, folder, args.shards, args.workers, runner)
   return planned.task
 
 

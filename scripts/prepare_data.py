@@ -11,6 +11,8 @@ r"""Converts a data set to TFRecords.
         --split train --output records/
     tf-maskformer prepare cityscapes --cityscapes_root /data/cityscapes \
         --data_set cityscapes_instance --output records/
+    tf-maskformer prepare coco_panoptic --coco_root gs://bucket/coco --output gs://bucket/records \
+        --runner DataflowRunner --runner_options project=P region=R temp_location=gs://bucket/tmp
     tf-maskformer prepare custom --help    # data of your own
 """
 
@@ -177,6 +179,7 @@ def main(argv: Sequence[str]) -> None:
     return
   args = flags().parse(argv)
   _check(args)
+  runner = conversion_flags.runner(args, args.output)
   sources = sources_of(args)
   from tf_maskformer.dataloaders import images
   from tf_maskformer.dataloaders.preparation import described
@@ -189,7 +192,7 @@ def main(argv: Sequence[str]) -> None:
       interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE),
       described.forgotten_after_mistakes(args.output)):
     described.write(args.output, data_set, sources, known_data_sets.task_of(args))
-    run.run(sources, data_set, args.output, args.shards, args.workers)
+    run.run(sources, data_set, args.output, args.shards, args.workers, runner)
 
 
 if __name__ == '__main__':

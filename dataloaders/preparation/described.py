@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer import files
+from tf_maskformer.configs import override_files
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets import descriptor_file
@@ -73,7 +74,10 @@ def _difference(former: str, data_set: DataSet) -> str:
   if not tf.io.gfile.exists(former):
     return ''
   try:
-    return descriptor.difference(catalog.get(former), data_set)
+    # Not by `catalog.get`, which reads a remote file once: this one is about to be written.
+    text = override_files.read_text(former, descriptor_file.LARGEST, 'data set')
+    return descriptor.difference(
+        descriptor_file.parse(text, former, catalog.get).data_set, data_set)
   except errors.UserError as e:
     errors.warn(f'{e}; it is written again')
     return ''
