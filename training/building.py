@@ -84,15 +84,19 @@ class Task(Protocol):
 MakeTask = Callable[..., Task]  # (Segmentation, Runtime, train_steps=int)
 
 
-def strategy(runtime: Runtime, tpu_address: str | None = None) -> tf.distribute.Strategy:
+def strategy(runtime: Runtime, tpu_address: str | None = None,
+             of_workers: tf.distribute.Strategy | None = None) -> tf.distribute.Strategy:
   """Seeds the random numbers, sets the precision and returns the distribution strategy.
 
   Args:
     runtime: of the experiment.
     tpu_address: of the TPU, where `runtime.tpu` is only its name.
+    of_workers: that joins several workers, which is made before anything touches a device.
   """
   tf_keras.utils.set_random_seed(runtime.seed)
   tf_keras.mixed_precision.set_global_policy(_POLICIES[runtime.mixed_precision_dtype])
+  if of_workers is not None:
+    return of_workers
   return distribute_utils.get_distribution_strategy(
       distribution_strategy=runtime.distribution_strategy,
       all_reduce_alg=runtime.all_reduce_alg,
