@@ -153,7 +153,9 @@ def _run(arguments: argparse.Namespace, name: str, experiment, model_dir: str,
     with workers.together():
       records = preflight.check_files(
           experiment, arguments.mode, model_dir, reader.preflight, writes=workers.is_chief)
-      workers.require_equal(records, 'the records')
+      if workers.are_several:
+        for field, paths in records.items():
+          workers.require_equal(preflight.names_and_sizes(paths), f'task.{field}.input_path: files')
     return runner.run(
         experiment, name, arguments.mode, model_dir, make_task=build_task,
         allow_random_weights=arguments.allow_random_weights, tpu_address=tpu_address,

@@ -211,8 +211,8 @@ def _refuse_several(given: Cluster | None, strategy: str) -> None:
   """Raises UserError where several workers are named for a strategy of one process."""
   if given and given.num_workers > 1:
     raise errors.UserError(
-        f"{given.num_workers} workers are named, but runtime.distribution_strategy is '{strategy}'; "
-        f"set it to '{MULTI_WORKER}', or leave out --worker_hosts and {VARIABLE}")
+        f"{given.num_workers} workers are named, but runtime.distribution_strategy is '{strategy}'"
+        f"; set it to '{MULTI_WORKER}', or leave out --worker_hosts and {VARIABLE}")
 
 
 def _check_step(given: Cluster, environ: Mapping[str, str]) -> None:

@@ -73,7 +73,7 @@ def check_settings(experiment: Experiment, mode: str, num_workers: int = 1) -> s
 
 
 def check_files(experiment: Experiment, mode: str, model_dir: str, read_one: ReadOne,
-                writes: bool = True) -> dict[str, list[list]]:
+                writes: bool = True) -> dict[str, Sequence[str]]:
   """Checks what is read and where the run will write.
 
   Args:
@@ -84,7 +84,7 @@ def check_files(experiment: Experiment, mode: str, model_dir: str, read_one: Rea
     writes: whether this process does, as one that is alone or the chief of several workers.
 
   Returns:
-    Name and bytes of each file of records, by the field that names it.
+    The files of records, by the name of the field.
 
   Raises:
     UserError: of the first check that fails.
@@ -165,7 +165,7 @@ def warn_of_schedule(experiment: Experiment) -> None:
         f'rate never reaches {rate.base:g}')
 
 
-def check_inputs(task: Segmentation, mode: str, read_one: ReadOne) -> dict[str, list[list]]:
+def check_inputs(task: Segmentation, mode: str, read_one: ReadOne) -> dict[str, Sequence[str]]:
   """Checks that what `mode` reads is named, is there and parses.
 
   Args:
@@ -174,7 +174,7 @@ def check_inputs(task: Segmentation, mode: str, read_one: ReadOne) -> dict[str, 
     read_one: see `ReadOne`.
 
   Returns:
-    Name and bytes of each file of records, by the field that names it.
+    The files of records, by the name of the field.
 
   Raises:
     UserError: an input is missing or cannot be read.
@@ -184,11 +184,12 @@ def check_inputs(task: Segmentation, mode: str, read_one: ReadOne) -> dict[str, 
     _check_apart(**files)
   if 'validation_data' in _INPUTS[mode]:
     _check_ground_truth(task)
-  return {name: [_name_and_size(path) for path in paths] for name, paths in files.items()}
+  return files
 
 
-def _name_and_size(path: str) -> list:
-  return [os.path.basename(path), tf.io.gfile.stat(path).length]
+def names_and_sizes(paths: Sequence[str]) -> list[tuple[str, int]]:
+  """Returns name and bytes of files: equal on all workers that read the same records."""
+  return [(os.path.basename(path), tf.io.gfile.stat(path).length) for path in paths]
 
 
 def _check_records(task: Segmentation, name: str, read_one: ReadOne) -> Sequence[str]:

@@ -216,8 +216,8 @@ def _check(cluster: Cluster, other: int, answer: dict[str, Any] | None,
         f'{where} was given other workers than worker {cluster.index}; give all the same list')
   if answer.get('index') != other:
     raise errors.UserError(
-        f'{where} was started as worker {errors.quoted(answer.get("index"))}; the index of a worker '
-        'is its position in the list, from 0')
+        f'{where} was started as worker {errors.quoted(answer.get("index"))}; the index of a '
+        'worker is its position in the list, from 0')
   theirs = answer['settings']
   own = json.loads(json.dumps(settings))
   for key in sorted({*own, *theirs}):

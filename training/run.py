@@ -1,6 +1,7 @@
 """An experiment at work in its folder: train, save, score."""
 
 import contextlib
+import functools
 import math
 import os
 import tempfile
@@ -329,7 +330,7 @@ class Run:
     config = self._experiment.trainer
     seen = None  # step of the last checkpoint that was scored
     while seen is None or seen < config.train_steps:
-      path, step = self._workers.told(lambda: self._next_checkpoint(seen))
+      path, step = self._workers.told(functools.partial(self._next_checkpoint, seen))
       if not path:
         break
       self.restore(path, step)
@@ -358,5 +359,5 @@ class Run:
 
 
 def _folder_of_no_use() -> tempfile.TemporaryDirectory:
-  """Returns where a worker that is not the chief saves: reading some variables takes all workers."""
+  """Returns where workers save that are not the chief: some variables take all to be read."""
   return tempfile.TemporaryDirectory(prefix='tf-maskformer-worker-')

@@ -70,8 +70,9 @@ def _run(experiment: Experiment, name: str, mode: str, folder: str, make_task: M
   this.restore(path, step, allow_random_weights)
   this.check_equal()
   with this.writing('the run'):
+    # An evaluation's overrides are not the run's.
     if workers.is_chief and (trains or not parameters.exist(folder)):
-      parameters.write(experiment, name, folder, step)  # an evaluation's overrides are not the run's
+      parameters.write(experiment, name, folder, step)
     if trains:
       this.settle(step)
   if mode == 'eval':
