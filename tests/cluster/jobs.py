@@ -2,13 +2,13 @@
 
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 
 from tests import support
+from tf_maskformer.scripts.free_hosts import free_hosts
 
 EXPERIMENT = 'maskformer_shapes_panoptic'
 # Small enough for a step in a fraction of a second.
@@ -23,15 +23,6 @@ SMALL = (
     'trainer.optimizer_config.learning_rate.warmup_steps=0',
     'runtime.distribution_strategy=multi_worker_mirrored')
 _PAUSE = 0.1
-
-
-def free_hosts(count: int) -> list[str]:
-  """Returns addresses on this machine that nobody listens at."""
-  sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
-  ports = [one.getsockname()[1] for one in sockets]
-  for one in sockets:
-    one.close()
-  return [f'127.0.0.1:{port}' for port in ports]
 
 
 class Job:
