@@ -121,8 +121,10 @@ def main(argv: Sequence[str]) -> int | None:
 
   # TensorFlow comes in only here, where the names are known to be right.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  data_set = own_data.prepare(arguments) if arguments.data else ''
   named = cluster.named(arguments.worker_hosts, arguments.task_index, os.environ)
+  if arguments.data and named and named.num_workers > 1:
+    own_data.check_prepared(arguments)
+  data_set = own_data.prepare(arguments) if arguments.data else ''
   if named and not named.is_chief:
     worker_output.reduce_to_own(named.index)
   name, experiment, model_dir = settle(arguments, data_set)
@@ -168,6 +170,8 @@ def _run(arguments: argparse.Namespace, name: str, experiment, model_dir: str,
         f'memory ran out ({errors.reason(error)}); lower task.train_data.global_batch_size, '
         'task.validation_data.global_batch_size, task.micro_batch_size or parser.output_size (the '
         'environment variable IMG_SIZE)') from error
+  finally:
+    workers.close()
 
 
 def _joined(arguments: argparse.Namespace, name: str, experiment, one: cluster.Cluster):

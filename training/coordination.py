@@ -29,6 +29,7 @@ _HEARTBEATS = 20 * _SECOND  # without one for so long, a worker has ended
 _STARTED = 120 * _SECOND  # for TensorFlow's servers to find each other, once all workers met
 _LEAVING = 20 * _SECOND  # for all to come to their end
 _POLL = 2 * _SECOND
+_SOON = 100
 _GRACE = 15.0  # seconds for a worker to see by itself, in a collective, that another ended
 _HEARD = 3.0  # seconds in which the others hear of an error before its worker is gone
 _REPORTED = re.compile(r'Error reported from /job:worker/(?:replica:0/)?task:(\d+): (.*)')
@@ -99,6 +100,7 @@ class Workers:
     self._cluster = cluster
     self._calls = 0  # of what is agreed on; all workers count alike
     self._watch: threading.Thread | None = None
+    self._is_over = threading.Event()
     self._why = ''  # another worker ended
 
   @property
@@ -148,6 +150,12 @@ class Workers:
     if self.are_several and self._watch is None:
       self._watch = threading.Thread(target=self._watch_others, daemon=True)
       self._watch.start()
+
+  def close(self) -> None:
+    """Ends the watch; TensorFlow may be taken down then."""
+    self._is_over.set()
+    if self._watch:
+      self._watch.join()
 
   @contextlib.contextmanager
   def together(self) -> Iterator[None]:
@@ -211,18 +219,20 @@ class Workers:
   def _watch_others(self) -> None:
     """Ends this process where another worker has ended and nothing here noticed it."""
     while not self._why:
-      time.sleep(_POLL / _SECOND)
+      if self._is_over.wait(_POLL / _SECOND):
+        return
       self._why = self._told_end() or (self._silent_worker() if self.is_chief else '')
     if self.is_chief:
       with contextlib.suppress(tf.errors.OpError):  # it is there already
         context.context().set_config_key_value(_ENDED, self._why)
-    time.sleep(_GRACE)
+    if self._is_over.wait(_GRACE):
+      return
     end_now(f'{self._why}; run the same command on all workers to resume')
 
   def _told_end(self) -> str:
     """Returns what the workers were told of an end; '' where they were told of none."""
     try:
-      return context.context().get_config_key_value(_ENDED, _POLL)
+      return context.context().get_config_key_value(_ENDED, _SOON)
     except tf.errors.DeadlineExceededError:
       return ''
     except tf.errors.OpError:

@@ -246,7 +246,9 @@ class Run:
 
   def _report(self, step: int, progress: Progress, writer: tf.summary.SummaryWriter) -> None:
     """Prints a line, and writes what was logged since the last one for TensorBoard."""
-    logs = self._trainer.collect()
+    logs = self._trainer.collect()  # all workers take part
+    if not self._workers.is_chief:
+      return
     shown = {key: logs[key] for key in _SHORT if key in logs}
     print(progress.line(step, shown), flush=True)
     dropped = logs.get('dropped_segments')
