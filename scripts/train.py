@@ -25,6 +25,7 @@ from tf_maskformer.scripts import show_results
 from tf_maskformer.training import cluster
 from tf_maskformer.training import worker_output
 
+_LONGEST_WAIT = 7 * 24 * 3600  # seconds
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 
 
@@ -101,6 +102,11 @@ def check(arguments: argparse.Namespace) -> None:
     raise errors.unknown('mode', arguments.mode, MODES)
   for text in arguments.params_override:
     override_syntax.check(text)
+  cluster.named(arguments.worker_hosts, arguments.task_index, os.environ)
+  errors.require(
+      0 < arguments.worker_timeout <= _LONGEST_WAIT,
+      f'--worker_timeout is {arguments.worker_timeout:g}; it is above 0 and at most '
+      f'{_LONGEST_WAIT} seconds')
 
 
 def _check_run(folder: str | None) -> None:

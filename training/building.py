@@ -149,5 +149,10 @@ def _distributed(
     task: Task, data: DataConfig, start_step: int = 0) -> tf.distribute.DistributedDataset:
   """Returns the batches of all replicas of the strategy whose scope this is called in."""
   def build(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
-    return task.build_inputs(data, input_context, start_step=start_step)
+    batches = task.build_inputs(data, input_context, start_step=start_step)
+    if data.is_training and input_context.num_input_pipelines > 1:
+      # Else workers ask each other before every step whether one has come to its end.
+      endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+      batches = batches.apply(endless)
+    return batches
   return orbit.utils.make_distributed_dataset(tf.distribute.get_strategy(), build)

@@ -170,7 +170,7 @@ class Workers:
     except WorkerEnded:
       raise
     except BaseException as e:
-      why = self._explained(e)
+      why = self.explained(e)
       if why:
         raise WorkerEnded(f'{why}; run the same command on all workers to resume') from e
       self._tell_end(str(e) or type(e).__name__)
@@ -189,7 +189,7 @@ class Workers:
       return
     time.sleep(_HEARD)
 
-  def _explained(self, error: BaseException | None) -> str:
+  def explained(self, error: BaseException | None) -> str:
     """Returns which worker's end an error was caused by; '' where it was by none."""
     while error is not None and self.are_several:
       if isinstance(error, tf.errors.OpError) and _OF_COLLECTIVES.search(error.message):

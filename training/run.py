@@ -218,6 +218,8 @@ class Run:
     except (tf.errors.OpError, UnicodeDecodeError) as e:  # the latter: a message of TensorFlow
       if isinstance(e, tf.errors.OpError) and 'IteratorGetNext' not in e.message:
         raise
+      if self._workers.explained(e):
+        raise  # it was the end of another worker
       raise errors.UserError(
           f'the input pipeline failed: {self._task.explain_failure(data, e)}; the last good '
           f'checkpoint is {self._saved}') from e
@@ -236,7 +238,8 @@ class Run:
     if not self._workers.is_chief:
       with _folder_of_no_use() as folder:
         manager = tf.train.CheckpointManager(self._trainer.checkpoint, folder, max_to_keep=1)
-        checkpoints.save(manager, self._trainer.model, step)
+        path = checkpoints.save(manager, self._trainer.model, step)
+        self._saved = os.path.join(self._folder, os.path.basename(path))  # the chief's
       return
     checkpoints.require_folder(self._folder, step)
     with self.writing('what TensorBoard shows'):
