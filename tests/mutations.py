@@ -24,6 +24,7 @@ from tests import planted_in_http
 from tests import planted_in_own_data
 from tests import planted_in_predictions
 from tests import planted_in_scores
+from tests import planted_in_workers
 from tests.planted import ROOT
 from tests.planted import Mutation
 
@@ -170,6 +171,7 @@ MUTATIONS = (
     *planted_in_own_data.MUTATIONS,
     *planted_in_predictions.MUTATIONS,
     *planted_in_scores.MUTATIONS,
+    *planted_in_workers.MUTATIONS,
     # The data pipeline.
     Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",
              "dct_method='INTEGER_FAST'", 'tests/dataloaders/decoder_test.py tests/serving'),
