@@ -31,7 +31,7 @@ class Cluster(NamedTuple):
     hosts: 'host:port' of each worker; empty without a cluster.
   """
   num_workers: int
-  index: int
+  index: int  # type: ignore[assignment]  # hides the method of tuples
   is_chief: bool
   hosts: tuple[str, ...] = ()
 

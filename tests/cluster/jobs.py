@@ -38,7 +38,7 @@ class Job:
       records: of the embedded data set.
       model_dir: of the run.
       num_workers: how many.
-      overrides: 'key=value' in addition to `SMALL`.
+      overrides: 'key=value' in addition to `SMALL`, which they override.
       flags: of train.py, in addition.
       mode: of train.py.
     """
@@ -48,7 +48,9 @@ class Job:
     self._command = [
         sys.executable, 'train.py', '--experiment', EXPERIMENT, '--mode', mode,
         '--model_dir', os.fspath(model_dir), '--worker_hosts', ','.join(self.hosts),
-        '--params_override', ','.join([*SMALL, *overrides]), *flags]
+        '--params_override', ','.join(SMALL), *flags]
+    if overrides:
+      self._command += ['--params_override', ','.join(overrides)]
     self._environment = {
         **os.environ, 'TFRECORDS_DIR': os.fspath(records), 'CUDA_VISIBLE_DEVICES': '-1',
         'OMP_NUM_THREADS': '1', 'TF_CPP_MIN_LOG_LEVEL': '3'}

@@ -49,7 +49,7 @@ def test_two_workers_train_and_one_writes(records, tmp_path, monkeypatch):
 
 def one_process(records, run, replicas, overrides):
   """Trains in one process with several replicas, which share the batch as workers do."""
-  changes = [*jobs.SMALL, *overrides, 'runtime.distribution_strategy=mirrored']
+  overrides = [*overrides, 'runtime.distribution_strategy=mirrored']
   script = f"""
 import os, sys
 import tensorflow as tf
@@ -61,7 +61,8 @@ def make(**unused):
   return tf.distribute.MirroredStrategy([f'CPU:{{i}}' for i in range({replicas})])
 building.distribute_utils.get_distribution_strategy = make
 sys.exit(train.main(['--experiment', {jobs.EXPERIMENT!r}, '--mode', 'train', '--model_dir',
-                     {str(run)!r}, '--params_override', {','.join(changes)!r}]))
+                     {str(run)!r}, '--params_override', {','.join(jobs.SMALL)!r},
+                     '--params_override', {','.join(overrides)!r}]))
 """
   environment = {**os.environ, 'TFRECORDS_DIR': str(records), 'CUDA_VISIBLE_DEVICES': '-1'}
   done = subprocess.run(
