@@ -19,6 +19,7 @@ from tf_maskformer.training.cluster import Cluster
 
 _PAUSE = 0.2  # seconds between two tries to reach a worker
 _PATIENCE = 5.0  # seconds for a connection and its answer
+_SILENCE = 5.0  # seconds before it is said who is waited for
 _LONGEST = 1 << 20  # bytes of a message
 _GREETING = 'tf-maskformer'  # what answers is a worker, not another program
 _SHOWN = 3  # workers in a message
@@ -141,12 +142,16 @@ def _greet_all(cluster: Cluster, settings: Mapping[str, Any], deadline: float, s
   """Greets each other worker until it answers."""
   missing = [i for i in range(cluster.num_workers) if i != cluster.index]
   greeting = _message(cluster, settings, 'hello')
+  says = time.monotonic() + _SILENCE
   while True:
     missing = [i for i in missing if not _greeted(cluster, i, greeting, settings)]
     if not missing:
       return
     if time.monotonic() > deadline:
       raise _absent(cluster, missing, seconds, 'did not answer')
+    if time.monotonic() > says:
+      errors.say(f'waiting for {_named(cluster, missing)}, for up to {seconds:g} s')
+      says = deadline
     time.sleep(_PAUSE)
 
 
@@ -228,8 +233,12 @@ def _check(cluster: Cluster, other: int, answer: dict[str, Any] | None,
 
 
 def _absent(cluster: Cluster, missing: list[int], seconds: float, what: str) -> errors.UserError:
-  names = [f'worker {i} ({cluster.hosts[i]})' for i in missing[:_SHOWN]]
-  more = f' and {len(missing) - _SHOWN} others' if len(missing) > _SHOWN else ''
   return errors.UserError(
-      f'{", ".join(names)}{more} {what} within {seconds:g} s; start every worker with the same '
+      f'{_named(cluster, missing)} {what} within {seconds:g} s; start every worker with the same '
       'command but its own index, and see that the hosts reach each other at these ports')
+
+
+def _named(cluster: Cluster, workers: list[int]) -> str:
+  names = [f'worker {i} ({cluster.hosts[i]})' for i in workers[:_SHOWN]]
+  more = f' and {len(workers) - _SHOWN} others' if len(workers) > _SHOWN else ''
+  return f'{", ".join(names)}{more}'
