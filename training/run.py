@@ -240,12 +240,14 @@ class Run:
         manager = tf.train.CheckpointManager(self._trainer.checkpoint, folder, max_to_keep=1)
         path = checkpoints.save(manager, self._trainer.model, step)
         self._saved = os.path.join(self._folder, os.path.basename(path))  # the chief's
+      self._trainer.synchronize()
       return
     checkpoints.require_folder(self._folder, step)
     with self.writing('what TensorBoard shows'):
       writer.flush()
     self._saved = checkpoints.save(self._manager, self._trainer.model, step)
     errors.say(f'saved {self._saved}')
+    self._trainer.synchronize()
 
   def _report(self, step: int, progress: Progress, writer: tf.summary.SummaryWriter) -> None:
     """Prints a line, and writes what was logged since the last one for TensorBoard."""
@@ -308,6 +310,7 @@ class Run:
   def _score(self, step: int) -> Evaluated:
     """Scores the validation records and prints the results; arguments and errors as `evaluate`."""
     start = time.monotonic()
+    self._trainer.synchronize()
     with self._reading(self._experiment.task.validation_data):
       logs = self._trainer.evaluate(tf.constant(-1))
     scored = logs.pop('scored')

@@ -41,6 +41,7 @@ class Trainer(base_trainer.Trainer):
     self._batches: Iterator | None = None  # of the training data, from the first step on
     self._has_peers = isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
     self._agreed_stop: int | None = None  # number of a signal that a worker received
+    self._is_synchronized = True  # what workers keep on their own is equal
 
   def _step(self, iterator: Iterator, received: tf.Tensor) -> dict[str, Any]:
     def step_fn(inputs: Any) -> dict[str, tf.Tensor]:
@@ -80,6 +81,22 @@ class Trainer(base_trainer.Trainer):
       found = zlib.crc32(tf.convert_to_tensor(variable).numpy().tobytes(), found)
     return found
 
+  def synchronize(self) -> None:
+    """Gives all workers the mean of what each keeps on its own: batch norms' moving statistics.
+
+    A checkpoint holds the mean, so that a training which resumes begins with it; one that was not
+    disturbed does the same after it has saved, and before it is scored. Sums of the losses are
+    shared likewise. Does nothing in one process.
+    """
+    if not self._has_peers or self._is_synchronized:
+      return
+    means = [self.train_loss, *self.train_metrics]
+    own = [*self.model.variables, *(one for mean in means for one in mean.variables)]
+    for variable in own:
+      if variable.synchronization == tf.VariableSynchronization.ON_READ:
+        variable.assign(tf.convert_to_tensor(variable))
+    self._is_synchronized = True
+
   @property
   def guarded(self) -> tf_keras.optimizers.Optimizer:
     """The optimizer that counts skipped updates, without a loss scale around it."""
@@ -107,6 +124,7 @@ class Trainer(base_trainer.Trainer):
     """
     if self._batches is None:
       self._batches = iter(self.train_dataset)
+    self._is_synchronized = False
     before = number(self.guarded.skipped)
     received = tf.constant([float(stop.signal == one) for one in signals.HANDLED])
     logs = self._run(self._batches, received)
