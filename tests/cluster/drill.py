@@ -16,7 +16,7 @@ import tempfile
 from tests import records
 from tests.cluster import jobs
 
-_STEPS = 8
+_STEPS = 6
 _LIMIT = 60  # seconds in which the others must have ended
 
 
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--workers', type=int, default=3, help='how many; default 3')
   parser.add_argument('--kill', type=int, default=1, help='the worker that is killed; default 1')
-  parser.add_argument('--step', type=int, default=5, help=f'when, below {_STEPS}; default 5')
+  parser.add_argument('--step', type=int, default=3, help=f'when, below {_STEPS}; default 3')
   arguments = parser.parse_args(argv)
   if not 0 <= arguments.kill < arguments.workers or not 0 < arguments.step < _STEPS:
     parser.error('--kill names one of the workers, from 0, and --step a step before the end')

@@ -121,7 +121,7 @@ def test_sigterm_at_one_worker_stops_all_at_the_same_step(records, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('killed', [0, 1])
 def test_a_killed_worker_ends_all_and_the_same_command_resumes(tmp_path, killed):
-  assert drill.run(tmp_path, 2, killed, 5) == []
+  assert drill.run(tmp_path, 2, killed, 3) == []
 
 
 @pytest.mark.slow
