@@ -25,12 +25,12 @@ from tf_maskformer.training.cluster import Cluster
 _JOB = 'worker'
 _LEADER = f'/job:{_JOB}/replica:0/task:0'
 _SECOND = 1000  # milliseconds
-_HEARTBEATS = 20 * _SECOND  # without one for so long, a worker has ended
+_HEARTBEATS = 30 * _SECOND  # without one for so long, a worker has ended
 _STARTED = 120 * _SECOND  # for TensorFlow's servers to find each other, once all workers met
 _LEAVING = 20 * _SECOND  # for all to come to their end
 _POLL = 2 * _SECOND
 _SOON = 100
-_GRACE = 15.0  # seconds for a worker to see by itself, in a collective, that another ended
+_GRACE = 12.0  # seconds for a worker to see by itself, in a collective, that another ended
 _HEARD = 3.0  # seconds in which the others hear of an error before its worker is gone
 _REPORTED = re.compile(r'Error reported from /job:worker/(?:replica:0/)?task:(\d+): (.*)')
 _TASK = re.compile(r'/job:worker/(?:replica:0/)?task:(\d+)')

@@ -17,7 +17,7 @@ from tests import records
 from tests.cluster import jobs
 
 _STEPS = 6
-_LIMIT = 60  # seconds in which the others must have ended
+_LIMIT = 90  # seconds in which the others must have ended: 60, on a busy machine more
 
 
 def main(argv: list[str]) -> int:

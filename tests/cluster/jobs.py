@@ -76,7 +76,7 @@ class Job:
     return '\n'.join(one for one in lines if one and 'grpc_server_lib' not in one
                      and 'absl::InitializeLog' not in one)
 
-  def wait_for(self, text: str, index: int = 0, seconds: float = 120) -> None:
+  def wait_for(self, text: str, index: int = 0, seconds: float = 240) -> None:
     """Waits until a worker has printed a text; raises where it ends before, or takes longer."""
     end = time.monotonic() + seconds
     while text not in self.out(index):
@@ -85,7 +85,7 @@ class Job:
         raise AssertionError(f'{text!r} did not come: {self.out(index)} {self.err(index)}')
       time.sleep(_PAUSE)
 
-  def wait(self, seconds: float = 240) -> list[int]:
+  def wait(self, seconds: float = 480) -> list[int]:
     """Waits for all workers and returns their exit codes; kills those that take longer."""
     end = time.monotonic() + seconds
     try:
