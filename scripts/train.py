@@ -182,12 +182,15 @@ def _run(arguments: argparse.Namespace, name: str, experiment, model_dir: str,
 
 def _joined(arguments: argparse.Namespace, name: str, experiment, one: cluster.Cluster):
   """Returns `coordination.Workers`: those of the cluster, once all of them are there."""
+  import tensorflow as tf
+
   from tf_maskformer.training import coordination
   from tf_maskformer.training import parameters
   from tf_maskformer.training import rendezvous
   if not one.hosts:
     return coordination.Workers()
-  settings = {'mode': arguments.mode, **parameters.of(experiment, name)}
+  settings = {
+      'mode': arguments.mode, 'TensorFlow': tf.__version__, **parameters.of(experiment, name)}
   rendezvous.meet(one, settings, arguments.worker_timeout)
   runtime = experiment.runtime
   workers = coordination.Workers(
