@@ -6,7 +6,7 @@ Imports no TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from tf_maskformer import errors
@@ -71,18 +71,13 @@ class OneOf:
 
   Attributes:
     known: these values.
-    refused: values that users may expect, with what to do instead.
   """
   known: tuple[object, ...]
-  refused: tuple[tuple[object, str], ...] = ()
 
   def check(self, value: object, where: str) -> None:
     """See `Rule`."""
     if value in self.known:
       return
-    for other, advice in self.refused:
-      if value == other:
-        raise errors.UserError(f'{where} cannot be {value!r}: {advice}')
     given = errors.quoted(repr(value))
     if all(isinstance(k, str) for k in self.known):
       close = errors.nearest(str(value), map(str, self.known))
@@ -123,16 +118,14 @@ def share_below_one(default: float) -> Any:
   return _field(default, Share(below_one=True))
 
 
-def choice(default: Any, known: Iterable[object],
-           refused: Mapping[object, str] | None = None) -> Any:
+def choice(default: Any, known: Iterable[object]) -> Any:
   """Returns a field that holds one of the `known` values.
 
   Args:
     default: its value unless set.
     known: all values.
-    refused: values that users may expect, with what to do instead.
   """
-  return _field(default, OneOf(tuple(known), tuple((refused or {}).items())))
+  return _field(default, OneOf(tuple(known)))
 
 
 def checked(default: Any, function: Callable[[Any], object]) -> Any:

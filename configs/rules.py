@@ -62,6 +62,9 @@ _WITHOUT_EFFECT = (
     'runtime.use_tpu_mp_strategy',
     'runtime.worker_hosts',
 )
+# How gradients are added up, by strategy.
+_ALL_REDUCE = {
+    'mirrored': ('nccl', 'hierarchical_copy'), 'multi_worker_mirrored': ('nccl', 'ring')}
 
 
 @functools.cache
@@ -244,11 +247,15 @@ def _validate_schedule(experiment: Experiment) -> None:
 
 
 def _validate_runtime(runtime: Runtime) -> None:
-  is_mirrored = runtime.distribution_strategy == 'mirrored'
-  errors.require(
-      runtime.all_reduce_alg is None or is_mirrored,
+  known = _ALL_REDUCE.get(runtime.distribution_strategy, ())
+  if runtime.all_reduce_alg is None or runtime.all_reduce_alg in known:
+    return
+  takers = [name for name, algorithms in _ALL_REDUCE.items()
+            if runtime.all_reduce_alg in algorithms]
+  raise errors.UserError(
       f'runtime.all_reduce_alg={runtime.all_reduce_alg} has no effect with '
-      f"runtime.distribution_strategy={runtime.distribution_strategy}; it is for 'mirrored'")
+      f'runtime.distribution_strategy={runtime.distribution_strategy}; it is for '
+      f'{" or ".join(repr(name) for name in takers)}')
 
 
 def _validate_compilation(experiment: Experiment) -> None:

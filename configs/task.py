@@ -91,14 +91,13 @@ class PerPixel(Segmentation):
 class Runtime(cfg.RuntimeConfig):
   """Hardware, precision, seed."""
   distribution_strategy: str = choice(
-      'one_device', ('one_device', 'mirrored', 'tpu'), refused={
-          'multi_worker_mirrored':
-              "training on several machines is not supported yet; use 'mirrored' on one machine"})
+      'one_device', ('one_device', 'mirrored', 'multi_worker_mirrored', 'tpu'))
   mixed_precision_dtype: str = choice(
       'float32', ('float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16'))
-  num_gpus: int = within(0, limits.DEVICES, 0)
-  # How 'mirrored' adds up gradients; None: chosen by TensorFlow.
-  all_reduce_alg: str | None = choice(None, (None, 'nccl', 'hierarchical_copy'))
+  num_gpus: int = within(0, limits.DEVICES, 0)  # of each worker
+  # How gradients are added up, by 'mirrored' ('nccl', 'hierarchical_copy') or
+  # 'multi_worker_mirrored' ('nccl', 'ring'); None: chosen by TensorFlow.
+  all_reduce_alg: str | None = choice(None, (None, 'nccl', 'hierarchical_copy', 'ring'))
   seed: int = 0  # of weights, order and augmentation
   jit_compile: bool = False  # compile the training step with XLA; the matcher is then in the graph
 

@@ -70,8 +70,8 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
   global_batch_size = _global_batch_size(params, share.replicas)
   paths = record_files.match(params.input_path)
   if params.is_training:
-    start_example = start_step * (global_batch_size // share.pipelines)
-    records = _training_records(paths, params, seed, start_example, share)
+    records = _training_records(paths, params, seed, start_step * global_batch_size, share)
+    records = _own(records, global_batch_size, share)
   else:
     records = _validation_records(paths, global_batch_size, share)
 
@@ -107,27 +107,37 @@ def _example_seed(seed: int, epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor
 
 def _training_records(paths: list[str], params: DataConfig, seed: int, start_example: int,
                       share: _Share) -> tf.data.Dataset:
-  """Returns endless (record, True, seed of the example), from this pipeline's `start_example`."""
+  """Returns endless (record, True, seed of the example) of all pipelines, from `start_example`."""
   count = len(record_files.record_offsets(paths))
-  # This pipeline's part of an epoch: every `pipelines`-th record, from `index`.
-  own = -(-(count - share.index) // share.pipelines)
-  if own < 1:
+  if count < share.pipelines:
     raise UserError(f'{params.input_path} holds {count} records, fewer than the '
-                    f'{share.pipelines} input pipelines')
-  first_epoch = start_example // own
+                    f'{share.pipelines} workers; start fewer')
+  first_epoch = start_example // count
 
   def epoch_records(epoch):
     def with_seed(position, record):
-      of_epoch = position * share.pipelines + share.index
-      return record, True, _example_seed(seed, epoch, of_epoch)
+      return record, True, _example_seed(seed, epoch, position)
 
-    records = _shuffled(paths, params, seed, epoch, count)
-    records = records.shard(share.pipelines, share.index).enumerate()
-    skipped = tf.where(epoch == first_epoch, start_example % own, 0)
+    records = _shuffled(paths, params, seed, epoch, count).enumerate()
+    skipped = tf.where(epoch == first_epoch, start_example % count, 0)
     return records.skip(tf.cast(skipped, tf.int64)).map(with_seed)
 
   epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
   return epochs.flat_map(epoch_records)
+
+
+def _own(records: tf.data.Dataset, global_batch_size: int, share: _Share) -> tf.data.Dataset:
+  """Returns this pipeline's part of every global batch: its replicas' images, in their order.
+
+  So the replicas of all pipelines together get what as many replicas of one pipeline get, in each
+  step, also where an epoch ends within it. Each pipeline reads all records, and decodes its own.
+  """
+  if share.pipelines == 1:
+    return records
+  size = global_batch_size // share.pipelines
+  chosen = records.enumerate().filter(
+      lambda position, record: position // size % share.pipelines == share.index)
+  return chosen.map(lambda position, record: record)
 
 
 def _shuffled(paths: list[str], params: DataConfig, seed: int, epoch: tf.Tensor, count: int

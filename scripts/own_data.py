@@ -59,6 +59,16 @@ def experiment_of(model: str, task: str) -> str:
   return name
 
 
+def check_prepared(args: argparse.Namespace) -> None:
+  """Raises UserError where the records of --data are not there: one process has to make them."""
+  from tf_maskformer.configs.datasets import facts
+  own = args.data if facts.are_prepared(args.data) else facts.folder_of_raw(args.data)
+  errors.require(
+      facts.are_prepared(own),
+      f'--data {args.data} is not prepared yet, and several workers cannot do it at the same time; '
+      f'run tf-maskformer prepare custom --data {args.data} --output {own} first')
+
+
 def prepare(args: argparse.Namespace) -> str:
   """Prepares the records of --data where they are not; returns the path of their description.
 

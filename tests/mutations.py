@@ -24,6 +24,7 @@ from tests import planted_in_http
 from tests import planted_in_own_data
 from tests import planted_in_predictions
 from tests import planted_in_scores
+from tests import planted_in_workers
 from tests.planted import ROOT
 from tests.planted import Mutation
 
@@ -170,6 +171,7 @@ MUTATIONS = (
     *planted_in_own_data.MUTATIONS,
     *planted_in_predictions.MUTATIONS,
     *planted_in_scores.MUTATIONS,
+    *planted_in_workers.MUTATIONS,
     # The data pipeline.
     Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",
              "dct_method='INTEGER_FAST'", 'tests/dataloaders/decoder_test.py tests/serving'),
@@ -189,8 +191,8 @@ MUTATIONS = (
              'tests/dataloaders/augment_test.py tests/dataloaders/road_test.py'),
     Mutation('crowds_are_targets', 'dataloaders/targets.py', 'keep = ~is_crowd',
              'keep = is_crowd | ~is_crowd', 'tests/dataloaders/road_test.py'),
-    Mutation('resumes_one_late', 'dataloaders/reader.py', 'start_example % own, 0)',
-             'start_example % own + 1, 0)', 'tests/dataloaders/road_test.py'),
+    Mutation('resumes_one_late', 'dataloaders/reader.py', 'start_example % count, 0)',
+             'start_example % count + 1, 0)', 'tests/dataloaders/road_test.py'),
     Mutation('fillers_are_scored', 'dataloaders/reader.py', 'record, position < count,',
              'record, position >= 0,', 'tests/dataloaders/road_test.py'),
     Mutation('source_not_compared', 'dataloaders/preparation/shards.py',

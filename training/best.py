@@ -81,12 +81,8 @@ class Best:
     NaN and infinity never are; of equal values the older one stays. Until best.json names the new
     checkpoint, it names the former, which is there.
     """
-    if not math.isfinite(value):
-      return False
-    if self._best is not None:
-      is_better = value > self._best.value if self._higher else value < self._best.value
-      if not is_better:
-        return self._best.step == step
+    if not self.is_better(value):
+      return math.isfinite(value) and self._best is not None and self._best.step == step
     tf.io.gfile.makedirs(self._folder)
     try:
       path = self._checkpoint.write(os.path.join(self._folder, f'{_PREFIX}{step}'))
@@ -98,6 +94,14 @@ class Best:
     self._note(Record(self._metric, value, step))
     self._remove_all_but(step)
     return True
+
+  def is_better(self, value: float) -> bool:
+    """Whether a value is finite and better than the best so far."""
+    if not math.isfinite(value):
+      return False
+    if self._best is None:
+      return True
+    return value > self._best.value if self._higher else value < self._best.value
 
   def _note(self, best: Record) -> None:
     checkpoint = f'{FOLDER}/{_PREFIX}{best.step}'

@@ -84,15 +84,19 @@ class Task(Protocol):
 MakeTask = Callable[..., Task]  # (Segmentation, Runtime, train_steps=int)
 
 
-def strategy(runtime: Runtime, tpu_address: str | None = None) -> tf.distribute.Strategy:
+def strategy(runtime: Runtime, tpu_address: str | None = None,
+             of_workers: tf.distribute.Strategy | None = None) -> tf.distribute.Strategy:
   """Seeds the random numbers, sets the precision and returns the distribution strategy.
 
   Args:
     runtime: of the experiment.
     tpu_address: of the TPU, where `runtime.tpu` is only its name.
+    of_workers: that joins several workers, which is made before anything touches a device.
   """
   tf_keras.utils.set_random_seed(runtime.seed)
   tf_keras.mixed_precision.set_global_policy(_POLICIES[runtime.mixed_precision_dtype])
+  if of_workers is not None:
+    return of_workers
   return distribute_utils.get_distribution_strategy(
       distribution_strategy=runtime.distribution_strategy,
       all_reduce_alg=runtime.all_reduce_alg,
@@ -145,5 +149,10 @@ def _distributed(
     task: Task, data: DataConfig, start_step: int = 0) -> tf.distribute.DistributedDataset:
   """Returns the batches of all replicas of the strategy whose scope this is called in."""
   def build(input_context: tf.distribute.InputContext) -> tf.data.Dataset:
-    return task.build_inputs(data, input_context, start_step=start_step)
+    batches = task.build_inputs(data, input_context, start_step=start_step)
+    if data.is_training and input_context.num_input_pipelines > 1:
+      # Else workers ask each other before every step whether one has come to its end.
+      endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+      batches = batches.apply(endless)
+    return batches
   return orbit.utils.make_distributed_dataset(tf.distribute.get_strategy(), build)

@@ -42,7 +42,8 @@ def of_machine() -> float:
   return min(bounds)
 
 
-def check(experiment: Experiment, trains: bool, evaluates: bool, num_gpus: int) -> None:
+def check(experiment: Experiment, trains: bool, evaluates: bool, num_gpus: int,
+          num_workers: int = 1) -> None:
   """Refuses batches and models that are larger than this machine's memory.
 
   Args:
@@ -50,6 +51,7 @@ def check(experiment: Experiment, trains: bool, evaluates: bool, num_gpus: int) 
     trains: whether the training records are read.
     evaluates: whether the validation records are.
     num_gpus: that hold the model; 0: it is in this machine's memory.
+    num_workers: that share the batches, each on a machine like this one.
 
   Raises:
     UserError: with the least number of GB and what to lower.
@@ -62,9 +64,10 @@ def check(experiment: Experiment, trains: bool, evaluates: bool, num_gpus: int) 
     if not is_used:
       continue
     data = getattr(task, name)
-    needed = batch_bytes(data)
+    needed = batch_bytes(data, num_workers)
     if not num_gpus:
-      needed += model_bytes(task, data, is_trained, _HALF if is_half else _FLOAT)
+      value_bytes = _HALF if is_half else _FLOAT
+      needed += model_bytes(task, data, is_trained, value_bytes, num_workers)
     if needed > available:
       raise UserError(
           f'a step on task.{name} needs {needed / _GB:.0f} GB of memory or more, and this machine '
@@ -72,14 +75,16 @@ def check(experiment: Experiment, trains: bool, evaluates: bool, num_gpus: int) 
           'output_size or short_edges, task.micro_batch_size, or the size of the model')
 
 
-def batch_bytes(data: DataConfig) -> float:
+def batch_bytes(data: DataConfig, num_workers: int = 1) -> float:
   """Returns the bytes of a batch's images and id maps, and of one image that is resized.
+
+  Of several workers, on one of their machines.
 
   Where the images' sizes are not known, they count nothing.
   """
   parser = data.parser
   value_bytes = 1 if parser.max_segments <= 255 else 2
-  batch = _images(data) * _pixels(data, 1) * (3.0 + parser.max_layers * value_bytes)
+  batch = _images(data, num_workers) * _pixels(data, 1) * (3.0 + parser.max_layers * value_bytes)
   augmentation = parser.augmentation
   edges = [*augmentation.short_edges]
   if augmentation.crop_probability:
@@ -87,7 +92,8 @@ def batch_bytes(data: DataConfig) -> float:
   return batch + 3.0 * _FLOAT * max(edges, default=0) ** 2
 
 
-def model_bytes(task: Segmentation, data: DataConfig, trains: bool, value_bytes: int) -> float:
+def model_bytes(task: Segmentation, data: DataConfig, trains: bool, value_bytes: int,
+                num_workers: int = 1) -> float:
   """Returns the bytes of the weights and of what passes through the model at a time.
 
   Args:
@@ -95,10 +101,11 @@ def model_bytes(task: Segmentation, data: DataConfig, trains: bool, value_bytes:
     data: sizes of images and batches.
     trains: whether gradients and moments are there too, and what they are computed from.
     value_bytes: of a value that a layer returns.
+    num_workers: that share the batch.
   """
   model = task.model
   weights = _weights(model) * _FLOAT * (_COPIES if trains else 1)
-  images = _images(data)
+  images = _images(data, num_workers)
   if trains and task.micro_batch_size:
     images = min(images, task.micro_batch_size)
   pixels = images * _pixels(data, model.size_divisibility)
@@ -115,8 +122,8 @@ def model_bytes(task: Segmentation, data: DataConfig, trains: bool, value_bytes:
   return weights + held * value_bytes + points
 
 
-def _images(data: DataConfig) -> int:
-  return data.global_batch_size or 1
+def _images(data: DataConfig, num_workers: int) -> int:
+  return max(data.global_batch_size // num_workers, 1)
 
 
 def _pixels(data: DataConfig, divisor: int) -> float:

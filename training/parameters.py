@@ -49,7 +49,7 @@ def compare(experiment: Experiment, name: str, folder: str, has_weights: bool) -
       raise
     warn(f'{e}; the folder has no checkpoint, so it is replaced')
     return []
-  now = _flat(yaml.safe_load(as_yaml(experiment, name)))
+  now = of(experiment, name)
   # A field that only one of them knows was added or removed since; its default keeps what was.
   common = sorted(set(before) & set(now))
   _compare_data_sets(before.get('task.data_set'), experiment.task.data_set, folder)
@@ -61,6 +61,11 @@ def compare(experiment: Experiment, name: str, folder: str, has_weights: bool) -
         f'{folder} was made with {key}={quoted(before[key])}, now it is {now[key]} ({len(fatal)} '
         'such differences); choose another --model_dir or the same model')
   return [f'{key}: {quoted(before[key])} -> {now[key]}' for key in changed]
+
+
+def of(experiment: Experiment, name: str) -> dict[str, Any]:
+  """Returns the fields of an experiment's params.yaml by their dotted names."""
+  return _flat(yaml.safe_load(as_yaml(experiment, name)))
 
 
 def _compare_data_sets(before: Any, now: str, folder: str) -> None:

@@ -14,6 +14,7 @@ from tf_maskformer.configs.data import DataConfig
 from tf_maskformer.configs.task import Experiment
 from tf_maskformer.configs.task import Runtime
 from tf_maskformer.configs.task import Segmentation
+from tf_maskformer.training import cluster
 from tf_maskformer.training import memory
 
 # What each mode reads: fields of the task.
@@ -32,7 +33,7 @@ ReadOne = Callable[[DataConfig, str, int, str], Sequence[str]]
 
 
 def check(experiment: Experiment, mode: str, model_dir: str, read_one: ReadOne) -> str | None:
-  """All checks below, the quick ones first.
+  """All checks below, for a process that is alone; the quick ones first.
 
   Args:
     experiment: settled and validated.
@@ -46,17 +47,57 @@ def check(experiment: Experiment, mode: str, model_dir: str, read_one: ReadOne) 
   Raises:
     UserError: of the first check that fails.
   """
+  tpu_address = check_settings(experiment, mode)
+  check_files(experiment, mode, model_dir, read_one)
+  return tpu_address
+
+
+def check_settings(experiment: Experiment, mode: str, num_workers: int = 1) -> str | None:
+  """Checks what is known before TensorFlow touches a device.
+
+  Args:
+    experiment: settled and validated.
+    mode: see `check`.
+    num_workers: that share the batches.
+
+  Returns:
+    The address of the TPU, None without one.
+
+  Raises:
+    UserError: of the first check that fails.
+  """
   tpu_address = resolve_devices(experiment.runtime, mode)
-  check_batches(experiment, mode)
+  check_batches(experiment, mode, num_workers)
   check_init_checkpoint(experiment.task)
-  check_inputs(experiment.task, mode, read_one)
-  if 'train' in mode:
+  return tpu_address
+
+
+def check_files(experiment: Experiment, mode: str, model_dir: str, read_one: ReadOne,
+                writes: bool = True) -> dict[str, Sequence[str]]:
+  """Checks what is read and where the run will write.
+
+  Args:
+    experiment: settled and validated.
+    mode: see `check`.
+    model_dir: where the run will write.
+    read_one: see `ReadOne`.
+    writes: whether this process does, as one that is alone or the chief of several workers.
+
+  Returns:
+    The files of records, by the name of the field.
+
+  Raises:
+    UserError: of the first check that fails.
+  """
+  found = check_inputs(experiment.task, mode, read_one)
+  if 'train' in mode and writes:
     warn_of_schedule(experiment)
   if mode == 'continuous_eval' and not _is_folder(model_dir, '--model_dir'):
     raise errors.UserError(
         f'--model_dir {model_dir} does not exist; give the folder of the run to follow')
-  check_model_dir(model_dir)
-  return tpu_address
+  if writes:
+    check_model_dir(model_dir)
+  return found
 
 
 def check_model_dir(model_dir: str) -> None:
@@ -77,10 +118,15 @@ def check_model_dir(model_dir: str) -> None:
         'change its permissions') from error
 
 
-def check_batches(experiment: Experiment, mode: str) -> None:
+def check_batches(experiment: Experiment, mode: str, num_workers: int = 1) -> None:
   """Checks that replicas and micro-batches share the batches, and that memory holds them.
 
   Not on a TPU, whose replicas are known only once it is connected.
+
+  Args:
+    experiment: settled and validated.
+    mode: see `check`.
+    num_workers: that share the batches; each has `runtime.num_gpus` replicas, or one.
 
   Raises:
     UserError: with the fields that do not fit together.
@@ -88,13 +134,10 @@ def check_batches(experiment: Experiment, mode: str) -> None:
   runtime = experiment.runtime
   if runtime.distribution_strategy == 'tpu':
     return
-  replicas = max(runtime.num_gpus, 1)
+  replicas = max(runtime.num_gpus, 1) * num_workers
   for name in _INPUTS[mode]:
     batch = getattr(experiment.task, name).global_batch_size
-    if batch % replicas:
-      raise errors.UserError(
-          f'task.{name}.global_batch_size={batch} cannot be shared by {replicas} GPUs; choose a '
-          'multiple')
+    cluster.check_shares(batch, replicas, num_workers, name)
   micro = experiment.task.micro_batch_size
   per_replica = experiment.task.train_data.global_batch_size // replicas
   if 'train' in mode and micro and per_replica % micro:
@@ -103,7 +146,8 @@ def check_batches(experiment: Experiment, mode: str) -> None:
         'choose a divisor, or 0 for the complete batch')
   memory.check(
       experiment, trains='train_data' in _INPUTS[mode],
-      evaluates='validation_data' in _INPUTS[mode], num_gpus=runtime.num_gpus)
+      evaluates='validation_data' in _INPUTS[mode], num_gpus=runtime.num_gpus,
+      num_workers=num_workers)
 
 
 def warn_of_schedule(experiment: Experiment) -> None:
@@ -121,13 +165,16 @@ def warn_of_schedule(experiment: Experiment) -> None:
         f'rate never reaches {rate.base:g}')
 
 
-def check_inputs(task: Segmentation, mode: str, read_one: ReadOne) -> None:
+def check_inputs(task: Segmentation, mode: str, read_one: ReadOne) -> dict[str, Sequence[str]]:
   """Checks that what `mode` reads is named, is there and parses.
 
   Args:
     task: its train_data and validation_data are looked at.
     mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval'.
     read_one: see `ReadOne`.
+
+  Returns:
+    The files of records, by the name of the field.
 
   Raises:
     UserError: an input is missing or cannot be read.
@@ -137,6 +184,12 @@ def check_inputs(task: Segmentation, mode: str, read_one: ReadOne) -> None:
     _check_apart(**files)
   if 'validation_data' in _INPUTS[mode]:
     _check_ground_truth(task)
+  return files
+
+
+def names_and_sizes(paths: Sequence[str]) -> list[tuple[str, int]]:
+  """Returns name and bytes of files: equal on all workers that read the same records."""
+  return [(os.path.basename(path), tf.io.gfile.stat(path).length) for path in paths]
 
 
 def _check_records(task: Segmentation, name: str, read_one: ReadOne) -> Sequence[str]:

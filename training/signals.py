@@ -4,7 +4,7 @@ import signal
 import types
 from typing import Any
 
-_HANDLED = (signal.SIGTERM, signal.SIGINT)
+HANDLED = (signal.SIGTERM, signal.SIGINT)
 _SHELL_OFFSET = 128  # a shell reports the signal that ended a process as 128 + its number
 
 
@@ -20,7 +20,7 @@ class Stop:
     self._former: dict[signal.Signals, Any] = {}
 
   def __enter__(self) -> 'Stop':
-    for one in _HANDLED:
+    for one in HANDLED:
       self._former[one] = signal.signal(one, self._handle)
     return self
 
@@ -31,11 +31,11 @@ class Stop:
   def _handle(self, number: int, frame: types.FrameType | None) -> None:
     del frame
     self.signal = number
-    for one in _HANDLED:
+    for one in HANDLED:
       signal.signal(one, signal.SIG_DFL)
     print('stopping after this step; a second signal ends at once', flush=True)
 
-  @property
-  def exit_code(self) -> int:
-    """What a shell expects of a process that the signal ended: 143 or 130; 0 without a signal."""
-    return 0 if self.signal is None else _SHELL_OFFSET + self.signal
+
+def exit_code(number: int) -> int:
+  """Returns what a shell expects of a process that the signal of that number ended: 143 or 130."""
+  return _SHELL_OFFSET + number

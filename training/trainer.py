@@ -1,6 +1,7 @@
 """The Model Garden's trainer with a step that reports: what is not finite is named and skipped at
 once."""
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from official.core import base_trainer
 
 from tf_maskformer import errors
 from tf_maskformer.training import checkpoints
+from tf_maskformer.training import signals
 
-_EXAMPLE_ID = 'example_id'  # key of the logs
+_EXAMPLE_ID = 'example_id'  # keys of the logs
+_SIGNALS = 'signals'
 
 
 class Diverged(Exception):
@@ -36,8 +39,11 @@ class Trainer(base_trainer.Trainer):
       self.checkpoint.means = {metric.name: metric for metric in means}
     self._run = tf.function(self._step, autograph=False)
     self._batches: Iterator | None = None  # of the training data, from the first step on
+    self._has_peers = isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    self._agreed_stop: int | None = None  # number of a signal that a worker received
+    self._is_synchronized = True  # what workers keep on their own is equal
 
-  def _step(self, iterator: Iterator) -> dict[str, Any]:
+  def _step(self, iterator: Iterator, received: tf.Tensor) -> dict[str, Any]:
     def step_fn(inputs: Any) -> dict[str, tf.Tensor]:
       step = self.task.train_step
       if self.config.runtime.jit_compile:
@@ -45,6 +51,10 @@ class Trainer(base_trainer.Trainer):
       logs = step(inputs, model=self.model, optimizer=self.optimizer, metrics=self.train_metrics)
       self._train_loss.update_state(logs[self.task.loss])
       self.global_step.assign_add(1)
+      if self._has_peers:
+        context = tf.distribute.get_replica_context()
+        own = tf.identity(received)
+        logs[_SIGNALS] = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
       return logs
     return self.strategy.run(step_fn, args=(next(iterator),), options=self._runtime_options)
 
@@ -64,24 +74,72 @@ class Trainer(base_trainer.Trainer):
           global_step=self.global_step, model=self.model, optimizer=self.optimizer)
     checkpoints.restore(checkpoint, path)
 
+  def checksum(self) -> int:
+    """Returns a number that tells the model's values from others."""
+    found = 0
+    for variable in self.model.variables:
+      found = zlib.crc32(tf.convert_to_tensor(variable).numpy().tobytes(), found)
+    return found
+
+  def synchronize(self) -> None:
+    """Gives all workers the mean of what each keeps on its own: batch norms' moving statistics.
+
+    A checkpoint holds the mean, so that a training which resumes begins with it; one that was not
+    disturbed does the same after it has saved, and before it is scored. Sums of the losses are
+    shared likewise. Does nothing in one process.
+    """
+    if not self._has_peers or self._is_synchronized:
+      return
+    means = [self.train_loss, *self.train_metrics]
+    own = [*self.model.variables, *(one for mean in means for one in mean.variables)]
+    for variable in own:
+      if variable.synchronization == tf.VariableSynchronization.ON_READ:
+        variable.assign(tf.convert_to_tensor(variable))
+    self._is_synchronized = True
+
   @property
   def guarded(self) -> tf_keras.optimizers.Optimizer:
     """The optimizer that counts skipped updates, without a loss scale around it."""
     return getattr(self.optimizer, 'inner_optimizer', self.optimizer)
 
-  def run_step(self) -> None:
+  def stopped_by(self, stop: signals.Stop) -> int | None:
+    """Returns the number of the signal that ends the training after this step, None for none.
+
+    Of several workers, each finds the same after the same step: what a step found is told to all
+    in the next one.
+
+    Args:
+      stop: has what this worker received.
+    """
+    return self._agreed_stop if self._has_peers else stop.signal
+
+  def run_step(self, stop: signals.Stop) -> None:
     """Runs one step.
+
+    Args:
+      stop: has the signal that this worker received.
 
     Raises:
       Diverged: `max_skipped_updates` in a row changed nothing.
     """
     if self._batches is None:
       self._batches = iter(self.train_dataset)
+    self._is_synchronized = False
     before = number(self.guarded.skipped)
-    logs = self._run(self._batches)
+    received = tf.constant([float(stop.signal == one) for one in signals.HANDLED])
+    logs = self._run(self._batches, received)
+    agreed = logs.pop(_SIGNALS, None)
     if number(self.guarded.skipped) > before:
       local = self.strategy.experimental_local_results
       self._report_skipped({name: local(value) for name, value in logs.items()})
+    if agreed is not None:
+      self._agree(self.strategy.experimental_local_results(agreed)[0])
+
+  def _agree(self, received: tf.Tensor) -> None:
+    """Notes the signal that some worker received; the number of workers, for each signal."""
+    counts = received.numpy()
+    if counts.any():
+      self._agreed_stop = int(signals.HANDLED[int(counts.argmax())])
 
   def _report_skipped(self, logs: Mapping[str, Sequence[tf.Tensor]]) -> None:
     """Prints what was not finite in the step.

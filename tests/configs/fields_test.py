@@ -86,8 +86,9 @@ CHOICES = {
     f'{RATE}.schedule': ('multi_step', 'poly', 'constant'),
     'trainer.eval_tf_while_loop': (False,),
     'trainer.best_checkpoint_metric_comp': ('higher', 'lower'),
-    'runtime.distribution_strategy': ('one_device', 'mirrored', 'tpu'),
-    'runtime.all_reduce_alg': (None, 'nccl', 'hierarchical_copy'),
+    'runtime.distribution_strategy': (
+        'one_device', 'mirrored', 'multi_worker_mirrored', 'tpu'),
+    'runtime.all_reduce_alg': (None, 'nccl', 'hierarchical_copy', 'ring'),
     'runtime.mixed_precision_dtype': (
         'float32', 'bfloat16', 'float16', 'mixed_bfloat16', 'mixed_float16')}
 
@@ -176,10 +177,3 @@ class OtherDefault(Losses):
 def test_a_default_changed_in_a_subclass_keeps_the_rule():
   assert OtherDefault().focal_alpha == 0.5
   assert fields.rule(OtherDefault(), 'focal_alpha') == fields.Share()
-
-
-def test_several_machines_are_refused_with_advice():
-  experiment = published.build('maskformer_coco_panoptic')
-  with pytest.raises(UserError, match="several machines is not supported yet; use 'mirrored'"):
-    overrides.apply(experiment, 'runtime.distribution_strategy=multi_worker_mirrored')
-  overrides.apply(experiment, 'runtime.distribution_strategy=mirrored')

@@ -65,6 +65,8 @@ TRANSFORMER = 'task.model.transformer_decoder'
     ('task.init_checkpoint_modules=backbon', ["'backbon' is unknown", 'did you mean backbone']),
     ("task.init_checkpoint_modules='all,backbone'", ["'all' next to other names"]),
     ('runtime.all_reduce_alg=nccl', ['all_reduce_alg=nccl has no effect', "'mirrored'"]),
+    ('runtime.all_reduce_alg=ring,runtime.distribution_strategy=mirrored',
+     ['all_reduce_alg=ring has no effect', "is for 'multi_worker_mirrored'"]),
     ('runtime.all_reduce_alg=nonsense', ["all_reduce_alg cannot be 'nonsense'"]),
     ('trainer.optimizer_config.learning_rate.factor=10,'
      f'trainer.optimizer_config.learning_rate.boundaries={list(range(1, 401))}',

@@ -133,13 +133,29 @@ def test_augmentation_resumes_too(records):
     np.testing.assert_array_equal(a, b)
 
 
-def test_two_pipelines_share_an_epoch(records):
-  params = config(records, 'train', 4)
-  parts = []
-  for i in (0, 1):
-    context = tf.distribute.InputContext(2, i, 2)
-    parts.append(ids(reader.build(params, DATA_SET, 0, 0, context), 3))
-  assert len(parts[0]) == len(parts[1]) == 6 and len(set(parts[0] + parts[1])) == 12
+@pytest.mark.parametrize('pipelines, replicas, batch', [(2, 2, 4), (2, 4, 8), (5, 5, 5)])
+def test_pipelines_share_each_batch_as_replicas_do(records, pipelines, replicas, batch):
+  augmentation = Augmentation(flip_probability=0.5, short_edges=[40, 50, 60])
+  params = config(records, 'train', batch, augmentation=augmentation, output_size=[])
+  def batches(context):
+    count = 3 * (replicas // context.num_input_pipelines)
+    taken = reader.build(params, DATA_SET, 0, 2, context).take(count)
+    return [(t['example_id'].numpy(), f['image'].numpy()) for f, t in taken]
+  one = batches(tf.distribute.InputContext(1, 0, replicas))
+  parts = [batches(tf.distribute.InputContext(pipelines, i, replicas)) for i in range(pipelines)]
+  for step in range(3):
+    each = replicas // pipelines
+    found = [batch for part in parts for batch in part[step * each:(step + 1) * each]]
+    wanted = one[step * replicas:(step + 1) * replicas]
+    for (ids_found, images_found), (ids_wanted, images_wanted) in zip(found, wanted, strict=True):
+      np.testing.assert_array_equal(ids_found, ids_wanted)
+      np.testing.assert_array_equal(images_found, images_wanted)
+
+
+def test_more_pipelines_than_records(records):
+  context = tf.distribute.InputContext(13, 0, 13)
+  with pytest.raises(UserError, match='holds 12 records, fewer than the 13 workers'):
+    reader.build(config(records, 'train', 13), DATA_SET, 0, 0, context)
 
 
 def test_finished_shards_are_kept_and_broken_ones_redone(drawn, records, tmp_path):

@@ -50,7 +50,7 @@ def test_every_folder_of_tests_is_a_package():
 def test_tests_mirror_the_tree():
   for path in sources.files('tests'):
     folder = pathlib.Path(*path.parent.parts[1:])
-    if folder.parts[:1] not in (('house',), ('fuzz',), ('faults',)):
+    if folder.parts[:1] not in (('cluster',), ('house',), ('fuzz',), ('faults',)):
       assert (support.ROOT / folder).is_dir(), f'{path} tests a folder that does not exist'
 
 

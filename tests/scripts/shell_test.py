@@ -95,6 +95,22 @@ def test_several_gpus(fake):
   assert result.returncode == 2 and 'NUM_GPUS=two is not a positive integer' in result.stderr
 
 
+def test_local_workers(fake):
+  commands = _commands(_run(
+      'scripts/train_cluster.sh', TFRECORDS_DIR='/r', MODE='train', WORKERS='3',
+      OVERRIDES='task.model.num_queries=9', **fake))
+  assert len(commands) == 3
+  for index, command in enumerate(sorted(commands, key=lambda c: c.partition('--task_index')[2])):
+    assert 'free_hosts.py 3 ' in command and f'--task_index {index} ' in command
+    assert command.endswith(
+        '=runtime.distribution_strategy=multi_worker_mirrored,task.model.num_queries=9')
+  result = _run('scripts/train_cluster.sh', TFRECORDS_DIR='/r', WORKERS='none', **fake)
+  assert result.returncode == 2 and 'WORKERS=none is not a whole number' in result.stderr
+  pathlib.Path(fake['PYTHON']).write_text(
+      '#!/bin/sh\n[ "$1" = -c ] && exit 0\ncase "$*" in *index\\ 1*) exit 143;; esac\n')
+  assert _run('scripts/train_cluster.sh', TFRECORDS_DIR='/r', **fake).returncode == 143
+
+
 def test_named_tpu(fake):
   commands = _commands(_run(
       'scripts/train_tpu.sh', TFRECORDS_DIR='/r', TPU_NAME='pod', MODE='train', **fake))

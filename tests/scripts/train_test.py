@@ -20,7 +20,7 @@ SEED = (
 VARIABLES = (
     'MODEL_DIR', 'TFRECORDS_DIR', 'RESNET_CKPT', 'MASKFORMER_CKPT', 'TRAIN_BATCH_SIZE',
     'EVAL_BATCH_SIZE',
-    'BASE_LR', 'IMG_SIZE', 'NO_OBJ_CLS_WEIGHT', 'DEEP_SUPERVISION', 'ON_TPU')
+    'BASE_LR', 'IMG_SIZE', 'NO_OBJ_CLS_WEIGHT', 'DEEP_SUPERVISION', 'ON_TPU', 'TF_CONFIG')
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +57,13 @@ COCO = '--experiment=maskformer_coco_panoptic'
     ([COCO, '--params_override=task.model.num_classes=3'], ['num_classes is 3']),
     ([COCO, '--config_file=/nowhere.yaml'], ['/nowhere.yaml cannot be read']),
     ([COCO, '--mode=train'], ['task.train_data.input_path is empty', 'TFRECORDS_DIR']),
+    ([COCO, '--worker_hosts=a:1,b:1'], ['--task_index is missing']),
+    ([COCO, '--worker_hosts=a:1,b:1', '--task_index=2'], ['--task_index is 2', 'from 0 to 1']),
+    ([COCO, '--worker_hosts=a:1,b:1', '--task_index=0'],
+     ['2 workers are named', "is 'one_device'", "set it to 'multi_worker_mirrored'"]),
+    ([COCO, '--worker_timeout=nan'], ['--worker_timeout is nan', 'above 0']),
+    ([COCO, '--params_override=runtime.distribution_strategy=multi_worker_mirrored'],
+     ['no workers are named', '--worker_hosts', 'TF_CONFIG', 'srun']),
     ([COCO, '--params_override=runtime.num_gpus=77'], ['runtime.num_gpus=77', 'train_cpu.sh']),
 ])
 def test_mistakes(argv, parts, tmp_path):

@@ -32,6 +32,15 @@ def test_bytes_of_a_batch():
   assert memory.batch_bytes(data) == 16 * 10 * 10 * (3 + 3 * 2) + 12 * 30 * 30
 
 
+def test_workers_share_a_batch(monkeypatch):
+  data = _experiment(text='task.train_data.parser.output_size=[10,20]').task.train_data
+  assert memory.batch_bytes(data, num_workers=4) == 4 * 10 * 20 * (3 + 1)
+  assert memory.batch_bytes(data, num_workers=32) == 1 * 10 * 20 * (3 + 1)
+  monkeypatch.setattr(memory, 'of_machine', lambda: 16 * GB)
+  large = _experiment(text='task.train_data.global_batch_size=65536')
+  memory.check(large, trains=True, evaluates=True, num_gpus=0, num_workers=4096)
+
+
 def test_what_cannot_fit_is_refused(monkeypatch):
   monkeypatch.setattr(memory, 'of_machine', lambda: 16 * GB)
   for name, text in (

@@ -165,6 +165,19 @@ def test_batches(text, mode, message):
   preflight.check_batches(experiment, other)
 
 
+def test_batches_of_several_workers():
+  experiment = _shapes()
+  experiment.runtime.num_gpus = 2
+  preflight.check_batches(experiment, 'train', num_workers=8)
+  message = '=16 cannot be shared by 6 replicas .3 workers with 2 each.'
+  with pytest.raises(UserError, match=message):
+    preflight.check_batches(experiment, 'train', num_workers=3)
+  experiment.task.model.backbone.resnet.norm = 'group'
+  experiment.task.micro_batch_size = 2
+  with pytest.raises(UserError, match='does not divide the 1 images per replica'):
+    preflight.check_batches(experiment, 'train', num_workers=8)
+
+
 def test_several_gpus_and_one_device(monkeypatch):
   runtime = _shapes().runtime
   runtime.num_gpus = 2

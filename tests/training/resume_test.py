@@ -138,8 +138,8 @@ def test_a_best_checkpoint_that_is_damaged_gives_way_to_the_last_one(
 def test_a_folder_that_is_removed_ends_the_run(records, tmp_path, capsys, monkeypatch):
   folder = tmp_path / 'run'
   original = Trainer.run_step
-  def step(self):
-    original(self)
+  def step(self, stop):
+    original(self, stop)
     shutil.rmtree(folder, ignore_errors=True)
   monkeypatch.setattr(Trainer, 'run_step', step)
   assert run(experiment(records), 'train', folder) == 1
