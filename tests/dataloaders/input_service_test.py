@@ -1,0 +1,151 @@
+"""The input service makes the batches of a local pipeline, in its order, or says what is wrong."""
+
+import contextlib
+import socket
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.records import shapes_records
+from tf_maskformer.configs.data import Augmentation
+from tf_maskformer.configs.data import DataConfig
+from tf_maskformer.configs.data import ParserConfig
+from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import input_service
+from tf_maskformer.dataloaders import reader
+from tf_maskformer.dataloaders import service_checks
+from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import input_service as program
+
+DATA_SET = 'shapes_panoptic'
+
+
+@pytest.fixture(scope='module', name='records')
+def convert(tmp_path_factory):
+  return shapes_records(tmp_path_factory.mktemp, 10, 2)
+
+
+def free_ports(count):
+  with contextlib.ExitStack() as stack:
+    taken = [stack.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in range(count)]
+    return [one.getsockname()[1] for one in taken]
+
+
+class Service:
+  """A dispatcher and some of its workers, in threads of this process."""
+
+  def __init__(self, workers, started=None):
+    self.addresses = [f'127.0.0.1:{port}' for port in free_ports(workers)]
+    self._dispatcher = program.dispatcher(0, self.addresses)
+    self.address = self._dispatcher.target.partition('://')[2]
+    self.url = f'grpc://{self.address}'
+    self._workers = {}
+    # Their parts follow the list, not the order of their starts.
+    for address in self.addresses[:started][::-1]:
+      self.start(address)
+
+  def start(self, address):
+    self._workers[address] = program.worker(
+        int(address.rpartition(':')[2]), address, self.address)
+
+  def end(self, address):
+    self._workers.pop(address)._stop()
+
+
+def config(records, service='', batch=3, **changes):
+  parser = ParserConfig(
+      output_size=[64, 64], max_segments=12,
+      augmentation=Augmentation(flip_probability=0.5, short_edges=[40, 50, 60]))
+  parser.override(changes)
+  return DataConfig(input_path=f'{records}/train*', is_training=True, global_batch_size=batch,
+                    parser=parser, service=service)
+
+
+def flat(batches, count):
+  return [tf.nest.flatten(batch) for batch in batches.take(count)]
+
+
+def assert_equal(served, local):
+  assert len(served) == len(local)
+  for of_service, own in zip(served, local):
+    for a, b in zip(of_service, own):
+      assert a.dtype == b.dtype
+      np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize('workers', [1, 2, 3])
+def test_equal_batches_in_equal_order(records, workers):
+  service = Service(workers)
+  local = flat(reader.build(config(records), DATA_SET, seed=5), 13)  # four epochs
+  served = reader.build(config(records, service.url), DATA_SET, seed=5)
+  assert served.element_spec == reader.build(config(records), DATA_SET, seed=5).element_spec
+  assert_equal(flat(served, 13), local)
+  resumed = reader.build(config(records, service.url), DATA_SET, seed=5, start_step=5)
+  assert_equal(flat(resumed, 8), local[5:])
+
+
+def test_each_pipeline_gets_its_share(records):
+  service = Service(2)
+  for index in (0, 1):
+    context = tf.distribute.InputContext(2, index, 4)
+    local = reader.build(config(records, '', 8), DATA_SET, 0, 3, context)
+    served = reader.build(config(records, service.url, 8), DATA_SET, 0, 3, context)
+    assert_equal(flat(served, 6), flat(local, 6))
+
+
+def test_batches_of_any_size(records):
+  service = Service(2)
+  local = reader.build(config(records, output_size=[]), DATA_SET, seed=1)
+  served = reader.build(config(records, service.url, output_size=[]), DATA_SET, seed=1)
+  assert_equal(flat(served, 5), flat(local, 5))
+
+
+def test_a_worker_that_starts_again_is_no_other_order(records):
+  service = Service(2)
+  batches = iter(reader.build(config(records, service.url), DATA_SET, seed=5))
+  next(batches)
+  service.end(service.addresses[1])
+  service.start(service.addresses[1])
+  # What was prepared before is still right.
+  with pytest.raises(tf.errors.InvalidArgumentError) as error:
+    for _ in range(50):
+      next(batches)
+  assert decoder.explain(error.value).startswith(f'{input_service.LOST}: batch 1 came where ')
+
+
+def test_what_is_not_there_is_one_line(records, monkeypatch):
+  monkeypatch.setattr(input_service, 'SECONDS', 1.0)
+  nobody = f'grpc://127.0.0.1:{free_ports(1)[0]}'
+  with pytest.raises(UserError, match=r'input service at 127.* does not answer \(unavailable\)'):
+    reader.build(config(records, nobody), DATA_SET, seed=0)
+  service = Service(2, started=0)
+  with pytest.raises(UserError, match='is not complete: it has no worker; start its workers'):
+    reader.build(config(records, service.url), DATA_SET, seed=0)
+  service.start(service.addresses[1])
+  with pytest.raises(UserError, match='is not complete: 1 of 2 workers are there'):
+    reader.build(config(records, service.url), DATA_SET, seed=0)
+
+
+def test_what_is_no_dispatcher(records, monkeypatch):
+  monkeypatch.setattr(input_service, 'SECONDS', 1.0)
+  service = Service(1)
+  with pytest.raises(UserError, match='answers, but is not the dispatcher of an input service'):
+    reader.build(config(records, f'grpc://{service.addresses[0]}'), DATA_SET, seed=0)
+  with pytest.raises(UserError, match='refuses the worker elsewhere:1: it is not in --workers'):
+    program.worker(free_ports(1)[0], 'elsewhere:1', service.address)
+
+
+def test_what_it_cannot_do(records):
+  with pytest.raises(UserError, match='cannot rasterize polygons; set .*redraw_polygons=False'):
+    reader.build(config(records, 'grpc://x:1', max_layers=4), DATA_SET, seed=0)
+  validation = DataConfig(input_path=f'{records}/val*', is_training=False, service='grpc://x:1')
+  with pytest.raises(UserError, match='task.validation_data.service=grpc://x:1 has no effect'):
+    reader.preflight(validation, DATA_SET, 7, 'task.validation_data.input_path')
+
+
+def test_workers_are_known_by_their_addresses():
+  service = Service(2)
+  assert service_checks.workers(service.address) == sorted(service.addresses)
+  assert service_checks.answers(service.addresses[0])
+  assert not service_checks.answers(f'127.0.0.1:{free_ports(1)[0]}', 1.0)
