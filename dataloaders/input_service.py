@@ -23,6 +23,7 @@ SECONDS = 60.0  # that the service may take to be there
 # Begins the messages of the errors that are the service's, not a record's.
 LOST = 'the input service lost a worker'
 _PAUSE = 1.0  # seconds
+_AHEAD = 4  # batches of each worker that are on their way or wait here
 _ENDLESS = np.iinfo(np.int64).max
 _HINT = tf.data.experimental.SHARD_HINT  # on a worker, its index and their number
 
@@ -83,7 +84,8 @@ def _count(url: str) -> int:
 def _distributed(data_set: tf.data.Dataset, url: str) -> tf.data.Dataset:
   service = tf.data.experimental.service
   try:
-    return data_set.apply(service.distribute(service.ShardingPolicy.HINT, url))
+    return data_set.apply(service.distribute(
+        service.ShardingPolicy.HINT, url, max_outstanding_requests=_AHEAD))
   except tf.errors.OpError as e:
     raise UserError(
         f'the input service at {addresses.of_service(url)} refused the data set '
@@ -124,7 +126,7 @@ def _part(records: tf.data.Dataset, batch_size: int, prepare, worker: int, count
   here = index.filter(lambda i: i == worker)
   own_records = here.flat_map(lambda _: numbered.map(lambda number, record: record))
   numbers = here.flat_map(lambda i: tf.data.Dataset.range(i, _ENDLESS, count))
-  return tf.data.Dataset.zip(numbers, prepare(own_records)).prefetch(tf.data.AUTOTUNE)
+  return tf.data.Dataset.zip(numbers, prepare(own_records))
 
 
 def _checker(first: int):

@@ -2,13 +2,13 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer.configs.data import DataConfig
-from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets import descriptor_file
@@ -81,27 +81,26 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
 
   batch_size = global_batch_size // share.replicas
 
-  def prepare(some_records):
-    return _batches(some_records, params.parser, data_set, batch_size)
+  def parse(record, is_real, example_seed):
+    return parser.parse(record, is_real, example_seed, params.parser, data_set)
 
   if params.service:
-    first = start_step * (share.replicas // share.pipelines)
-    batches = input_service.batches(params.service, records, batch_size, first, prepare)
+    parse_once = tf.function(parse, autograph=False)  # traced once for all workers
+    batches = input_service.batches(
+        params.service, records, batch_size, start_step * (share.replicas // share.pipelines),
+        lambda some: _batches(some, parse_once, batch_size, params.parser.output_size))
   else:
-    batches = prepare(records)
+    batches = _batches(records, parse, batch_size, params.parser.output_size)
   options = tf.data.Options()
   options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
   return batches.with_options(options).prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
 
 
-def _batches(records: tf.data.Dataset, config: ParserConfig, data_set: str, batch_size: int
+def _batches(records: tf.data.Dataset, parse: Callable, batch_size: int, output_size: list[int]
              ) -> tf.data.Dataset:
   """Returns the batches of (record, is real, seed of the example), in their order."""
-  def parse(record, is_real, example_seed):
-    return parser.parse(record, is_real, example_seed, config, data_set)
-
   examples = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-  if config.output_size:
+  if output_size:
     return examples.batch(batch_size, drop_remainder=True)
   return examples.padded_batch(batch_size, drop_remainder=True)
 

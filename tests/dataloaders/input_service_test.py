@@ -56,7 +56,7 @@ class Service:
 def config(records, service='', batch=3, **changes):
   parser = ParserConfig(
       output_size=[64, 64], max_segments=12,
-      augmentation=Augmentation(flip_probability=0.5, short_edges=[40, 50, 60]))
+      augmentation=Augmentation(flip_probability=0.5, short_edges=[40, 50, 60], long_edge_limit=64))
   parser.override(changes)
   return DataConfig(input_path=f'{records}/train*', is_training=True, global_batch_size=batch,
                     parser=parser, service=service)
@@ -74,7 +74,7 @@ def assert_equal(served, local):
       np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize('workers', [1, 2, 3])
+@pytest.mark.parametrize('workers', [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_equal_batches_in_equal_order(records, workers):
   service = Service(workers)
   local = flat(reader.build(config(records), DATA_SET, seed=5), 13)  # four epochs
@@ -109,9 +109,18 @@ def test_a_worker_that_starts_again_is_no_other_order(records):
   service.start(service.addresses[1])
   # What was prepared before is still right.
   with pytest.raises(tf.errors.InvalidArgumentError) as error:
-    for _ in range(50):
+    for _ in range(200):
       next(batches)
   assert decoder.explain(error.value).startswith(f'{input_service.LOST}: batch 1 came where ')
+
+
+def test_a_record_that_a_worker_cannot_use(records):
+  service = Service(2)
+  small = config(records, service.url, output_size=[32, 32])
+  with pytest.raises(tf.errors.InvalidArgumentError) as error:
+    flat(reader.build(small, DATA_SET, seed=5), 2)
+  text = decoder.explain(error.value)
+  assert text.startswith('an image is larger than parser.output_size; set parser.augmentation')
 
 
 def test_what_is_not_there_is_one_line(records, monkeypatch):
