@@ -29,8 +29,8 @@ _NO_EXAMPLE = re.compile('Could not parse example input|CountFields|DecodeProto'
 _IN_PIPELINE = re.compile(r'Error in user-defined function passed to \S+ transformation with '
                           r'iterator: \S+ ')
 # On a worker of an input service, before what happened.
-_FROM_SERVICE = re.compile(r'Failed to get element from worker \S+: (Failed to get an element, with '
-                           r'a nonretryable error: )?(Failed to get element: )?')
+_FROM_SERVICE = re.compile(r'Failed to get element from worker \S+: (Failed to get an element, '
+                           r'with a nonretryable error: )?(Failed to get element: )?')
 
 
 def explain(error: Exception) -> str:

@@ -17,6 +17,7 @@ from tf_maskformer.configs import addresses
 from tf_maskformer.configs.data import ParserConfig
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import service_checks
+from tf_maskformer.dataloaders import service_watch
 from tf_maskformer.errors import UserError
 
 SECONDS = 60.0  # that the service may take to be there
@@ -45,7 +46,7 @@ def check(url: str, config: ParserConfig, seconds: float | None = None) -> list[
   if parser.calls_python(config):
     raise UserError(
         'task.train_data.service cannot rasterize polygons; set '
-        'task.train_data.parser.redraw_polygons=False, which resizes the records\' masks instead, '
+        "task.train_data.parser.redraw_polygons=False, which resizes the records' masks instead, "
         'or unset the service')
   dispatcher = addresses.of_service(url)
   seconds = SECONDS if seconds is None else seconds
@@ -102,6 +103,8 @@ def batches(url: str, records: tf.data.Dataset, batch_size: int, first: int,
     batch_size: records per batch.
     first: number of the first batch, for messages.
     prepare: makes batches of `batch_size` of some of the records, in their order.
+
+  The process ends with one line when a worker is lost while this is used; see `service_watch`.
   """
   count = _count(url)
   parts = [
@@ -110,7 +113,9 @@ def batches(url: str, records: tf.data.Dataset, batch_size: int, first: int,
   turns = tf.data.Dataset.range(count).repeat()
   numbered = tf.data.Dataset.choose_from_datasets(parts, turns, stop_on_empty_dataset=True)
   expected = tf.data.Dataset.range(_ENDLESS)
-  return tf.data.Dataset.zip(expected, numbered).map(_checker(first))
+  checked = tf.data.Dataset.zip(expected, numbered).map(_checker(first))
+  service_watch.watch(checked, service_checks.workers(addresses.of_service(url)))
+  return checked
 
 
 def _part(records: tf.data.Dataset, batch_size: int, prepare, worker: int, count: int

@@ -44,8 +44,8 @@ def flags() -> cli.Parser:
       help=f'that it listens to; default: {_DISPATCHER_PORT} for the dispatcher, for a worker that '
       'of --address')
   parser.add_argument(
-      '--workers', help='of the dispatcher: all workers, HOST:PORT separated by commas, as they are '
-      'reached from the training')
+      '--workers', help='of the dispatcher: all workers, HOST:PORT separated by commas, as the '
+      'training reaches them')
   parser.add_argument('--dispatcher', help='of a worker: HOST:PORT of the dispatcher')
   parser.add_argument(
       '--address', help='of a worker: its HOST:PORT as --workers of the dispatcher has it')

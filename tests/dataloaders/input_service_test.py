@@ -1,7 +1,9 @@
 """The input service makes the batches of a local pipeline, in its order, or says what is wrong."""
 
 import contextlib
+import gc
 import socket
+import threading
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import input_service
 from tf_maskformer.dataloaders import reader
 from tf_maskformer.dataloaders import service_checks
+from tf_maskformer.dataloaders import service_watch
 from tf_maskformer.errors import UserError
 from tf_maskformer.scripts import input_service as program
 
@@ -48,9 +51,6 @@ class Service:
   def start(self, address):
     self._workers[address] = program.worker(
         int(address.rpartition(':')[2]), address, self.address)
-
-  def end(self, address):
-    self._workers.pop(address)._stop()
 
 
 def config(records, service='', batch=3, **changes):
@@ -101,17 +101,14 @@ def test_batches_of_any_size(records):
   assert_equal(flat(served, 5), flat(local, 5))
 
 
-def test_a_worker_that_starts_again_is_no_other_order(records):
-  service = Service(2)
-  batches = iter(reader.build(config(records, service.url), DATA_SET, seed=5))
-  next(batches)
-  service.end(service.addresses[1])
-  service.start(service.addresses[1])
-  # What was prepared before is still right.
+def test_a_batch_out_of_turn_is_an_error():
+  check = input_service._checker(first=100)
+  batch = {'image': tf.zeros([1])}
+  assert check(tf.constant(3), (tf.constant(3), batch))['image'].shape == [1]
   with pytest.raises(tf.errors.InvalidArgumentError) as error:
-    for _ in range(200):
-      next(batches)
-  assert decoder.explain(error.value).startswith(f'{input_service.LOST}: batch 1 came where ')
+    check(tf.constant(3), (tf.constant(0), batch))
+  assert decoder.explain(error.value).startswith(
+      f'{input_service.LOST}: batch 100 came where 103 was due; check that all run')
 
 
 def test_a_record_that_a_worker_cannot_use(records):
@@ -158,3 +155,32 @@ def test_workers_are_known_by_their_addresses():
   assert service_checks.workers(service.address) == sorted(service.addresses)
   assert service_checks.answers(service.addresses[0])
   assert not service_checks.answers(f'127.0.0.1:{free_ports(1)[0]}', 1.0)
+
+
+def test_a_lost_worker_is_said_once(records):
+  service = Service(1)
+  gone = f'127.0.0.1:{free_ports(1)[0]}'
+  said = []
+  watch = service_watch.Watch([*service.addresses, gone], said.append, patience=0.3, pause=0.05)
+  watch.start()
+  watch.join(20)
+  assert len(said) == 1 and said[0].startswith(f'the worker {gone} of the input service has not')
+  watch = service_watch.Watch(service.addresses, said.append, patience=0.0, pause=0.05)
+  watch.start()
+  watch.join(0.5)
+  assert watch.is_alive() and len(said) == 1
+  watch.end()
+
+
+def test_nothing_is_watched_once_the_batches_are_gone(records):
+  def watches():
+    return [t for t in threading.enumerate() if isinstance(t, service_watch.Watch)]
+  gc.collect()
+  before = len(watches())
+  service = Service(1)
+  iterator = iter(reader.build(config(records, service.url), DATA_SET, seed=5))
+  gc.collect()
+  assert len(watches()) == before + 1
+  del iterator
+  gc.collect()
+  assert sum(not t._ended.is_set() for t in watches()) <= before
