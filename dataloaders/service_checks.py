@@ -16,6 +16,10 @@ _GET_WORKERS = '/tensorflow.data.DispatcherService/GetWorkers'
 _ADVICE = 'start it (tf-maskformer input_service), or correct the address'
 
 
+class NoAnswer(UserError):
+  """Nothing answers at an address yet."""
+
+
 def workers(dispatcher: str) -> list[str]:
   """Returns the addresses of the workers that a dispatcher knows to be alive, sorted.
 
@@ -23,7 +27,8 @@ def workers(dispatcher: str) -> list[str]:
     dispatcher: HOST:PORT.
 
   Raises:
-    UserError: it does not answer, or is not a dispatcher.
+    NoAnswer: it does not answer.
+    UserError: it is something else.
   """
   try:
     with grpc.insecure_channel(dispatcher) as channel:
@@ -32,7 +37,7 @@ def workers(dispatcher: str) -> list[str]:
     if e.code() == grpc.StatusCode.UNIMPLEMENTED:
       raise UserError(
           f'{dispatcher} answers, but is not the dispatcher of an input service; {_ADVICE}') from e
-    raise UserError(
+    raise NoAnswer(
         f'the input service at {dispatcher} does not answer ({e.code().name.lower()}); '
         f'{_ADVICE}') from e
   try:
@@ -73,7 +78,7 @@ def wait_for_dispatcher(dispatcher: str, seconds: float) -> list[str]:
   while True:
     try:
       return workers(dispatcher)
-    except UserError:
+    except NoAnswer:
       if time.monotonic() > end:
         raise
     if not is_said:
