@@ -11,14 +11,13 @@ from tests.tasks.mask2former_test import weights
 
 
 @pytest.mark.slow
-def test_equal_weights_also_after_a_resume(tmp_path_factory, tmp_path):
+def test_equal_weights(tmp_path_factory, tmp_path):
   records = shapes_records(tmp_path_factory.mktemp, 5, 1)
-  run(experiment(records, 4), 'train', tmp_path / 'local')
+  run(experiment(records, 3), 'train', tmp_path / 'local')
   service = Service(2)
-  for steps in (2, 4):
-    e = experiment(records, steps)
-    e.task.train_data.service = service.url
-    run(e, 'train', tmp_path / 'served')
+  e = experiment(records, 3)
+  e.task.train_data.service = service.url
+  run(e, 'train', tmp_path / 'served')
   served = weights(tmp_path / 'served')
   local = weights(tmp_path / 'local')
   assert served.keys() == local.keys() and len(local) > 100
