@@ -20,7 +20,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -38,7 +38,8 @@ class Model(NamedTuple):
 
   Attributes:
     experiment: the registered name.
-    flops: of a training step per image of 1024 x 1024.
+    flops: of a training step per image of 1024 x 1024, with static shapes: as many masks as
+      task.train_data.parser.max_segments are compared with the predictions.
     parameters: that are trained.
   """
   experiment: str
@@ -47,10 +48,10 @@ class Model(NamedTuple):
 
 
 MODELS = {
-    'maskformer_r50': Model('maskformer_coco_panoptic', 0.0, 0.0),
-    'maskformer_swin_large': Model('maskformer_coco_panoptic_swin_large', 0.0, 0.0),
-    'mask2former_r50': Model('mask2former_coco_panoptic', 0.0, 0.0),
-    'mask2former_swin_large': Model('mask2former_coco_panoptic_swin_large', 0.0, 0.0),
+    'maskformer_r50': Model('maskformer_coco_panoptic', 1.2989e12, 45.01e6),
+    'maskformer_swin_large': Model('maskformer_coco_panoptic_swin_large', 5.9768e12, 211.57e6),
+    'mask2former_r50': Model('mask2former_coco_panoptic', 1.8864e12, 43.98e6),
+    'mask2former_swin_large': Model('mask2former_coco_panoptic_swin_large', 6.7205e12, 215.54e6),
 }
 
 
@@ -91,6 +92,10 @@ MACHINES = {
         275e12, _ASSUMED, 100e9, 1e-5, 60, _RATE,
         'data sheet (bfloat16); links of 100 GB/s; 240 cores per host of 4 chips'),
 }
+
+
+_CONSTANTS = ('peak', 'utilization', 'bandwidth', 'latency', 'cores', 'rate')  # that flags replace
+_WORK = ('flops', 'parameters')
 
 
 class Step(NamedTuple):
@@ -153,8 +158,12 @@ def flags() -> cli.Parser:
   parser.add_argument(
       '--measured', default='', help='seconds per step of local workers, 1=S,2=S,...; implies '
       '--one_machine, needs --model')
-  for name in ('peak', 'utilization', 'bandwidth', 'latency', 'cores', 'rate'):
+  for name in _CONSTANTS:
     parser.add_argument(f'--{name}', type=float, help="instead of the machine's")
+  for name in _WORK:
+    parser.add_argument(
+        f'--{name}', type=float, help="instead of the model's, e.g. of a smaller experiment; "
+        'scripts/step_flops.py counts it')
   return parser
 
 
@@ -185,15 +194,20 @@ def _measured(text: str) -> dict[int, float]:
   return found
 
 
-def _machine(args: argparse.Namespace) -> Machine:
-  if args.machine not in MACHINES:
-    raise errors.unknown('machine', args.machine, MACHINES)
-  machine = MACHINES[args.machine]
-  for name in ('peak', 'utilization', 'bandwidth', 'latency', 'cores', 'rate'):
+def _replaced(named: Any, names: Sequence[str], args: argparse.Namespace) -> Any:
+  """Returns a named tuple with the values of the flags `names` that are given."""
+  for name in names:
     value = getattr(args, name)
     if value is not None:
       errors.require(0 < value < 1e30, f'--{name} {value:g} is not a positive number')
-      machine = machine._replace(**{name: value})
+      named = named._replace(**{name: value})
+  return named
+
+
+def _machine(args: argparse.Namespace) -> Machine:
+  if args.machine not in MACHINES:
+    raise errors.unknown('machine', args.machine, MACHINES)
+  machine = _replaced(MACHINES[args.machine], _CONSTANTS, args)
   errors.require(
       machine.utilization <= 1, f'--utilization {machine.utilization:g} is above 1')
   return machine
@@ -201,7 +215,7 @@ def _machine(args: argparse.Namespace) -> Machine:
 
 def table(name: str, machine: Machine, args: argparse.Namespace) -> list[str]:
   """Returns the lines of a Markdown table of one model."""
-  model = MODELS[name]
+  model = _replaced(MODELS[name], _WORK, args)
   lines = [
       f'{name}: {model.flops / 1e9:.0f} GFLOP per image of {_SIDE} x {_SIDE}, '
       f'{model.parameters / 1e6:.1f} M parameters', '',
@@ -220,7 +234,7 @@ def table(name: str, machine: Machine, args: argparse.Namespace) -> list[str]:
 def comparison(name: str, machine: Machine, args: argparse.Namespace) -> list[str]:
   """Returns the lines of a Markdown table of what was measured next to what is predicted."""
   measured = _measured(args.measured)
-  model = MODELS[name]
+  model = _replaced(MODELS[name], _WORK, args)
   first = next(iter(measured))
   machine = fitted(model, machine, args.batch, args.side, first, measured[first])
   lines = [
