@@ -102,7 +102,7 @@ def test_batches_of_any_size(records):
 
 
 def test_a_batch_out_of_turn_is_an_error():
-  check = input_service._checker(first=100)
+  check = tf.function(input_service._checker(first=100))
   batch = {'image': tf.zeros([1])}
   assert check(tf.constant(3), (tf.constant(3), batch))['image'].shape == [1]
   with pytest.raises(tf.errors.InvalidArgumentError) as error:
