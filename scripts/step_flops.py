@@ -1,6 +1,6 @@
 """Counts the arithmetic of a training step, in the graph that TensorFlow traced of it.
 
-    python -m tf_maskformer.scripts.step_flops mask2former_coco_panoptic maskformer_coco_panoptic
+    python scripts/step_flops.py mask2former_coco_panoptic maskformer_coco_panoptic
 
 Prints the multiplications and additions of matrix products and convolutions per image, forward and
 backward, and the parameters. What is computed element by element is not counted: it is limited by

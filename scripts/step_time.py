@@ -17,12 +17,8 @@ sets the utilization, the others are predicted.
 """
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from tf_maskformer import cli
 from tf_maskformer import errors
