@@ -74,7 +74,8 @@ def assert_equal(served, local):
       np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize('workers', [1, 2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('workers', [
+    pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_equal_batches_in_equal_order(records, workers):
   service = Service(workers)
   local = flat(reader.build(config(records), DATA_SET, seed=5), 13)  # four epochs
@@ -85,6 +86,7 @@ def test_equal_batches_in_equal_order(records, workers):
   assert_equal(flat(resumed, 8), local[5:])
 
 
+@pytest.mark.slow
 def test_each_pipeline_gets_its_share(records):
   service = Service(2)
   for index in (0, 1):
@@ -94,6 +96,7 @@ def test_each_pipeline_gets_its_share(records):
     assert_equal(flat(served, 6), flat(local, 6))
 
 
+@pytest.mark.slow
 def test_batches_of_any_size(records):
   service = Service(2)
   local = reader.build(config(records, output_size=[]), DATA_SET, seed=1)
