@@ -19,7 +19,7 @@ def checked(address: str, where: str) -> str:
     where: the flag or field, for the message.
 
   Raises:
-    UserError: it is none.
+    UserError: it is not HOST:PORT.
   """
   match = _ADDRESS.fullmatch(address.strip())
   if not match or not 1 <= int(match[2]) <= PORTS:
