@@ -1,4 +1,7 @@
-"""Mistakes in the input service and the predicted step times; `tests.mutations` plants them."""
+"""Mistakes in the input service, the step for TPUs and predicted times.
+
+`tests.mutations` plants them.
+"""
 
 from tests.planted import Mutation
 
@@ -19,6 +22,9 @@ MUTATIONS = (
              '> self._patience and not', '> 1e9 and not', f'{_TEST} -k lost'),
     Mutation('watched_forever', 'dataloaders/service_watch.py',
              '  weakref.finalize(batches, one.end)\n', '', f'{_TEST} -k watched'),
+    Mutation('matched_on_the_host', 'tasks/mask_classification.py',
+             "self._runtime.jit_compile or self._runtime.distribution_strategy == 'tpu'",
+             'self._runtime.jit_compile', 'tests/tasks/tpu_test.py -m slow -k host'),
     Mutation('all_reduce_of_one', 'scripts/step_time.py', '2 * (count - 1) / count * _BYTES',
              '2 * _BYTES', 'tests/scripts/step_time_test.py'),
     Mutation('half_the_products', 'scripts/step_flops.py',
