@@ -146,7 +146,7 @@ def test_what_was_finished_is_kept(root, tmp_path, capsys):
   (tmp_path / 'out/train-00001-of-00004.tfrecord').unlink()
   capsys.readouterr()
   prepare(root, tmp_path / 'out', DATA_SET, '--runner=DirectRunner')
-  assert ', 3 shards were finished before' in capsys.readouterr().out
+  assert ', 3 shards were finished already' in capsys.readouterr().out
   assert content(tmp_path / 'out') == expected
 
 
@@ -195,7 +195,7 @@ def test_an_interrupted_preparation(root, tmp_path, number, code):
   finished = len(list(output.glob('train-*.tfrecord')))
   again = subprocess.run(command, capture_output=True, text=True, cwd=support.ROOT, check=False)
   assert again.returncode == 0, again.stderr
-  kept = int(again.stdout.partition(' shards were finished before')[0].rpartition(' ')[2])
+  kept = int(again.stdout.partition(' shards were finished already')[0].rpartition(' ')[2])
   # The last one may not have been reported yet.
   assert finished - 1 <= kept <= finished and kept > 0
   assert len(list(output.glob('train-*.tfrecord'))) == 60 and not list(output.glob('.*'))
@@ -233,7 +233,7 @@ def workers_of(pid):
 
 
 @pytest.mark.parametrize('options, message', [
-    (['nonsense=1'], "'nonsense' is unknown to Apache Beam"),
+    (['qqqqqq=1'], "'qqqqqq' is unknown to Apache Beam"),
     (['direct_num_worker=2'], "'direct_num_worker' is unknown; did you mean direct_num_workers"),
     (['direct_num_workers=two'], "direct_num_workers: invalid int value: 'two'"),
     (['direct_running_mode=fast'], 'direct_running_mode: invalid choice'),
