@@ -10,6 +10,9 @@ export TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
 export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"
 LOCK="$ROOT/requirements.lock.txt"
 GPU_LOCK="$ROOT/requirements-gpu.lock.txt"
+# The extra whose packages do not go with pins of the lock file: its requirements file replaces
+# them, in an environment of its own.
+REPLACING=beam
 
 say() { printf '%s\n' "$*"; }
 
@@ -49,6 +52,8 @@ install() {
   sum="$(cksum < "$lock")"
   [ "$(cat "$stamp" 2>/dev/null)" != "$sum" ] || return 0
   say "set-up: installing $(grep -c '==' "$lock") pinned packages into $venv ($what)"
+  # What replaces pins of the lock file is installed again after it.
+  [ "$lock" != "$LOCK" ] || rm -f "$venv/requirements-$REPLACING.stamp"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$@" \
     -r "$lock" ||
     fail 1 "installing $lock failed; run the same command again, what was installed is kept"
@@ -94,6 +99,15 @@ known_extras() {
   printf '%s\n' "${names[*]}"
 }
 
+# The same without the one that needs an environment of its own.
+shared_extras() {
+  local extra names=()
+  for extra in $(known_extras); do
+    [ "$extra" = "$REPLACING" ] || names+=("$extra")
+  done
+  printf '%s\n' "${names[*]}"
+}
+
 # check_extras NAME...: fails with one line where one is unknown.
 check_extras() {
   local extra known
@@ -109,6 +123,10 @@ setup_extras() {
   local extra
   [ -n "$VENV" ] || return 0
   for extra in "$@"; do
-    install "$ROOT/requirements-$extra.txt" "$VENV" "the extra $extra" --constraint "$LOCK"
+    if [ "$extra" = "$REPLACING" ]; then
+      install "$ROOT/requirements-$extra.txt" "$VENV" "the extra $extra" --no-deps
+    else
+      install "$ROOT/requirements-$extra.txt" "$VENV" "the extra $extra" --constraint "$LOCK"
+    fi
   done
 }

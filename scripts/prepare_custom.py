@@ -181,23 +181,25 @@ def convert(args: argparse.Namespace) -> str:
   from tf_maskformer.dataloaders.preparation.custom import plan
   images.allow(args.max_pixels)
   folder = output_of(args)
+  runner = conversion_flags.runner(args, folder)
   name = args.name or os.path.basename(os.path.normpath(folder)) or 'data_set'
   share = args.split
   if args.data and not args.split_files:
     share = share or _SHARE
-  with interrupts.ending_at_sigterm():
+  with conversion_flags.reading_data(), interrupts.ending_at_sigterm():
     planned = _plan(args, name)
     for line in planned.said:
       errors.say(line)
     if args.data and not (args.split or planned.needs_split):
       share = 0
     with (
-        output.opened(folder, manifest.ADVICE), described.forgotten_after_mistakes(folder)):
+        output.opened(folder, manifest.ADVICE), described.forgotten_after_mistakes(folder),
+        conversion_flags.reading_data()):
       path = described.path(folder)
       names = plan.split_names(planned, share, args.split_files)
       described.write(folder, planned.data_set, names, planned.task)  # the sources read it
       sources = plan.split(planned, folder, path, share, args.seed, args.split_files)
-      run.run(sources, planned.data_set, folder, args.shards, args.workers)
+      run.run(sources, planned.data_set, folder, args.shards, args.workers, runner)
   return planned.task
 
 

@@ -11,6 +11,8 @@ r"""Converts a data set to TFRecords.
         --split train --output records/
     tf-maskformer prepare cityscapes --cityscapes_root /data/cityscapes \
         --data_set cityscapes_instance --output records/
+    tf-maskformer prepare coco_panoptic --coco_root gs://bucket/coco --output gs://bucket/records \
+        --runner DataflowRunner --runner_options project=P region=R temp_location=gs://bucket/tmp
     tf-maskformer prepare custom --help    # data of your own
 """
 
@@ -177,7 +179,9 @@ def main(argv: Sequence[str]) -> None:
     return
   args = flags().parse(argv)
   _check(args)
-  sources = sources_of(args)
+  runner = conversion_flags.runner(args, args.output)
+  with conversion_flags.reading_data():
+    sources = sources_of(args)
   from tf_maskformer.dataloaders import images
   from tf_maskformer.dataloaders.preparation import described
   from tf_maskformer.dataloaders.preparation import manifest
@@ -187,9 +191,9 @@ def main(argv: Sequence[str]) -> None:
   data_set = catalog.get(dataclasses.asdict(first)['data_set'])
   with (
       interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE),
-      described.forgotten_after_mistakes(args.output)):
+      described.forgotten_after_mistakes(args.output), conversion_flags.reading_data()):
     described.write(args.output, data_set, sources, known_data_sets.task_of(args))
-    run.run(sources, data_set, args.output, args.shards, args.workers)
+    run.run(sources, data_set, args.output, args.shards, args.workers, runner)
 
 
 if __name__ == '__main__':

@@ -14,7 +14,7 @@ PREFIX = '.part-'  # of the names of files that are being written
 
 
 @contextlib.contextmanager
-def write_atomically(path: str | os.PathLike) -> Iterator[str]:
+def write_atomically(path: str | os.PathLike, attempt: str = '') -> Iterator[str]:
   """Yields a temporary path in the same folder; what is written there becomes `path` in the end.
 
   The temporary name ends as `path` does, so that libraries that choose a format by it work. Where
@@ -22,10 +22,11 @@ def write_atomically(path: str | os.PathLike) -> Iterator[str]:
 
   Args:
     path: of the file, local or remote (gs://…); its folder exists.
+    attempt: part of the temporary name, which tells apart several writers of one path.
   """
   path = os.fspath(path)
   folder, name = os.path.split(path)
-  temporary = os.path.join(folder, PREFIX + name)
+  temporary = os.path.join(folder, PREFIX + attempt + name)
   try:
     yield temporary
     _replace(temporary, path)
@@ -125,12 +126,12 @@ def remove_unfinished(folder: str | os.PathLike) -> None:
       path.unlink()
 
 
-def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-  """Writes a file, complete or not at all; local or remote.
+def write_bytes(path: str | os.PathLike, data: bytes, attempt: str = '') -> None:
+  """Writes a file, complete or not at all; local or remote. `attempt`: see `write_atomically`.
 
   Images go this way: an encoder that writes to a file itself may not notice that a disk is full.
   """
-  with write_atomically(path) as temporary:
+  with write_atomically(path, attempt) as temporary:
     if _is_remote(temporary):
       from tensorflow.io import gfile
       with gfile.GFile(temporary, 'wb') as file:

@@ -48,13 +48,13 @@ def read(text: str) -> ClassList:
     data_set = catalog.get(text)
     return ClassList(
         _with_labels(data_set), data_set.void_labels, data_set.ignored, data_set.label_form)
-  if os.path.isdir(text):
+  if _is_folder(text):
     return read(os.path.join(text, descriptor_file.NAME))
   errors.require(
       not text.endswith(_OTHER_FILES),
       f'--classes {text} is a file of another kind; give a text file with a name per line, a YAML '
       'file of a data set, or names with commas')
-  if os.path.isfile(text):
+  if '://' in text or os.path.isfile(text):
     from tf_maskformer.configs import override_files  # loads TensorFlow
     lines = override_files.read_text(text, _LARGEST, 'list of classes').splitlines()
     names = [line.strip() for line in lines if line.strip()]
@@ -66,6 +66,14 @@ def read(text: str) -> ClassList:
     names = [name.strip() for name in text.split(',')]
     where = '--classes'
   return ClassList(of_names(names, where))
+
+
+def _is_folder(path: str) -> bool:
+  """Whether a path is that of a folder, local or remote."""
+  if '://' not in path:
+    return os.path.isdir(path)
+  from tensorflow.io import gfile
+  return bool(gfile.isdir(path))
 
 
 def _with_labels(data_set: DataSet) -> tuple[Class, ...]:

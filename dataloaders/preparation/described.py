@@ -53,6 +53,7 @@ def write(output: str, data_set: DataSet, splits: Collection[str], task: str = '
         tf.io.gfile.remove(report)
     tf.io.gfile.makedirs(output)
     files.write_text(path(output), descriptor_file.text_of(data_set, task))
+  catalog.forget_files()
 
 
 @contextlib.contextmanager

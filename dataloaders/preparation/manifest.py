@@ -60,6 +60,7 @@ class Manifest:
     Raises:
       UserError: there is a directory in its place.
     """
+    self._output = output
     self._path = posixpath.join(output, f'{split}.manifest.json')
     self._identity = identity
     self.finished: dict[str, ShardReport] = {}
@@ -74,7 +75,20 @@ class Manifest:
   def finish(self, name: str, shard: ShardReport) -> None:
     """Notes that a shard is finished."""
     self.finished[name] = shard
-    finished = {name: dataclasses.asdict(report) for name, report in self.finished.items()}
+    self._write()
+
+  def adopt(self, reports: dict[str, ShardReport]) -> None:
+    """Notes that shards are finished, by their reports; those that are not complete are not."""
+    new = {
+        name: shard for name, shard in reports.items()
+        if name not in self.finished and _is_complete(posixpath.join(self._output, name), shard)}
+    if new:
+      self.finished.update(new)
+      self._write()
+
+  def _write(self) -> None:
+    finished = {
+        name: dataclasses.asdict(report) for name, report in sorted(self.finished.items())}
     with files.writing(self._path, ADVICE):
       files.write_json(self._path, {'conversion': self._identity, 'finished': finished})
 
@@ -89,15 +103,15 @@ class Manifest:
       conversion = content.get('conversion')
       if conversion is None or {**defaults, **conversion} != self._identity:
         return {}
-      return {name: _shard_report(shard) for name, shard in content['finished'].items()}
+      return {name: shard_report(shard) for name, shard in content['finished'].items()}
     except (errors.UserError, ValueError, AttributeError, KeyError, TypeError) as e:
       reason = e if isinstance(e, errors.UserError) else f'{self._path}: {e!r}'
       errors.warn(f'{reason}; the shards are made again')
       return {}
 
 
-def _shard_report(content: dict[str, Any]) -> ShardReport:
-  """Returns a shard's report as the manifest has it; raises ValueError or TypeError."""
+def shard_report(content: dict[str, Any]) -> ShardReport:
+  """Returns a shard's report of its fields, as JSON has them; raises ValueError or TypeError."""
   shard = ShardReport(**{**content, 'counts': counts.parse(content.get('counts', {}))})
   texts = [*shard.refused.items(), *shard.remarks.items()]
   numbers = [shard.written, 0 if shard.size is None else shard.size]

@@ -10,6 +10,7 @@ from tf_maskformer.dataloaders.preparation import contact_sheet
 from tf_maskformer.dataloaders.preparation import manifest
 from tf_maskformer.dataloaders.preparation import shards
 from tf_maskformer.dataloaders.preparation import summary
+from tf_maskformer.dataloaders.preparation.runners import Runner
 from tf_maskformer.dataloaders.preparation.shards import Report
 from tf_maskformer.dataloaders.preparation.source import Source
 
@@ -19,7 +20,7 @@ _SHOWN_CLASSES = 40  # a table of more is in the file only
 
 
 def run(sources: Mapping[str, Source], data_set: DataSet, output: str, num_shards: int = 0,
-        workers: int = 1) -> dict[str, Report]:
+        workers: int = 1, runner: Runner | None = None) -> dict[str, Report]:
   """Converts the splits; writes a contact sheet of each before, and a report after.
 
   Args:
@@ -28,6 +29,7 @@ def run(sources: Mapping[str, Source], data_set: DataSet, output: str, num_shard
     output: folder, used by this process alone.
     num_shards: see `shards.convert`.
     workers: see `shards.convert`.
+    runner: see `shards.convert`.
 
   Returns:
     What became of each split's images.
@@ -41,7 +43,8 @@ def run(sources: Mapping[str, Source], data_set: DataSet, output: str, num_shard
     path = posixpath.join(output, f'contact_sheet_{split}.png')
     if contact_sheet.write(source, rows, data_set, path):
       errors.say(f'{split}: annotated images to look at: {path}')
-    reports[split] = shards.convert(source, output, split, num_shards, workers, rows)
+    reports[split] = shards.convert(
+        source, output, split, num_shards, workers, rows, runner)
     for line in _of_split(split, source, reports[split], output):
       errors.say(line)
     _require_segments(split, reports[split])

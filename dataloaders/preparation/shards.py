@@ -2,10 +2,9 @@
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
-import os
 import posixpath
+from collections.abc import Generator
 from typing import Any
 
 import tensorflow as tf
@@ -20,9 +19,13 @@ from tf_maskformer.dataloaders import images
 from tf_maskformer.dataloaders import schema
 from tf_maskformer.dataloaders.preparation import local
 from tf_maskformer.dataloaders.preparation import manifest
+from tf_maskformer.dataloaders.preparation import on_beam
+from tf_maskformer.dataloaders.preparation import shard_writer
 from tf_maskformer.dataloaders.preparation.counts import Counts
+from tf_maskformer.dataloaders.preparation.exchange import Exchange
 from tf_maskformer.dataloaders.preparation.manifest import Manifest
 from tf_maskformer.dataloaders.preparation.manifest import ShardReport
+from tf_maskformer.dataloaders.preparation.runners import Runner
 from tf_maskformer.dataloaders.preparation.source import Source
 
 # Without a number of shards: about this many images in each, in at least so many shards.
@@ -60,7 +63,7 @@ class Report:
 
 
 def convert(source: Source, output: str, split: str, num_shards: int = 0, workers: int = 1,
-            rows: list[dict[str, Any]] | None = None) -> Report:
+            rows: list[dict[str, Any]] | None = None, runner: Runner | None = None) -> Report:
   """Converts one split.
 
   An interrupted conversion resumes: shards that the manifest names as finished are kept if the
@@ -74,10 +77,12 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
     num_shards: at most one per image; 0: images / 1000, at least 8.
     workers: processes; at most one per shard and core.
     rows: those of the source, if they were read already.
+    runner: of Apache Beam, which makes the shards in place of this machine's processes; None: they
+      do.
 
   Raises:
-    UserError: nothing usable was found, something cannot be written, or processes died, in which
-      case the other shards are finished.
+    UserError: nothing usable was found, something cannot be written, or processes or the runner's
+      job died, in which case the other shards are finished.
   """
   rows = source.rows() if rows is None else rows
   if not rows:
@@ -89,12 +94,20 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
     tf.io.gfile.makedirs(output)
   identity = _identity(source, num_shards, len(rows))
   finished = Manifest(output, split, identity, names, _FORMER_LIMIT)
+  files_of_job = Exchange(output, split, identity)
+  finished.adopt(files_of_job.left(names))
+  files_of_job.remove()
   _remove_foreign_shards(output, split, names if finished.finished else [])
   report = Report(shards_kept=len(finished.finished))
   parts = {name: rows[i::num_shards] for i, name in enumerate(names)}
   parts = {name: part for name, part in parts.items() if name not in finished.finished}
-  report.shards_failed = _make(source, output, split, parts, finished, workers)
-  for shard in finished.finished.values():
+  if runner is None:
+    jobs = {name: (posixpath.join(output, name), part, source) for name, part in parts.items()}
+    work = local.run(shard_writer.write, jobs, workers)
+    report.shards_failed = _make(work, split, parts, finished)
+  elif parts:
+    _make_on_beam(runner, files_of_job, source, split, parts, finished)
+  for _, shard in sorted(finished.finished.items()):  # in an order that chance does not make
     report.add(shard)
   path = posixpath.join(output, f'{split}.report.json')
   with files.writing(path, manifest.ADVICE):
@@ -103,23 +116,20 @@ def convert(source: Source, output: str, split: str, num_shards: int = 0, worker
   return report
 
 
-def _make(source: Source, output: str, split: str, parts: dict[str, list[dict[str, Any]]],
-          finished: Manifest, workers: int) -> dict[str, str]:
+def _make(work: Generator[tuple[str, ShardReport], None, None], split: str,
+          parts: dict[str, list[dict[str, Any]]], finished: Manifest) -> dict[str, str]:
   """Makes shards; returns how processes died, by the name of the shard, where they did.
 
   Args:
-    source: where the data set is.
-    output: folder.
+    work: yields each shard's name and report when it is made.
     split: for the progress bar.
     parts: the rows of each shard, by name.
     finished: shards are noted there.
-    workers: processes.
   """
-  jobs = {name: (posixpath.join(output, name), part, source) for name, part in parts.items()}
   num_images = sum(map(len, parts.values()))
   with (
       tqdm(total=num_images, unit='images', desc=errors.quoted(split), disable=not parts) as bar,
-      contextlib.closing(local.run(_write_shard, jobs, workers)) as done):
+      contextlib.closing(work) as done):
     try:
       for name, shard in done:
         finished.finish(name, shard)
@@ -127,6 +137,16 @@ def _make(source: Source, output: str, split: str, parts: dict[str, list[dict[st
     except local.Died as e:
       return dict(e.how)
   return {}
+
+
+def _make_on_beam(runner: Runner, files_of_job: Exchange, source: Source, split: str,
+                  parts: dict[str, list[dict[str, Any]]], finished: Manifest) -> None:
+  """Makes shards on a runner; what its workers finish until the end, good or bad, is noted."""
+  try:
+    _make(on_beam.run(runner, files_of_job, parts, source), split, parts, finished)
+  finally:
+    finished.adopt(files_of_job.left(list(parts)))
+    files_of_job.remove()
 
 
 def _require_success(report: Report, split: str) -> None:
@@ -167,35 +187,3 @@ def _remove_foreign_shards(output: str, split: str, own: list[str]) -> None:
     if posixpath.basename(path) not in own:
       with files.writing(path, manifest.ADVICE):
         tf.io.gfile.remove(path)
-
-
-def _write_shard(path: str, rows: list[dict[str, Any]], source: Source) -> ShardReport:
-  """Writes one shard, complete or not at all; raises UserError where it cannot be written."""
-  report = ShardReport()
-  size = 0
-  with files.writing(path, manifest.ADVICE), files.write_atomically(path) as temporary:
-    with tf.io.TFRecordWriter(temporary) as writer:
-      for row in rows:
-        record = _convert(row, source, report)
-        if record:
-          writer.write(record)
-          size += len(record) + manifest.RECORD_OVERHEAD
-    if tf.io.gfile.stat(temporary).length != size:
-      raise OSError(errno.EIO, os.strerror(errno.EIO), temporary)
-  report.size = size
-  return report
-
-
-def _convert(row: dict[str, Any], source: Source, report: ShardReport) -> bytes | None:
-  """Returns the record of an image, None where it cannot be used; notes in the report which."""
-  name = errors.quoted(row['file_name'])
-  try:
-    converted = source.convert_image(row)
-  except images.UnusableImage as e:
-    report.refused[name] = str(e)
-    return None
-  report.written += 1
-  report.counts.add(converted.counts)
-  if converted.remark:
-    report.remarks[name] = errors.one_line(converted.remark)
-  return converted.record

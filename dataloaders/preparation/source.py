@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import pathlib
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -99,11 +100,24 @@ def file_state(path: str) -> list[int]:
   return [stat.length, stat.mtime_nsec]
 
 
+def text_state(path: str) -> list[int]:
+  """Returns numbers that change with the content of a file, local or remote.
+
+  Of a file that a conversion writes itself: its time of change may be known to the second alone,
+  or not at all.
+  """
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    data = file.read()
+  return [len(data), zlib.crc32(data)]
+
+
 def folder_state(folder: str) -> list[int]:
   """Returns number, bytes and newest change (ns) of the files below a folder.
 
   Of a remote folder, which is slow to ask, and of an empty one: [].
   """
+  if '://' in folder:
+    return []
   stats = [path.stat() for path in pathlib.Path(folder).rglob('*') if path.is_file()]
   if not stats:
     return []

@@ -198,6 +198,34 @@ def test_extras_are_installed_once_at_the_versions_of_the_lock_file(tmp_path):
   assert serve.endswith(f'--constraint {lock} -r {support.ROOT / "requirements-serve.txt"}')
 
 
+def test_an_extra_that_replaces_pins_has_an_environment_of_its_own(tmp_path):
+  venv, log = _fake_environment(tmp_path)
+  result = _set_up_extras(tmp_path, 'beam', VENV_DIR=str(venv))
+  assert result.returncode == 0, result.stderr
+  base, beam = log.read_text().splitlines()
+  assert '--no-deps' in base and base.endswith('requirements.lock.txt')
+  assert '--constraint' not in beam
+  assert beam.endswith(f'--no-deps -r {support.ROOT / "requirements-beam.txt"}')
+  (venv / 'requirements.lock.stamp').unlink()  # the base is installed again, over the extra
+  _set_up_extras(tmp_path, 'beam', VENV_DIR=str(venv))
+  assert [line.rpartition('/')[2] for line in log.read_text().splitlines()[2:]] == [
+      'requirements.lock.txt', 'requirements-beam.txt']
+  result = _set_up_extras(tmp_path, 'serve,beam', VENV_DIR=str(venv))
+  assert result.returncode == 2 and result.stderr.count('\n') == 1
+  assert 'beam needs an environment of its own' in result.stderr
+  result = _set_up_extras(tmp_path, 'beam', PYTHON=sys.executable)
+  assert result.returncode == 2 and result.stderr.count('\n') == 1
+  assert '--no-deps -r requirements-beam.txt' in result.stderr
+
+
+def test_all_tests_run_without_what_replaces_pins():
+  command = 'source scripts/common.sh; known_extras; shared_extras'
+  done = subprocess.run(
+      ['bash', '-c', command], cwd=support.ROOT, capture_output=True, text=True, check=True)
+  known, shared = (line.split() for line in done.stdout.splitlines())
+  assert set(known) - set(shared) == {'beam'} and 'serve' in shared
+
+
 def test_extras_that_are_not_possible(tmp_path):
   (tmp_path / 'venv').mkdir()
   for names, message in ((['what'], "the extra 'what' is unknown; known: "),

@@ -59,7 +59,10 @@ def images_folder(given: str, annotations: str, split: str, names: Sequence[str]
   step = max(len(names) // _SAMPLE, 1)
   sample = list(names)[::step][:_SAMPLE]
   own = posixpath.dirname(annotations)
-  roots = [given] if given else [own, posixpath.dirname(own)]
+  parent = posixpath.dirname(own)
+  roots = [given or own]
+  if not given and not parent.endswith(':'):  # a bucket is in no folder
+    roots.append(parent)
   candidates = list(_candidates(roots, split))
   for is_found in (_is_there, _can_be_found):
     best = max(candidates, key=lambda folder: sum(is_found(folder, name) for name in sample))

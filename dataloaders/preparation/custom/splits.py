@@ -46,7 +46,7 @@ class Part(Source):
 
   def annotations_state(self) -> list[int]:
     """See `Source.annotations_state`."""
-    return self.whole.annotations_state() + source.file_state(self.names)
+    return self.whole.annotations_state() + source.text_state(self.names)
 
 
 def _indices(rows: Sequence[Mapping[str, Any]], path: str) -> list[int]:
