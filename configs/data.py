@@ -5,7 +5,9 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
+from tf_maskformer.configs import addresses
 from tf_maskformer.configs import limits
+from tf_maskformer.configs.fields import checked
 from tf_maskformer.configs.fields import share
 from tf_maskformer.configs.fields import within
 
@@ -69,4 +71,7 @@ class DataConfig(cfg.DataConfig):
   block_length: int = within(1, limits.INT32, 1)  # records of a file before the next one's turn
   # Batches that are prepared ahead; None or 0: chosen by TensorFlow.
   prefetch_buffer_size: int | None = within(0, limits.LIST, None)
+  # grpc://HOST:PORT of the dispatcher of an input service (tf-maskformer input_service), whose
+  # workers prepare the batches; training only. Empty: this process prepares them.
+  service: str = checked('', addresses.of_service)
   parser: ParserConfig = dataclasses.field(default_factory=ParserConfig)

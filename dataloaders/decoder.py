@@ -28,6 +28,9 @@ _NO_EXAMPLE = re.compile('Could not parse example input|CountFields|DecodeProto'
 # Where in an input pipeline it happened, before what happened.
 _IN_PIPELINE = re.compile(r'Error in user-defined function passed to \S+ transformation with '
                           r'iterator: \S+ ')
+# On a worker of an input service, before what happened.
+_FROM_SERVICE = re.compile(r'Failed to get element from worker \S+: (Failed to get an element, '
+                           r'with a nonretryable error: )?(Failed to get element: )?')
 
 
 def explain(error: Exception) -> str:
@@ -38,7 +41,7 @@ def explain(error: Exception) -> str:
     text = getattr(error, 'message', str(error))
   if _NO_EXAMPLE.search(text):
     return 'it is not a tf.train.Example'
-  return errors.explain(_IN_PIPELINE.sub('', text))
+  return errors.explain(_IN_PIPELINE.sub('', _FROM_SERVICE.sub('', text)))
 
 
 def parse_features(record: tf.Tensor, data_set: str) -> Features:

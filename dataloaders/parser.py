@@ -9,6 +9,14 @@ from tf_maskformer.dataloaders import polygons
 from tf_maskformer.dataloaders import targets
 
 
+def calls_python(config: ParserConfig) -> bool:
+  """Whether `parse` calls Python, so that it runs in this process only.
+
+  A panoptic or semantic task gets no such operation.
+  """
+  return config.redraw_polygons and config.max_layers > 1 and not config.merge_classes
+
+
 @tf.autograph.experimental.do_not_convert
 def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: ParserConfig,
           data_set: str) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
@@ -25,8 +33,7 @@ def parse(record: tf.Tensor, is_real: tf.Tensor, seed: tf.Tensor, config: Parser
     (features, targets) as of `reader.build`, without the batch axis; id_maps and image are padded
     to `output_size`, if there is one.
   """
-  # A panoptic or semantic task gets no operation that calls Python.
-  redraws = config.redraw_polygons and config.max_layers > 1 and not config.merge_classes
+  redraws = calls_python(config)
   example = decoder.decode(record, data_set, polygons_replace_maps=redraws)
   if config.merge_classes:
     example.update(targets.merge_classes(example['id_maps'], example['class'], example['area']))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.dataloaders import decoder
+from tf_maskformer.dataloaders import input_service
 from tf_maskformer.dataloaders import parser
 from tf_maskformer.dataloaders import record_files
 from tf_maskformer.errors import UserError
@@ -61,8 +63,10 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
     `targets.build`. The batch is a replica's.
 
   Raises:
-    UserError: no records, a truncated file, or a batch that the replicas cannot share.
+    UserError: no records, a truncated file, a batch that the replicas cannot share, or an input
+      service that is not there.
   """
+  _check_service(params)
   share = _Share()
   if input_context is not None:
     share = _Share(input_context.num_input_pipelines, input_context.input_pipeline_id,
@@ -75,18 +79,30 @@ def build(params: DataConfig, data_set: str, seed: int, start_step: int = 0,
   else:
     records = _validation_records(paths, global_batch_size, share)
 
+  batch_size = global_batch_size // share.replicas
+
   def parse(record, is_real, example_seed):
     return parser.parse(record, is_real, example_seed, params.parser, data_set)
 
-  examples = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-  batch_size = global_batch_size // share.replicas
-  if params.parser.output_size:
-    batches = examples.batch(batch_size, drop_remainder=True)
+  if params.service:
+    parse_once = tf.function(parse, autograph=False)  # traced once for all workers
+    batches = input_service.batches(
+        params.service, records, batch_size, start_step * (share.replicas // share.pipelines),
+        lambda some: _batches(some, parse_once, batch_size, params.parser.output_size))
   else:
-    batches = examples.padded_batch(batch_size, drop_remainder=True)
+    batches = _batches(records, parse, batch_size, params.parser.output_size)
   options = tf.data.Options()
   options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
   return batches.with_options(options).prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
+
+
+def _batches(records: tf.data.Dataset, parse: Callable, batch_size: int, output_size: list[int]
+             ) -> tf.data.Dataset:
+  """Returns the batches of (record, is real, seed of the example), in their order."""
+  examples = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+  if output_size:
+    return examples.batch(batch_size, drop_remainder=True)
+  return examples.padded_batch(batch_size, drop_remainder=True)
 
 
 def _global_batch_size(params: DataConfig, replicas: int) -> int:
@@ -181,6 +197,7 @@ def preflight(params: DataConfig, data_set: str, num_classes: int, field: str) -
     raise UserError(f'{field}={params.input_path} cannot be read ({errors.reason(e)}); correct the '
                     'path or its permissions') from e
   _check_fillers(params, len(records), field)
+  _check_service(params, field)
   first = records[0]
   try:
     example = decoder.function(data_set)(record_files.read(first))
@@ -210,6 +227,18 @@ def _check_data_set(paths: list[str], data_set: str, field: str) -> None:
       raise UserError(
           f'{field}: the records in {folder} are of other classes than task.data_set={data_set}: '
           f'{difference}; set task.data_set={path}')
+
+
+def _check_service(params: DataConfig, field: str = 'input_path') -> None:
+  """Checks that the input service is there, if one is named."""
+  if not params.service:
+    return
+  if not params.is_training:
+    group = field.removesuffix('input_path')
+    raise UserError(
+        f'{group}service={params.service} has no effect: validation batches are prepared by the '
+        'process that scores them; unset it, or set task.train_data.service')
+  input_service.check(params.service, params.parser)
 
 
 def _check_fillers(params: DataConfig, count: int, field: str) -> None:

@@ -14,6 +14,7 @@ from tf_maskformer.configs.task import Runtime
 from tf_maskformer.configs.task import Segmentation
 from tf_maskformer.dataloaders import decoder
 from tf_maskformer.dataloaders import ground_truth
+from tf_maskformer.dataloaders import input_service
 from tf_maskformer.dataloaders import reader
 from tf_maskformer.dataloaders import record_faults
 from tf_maskformer.errors import UserError
@@ -139,11 +140,13 @@ class SegmentationTask(base_task.Task):
       params: the records.
       error: what the pipeline raised, one of `decoder.ERRORS`.
     """
+    why = decoder.explain(error)
+    if why.startswith(input_service.LOST):
+      return why
     try:
       place = record_faults.locate(params.input_path, self.task_config.data_set)
     except UserError as e:
       place = str(e)
-    why = decoder.explain(error)
     return place if place.endswith(why) else f'{why}; {place}'
 
   # Steps.

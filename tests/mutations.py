@@ -21,6 +21,7 @@ import tempfile
 from tests import planted_in_export
 from tests import planted_in_formats
 from tests import planted_in_http
+from tests import planted_in_input_service
 from tests import planted_in_own_data
 from tests import planted_in_predictions
 from tests import planted_in_scores
@@ -167,6 +168,7 @@ MUTATIONS = (
     *planted_in_export.MUTATIONS,
     *planted_in_formats.MUTATIONS,
     *planted_in_http.MUTATIONS,
+    *planted_in_input_service.MUTATIONS,
     *planted_in_own_data.MUTATIONS,
     *planted_in_predictions.MUTATIONS,
     *planted_in_scores.MUTATIONS,

@@ -16,6 +16,7 @@ VERBS = {
     'serve': ('serve', 'answer images over HTTP'),
     'demo': ('demo', 'try a model in a browser'),
     'prepare': ('prepare_data', 'convert a data set to TFRecords'),
+    'input_service': ('input_service', 'prepare training batches on other machines'),
     'inspect': ('inspect_records', 'check and draw the records of a data set'),
     'evaluate_predictions': ('evaluate_predictions', 'score predictions in files, of any program'),
     'convert': ('convert_checkpoint', 'convert checkpoints of other libraries, and back'),

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from tf_maskformer.configs import addresses
 from tf_maskformer.configs import fields
 from tf_maskformer.configs import overrides
 from tf_maskformer.configs import rules
@@ -95,6 +96,8 @@ CHOICES = {
 def _wanted(key):
   if key == 'task.data_set':
     return fields.Checked(catalog.get)
+  if key in _of_both('service', bounds=()):
+    return fields.Checked(addresses.of_service)
   if key in BOUNDS:
     return fields.Within(*BOUNDS[key])
   if key in SHARES | SHARES_BELOW_ONE:
