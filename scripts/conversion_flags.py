@@ -1,7 +1,9 @@
 """Flags that every conversion to records has."""
 
 import argparse
+import contextlib
 import os
+from collections.abc import Iterator
 
 from tf_maskformer import errors
 from tf_maskformer.dataloaders.preparation import runners
@@ -39,3 +41,20 @@ def check(args: argparse.Namespace) -> None:
 def runner(args: argparse.Namespace, output: str) -> Runner | None:
   """Returns the runner of Apache Beam that the flags name, or None; see `runners.of_flags`."""
   return runners.of_flags(args.runner, args.runner_options, output, args.debug)
+
+
+@contextlib.contextmanager
+def reading_data() -> Iterator[None]:
+  """Turns what TensorFlow's file systems refuse inside the block into one line.
+
+  Raises:
+    UserError: e.g. the scheme of a path is unknown, or a server does not answer.
+  """
+  try:
+    yield
+  except Exception as e:  # pylint: disable=broad-except
+    if isinstance(e, OSError) or not errors.is_of_file_system(e):
+      raise
+    raise errors.UserError(
+        f'the data cannot be read ({errors.reason(e)}); correct the path or run the same command '
+        'again') from e

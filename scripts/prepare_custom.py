@@ -186,14 +186,15 @@ def convert(args: argparse.Namespace) -> str:
   share = args.split
   if args.data and not args.split_files:
     share = share or _SHARE
-  with interrupts.ending_at_sigterm():
+  with conversion_flags.reading_data(), interrupts.ending_at_sigterm():
     planned = _plan(args, name)
     for line in planned.said:
       errors.say(line)
     if args.data and not (args.split or planned.needs_split):
       share = 0
     with (
-        output.opened(folder, manifest.ADVICE), described.forgotten_after_mistakes(folder)):
+        output.opened(folder, manifest.ADVICE), described.forgotten_after_mistakes(folder),
+        conversion_flags.reading_data()):
       path = described.path(folder)
       names = plan.split_names(planned, share, args.split_files)
       described.write(folder, planned.data_set, names, planned.task)  # the sources read it

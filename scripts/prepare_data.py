@@ -180,7 +180,8 @@ def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   _check(args)
   runner = conversion_flags.runner(args, args.output)
-  sources = sources_of(args)
+  with conversion_flags.reading_data():
+    sources = sources_of(args)
   from tf_maskformer.dataloaders import images
   from tf_maskformer.dataloaders.preparation import described
   from tf_maskformer.dataloaders.preparation import manifest
@@ -190,7 +191,7 @@ def main(argv: Sequence[str]) -> None:
   data_set = catalog.get(dataclasses.asdict(first)['data_set'])
   with (
       interrupts.ending_at_sigterm(), output.opened(args.output, manifest.ADVICE),
-      described.forgotten_after_mistakes(args.output)):
+      described.forgotten_after_mistakes(args.output), conversion_flags.reading_data()):
     described.write(args.output, data_set, sources, known_data_sets.task_of(args))
     run.run(sources, data_set, args.output, args.shards, args.workers, runner)
 

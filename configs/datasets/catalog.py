@@ -85,6 +85,14 @@ def describe(name: str) -> Description:
   return _of_file(path, _state(path))
 
 
+def forget_files() -> None:
+  """Forgets what was read of files; whoever writes one calls this.
+
+  Of a remote file nothing else tells that it has changed.
+  """
+  _of_file.cache_clear()
+
+
 @functools.cache
 def _built_in(name: str) -> Description:
   path = _FOLDER / f'{name}.yaml'

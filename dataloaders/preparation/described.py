@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tf_maskformer import errors
 from tf_maskformer import files
-from tf_maskformer.configs import override_files
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor
 from tf_maskformer.configs.datasets import descriptor_file
@@ -54,6 +53,7 @@ def write(output: str, data_set: DataSet, splits: Collection[str], task: str = '
         tf.io.gfile.remove(report)
     tf.io.gfile.makedirs(output)
     files.write_text(path(output), descriptor_file.text_of(data_set, task))
+  catalog.forget_files()
 
 
 @contextlib.contextmanager
@@ -74,10 +74,7 @@ def _difference(former: str, data_set: DataSet) -> str:
   if not tf.io.gfile.exists(former):
     return ''
   try:
-    # Not by `catalog.get`, which reads a remote file once: this one is about to be written.
-    text = override_files.read_text(former, descriptor_file.LARGEST, 'data set')
-    return descriptor.difference(
-        descriptor_file.parse(text, former, catalog.get).data_set, data_set)
+    return descriptor.difference(catalog.get(former), data_set)
   except errors.UserError as e:
     errors.warn(f'{e}; it is written again')
     return ''

@@ -20,8 +20,8 @@ from tf_maskformer.serving.export.road import Road
 MOST_IMAGES = 128  # that are looked at, one forward pass each
 # Names of operations that stay in float, which follow those of the layers: deformable attention,
 # whose sampling places are fractions of a pixel, and the transformer decoders with the mask
-# embeddings and their product: in Mask2Former the signs of masks decide what is attended to, and all
-# of it is little next to the convolutions.
+# embeddings and their product: in Mask2Former the signs of masks decide what is attended to, and
+# these layers are few next to the convolutions.
 FLOAT = (
     r'/deformable_attention(_\d+)?/',
     r'/(standard|masked|per_pixel)_decoder(_\d+)?/',

@@ -43,6 +43,10 @@ def content(folder):
   return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def records(folder):
+  return {name: data for name, data in content(folder).items() if name.endswith('.tfrecord')}
+
+
 def prepare(root, output, *more):
   prepare_data.main(
       ['coco_panoptic', f'--coco_root={root}', f'--output={output}', '--shards=4', *more])
@@ -142,12 +146,12 @@ def test_what_a_worker_cannot_write_is_the_same_line(root, tmp_path, more):
 
 def test_what_was_finished_is_kept(root, tmp_path, capsys):
   prepare(root, tmp_path / 'out', DATA_SET, '--workers=1')
-  expected = content(tmp_path / 'out')
+  expected = records(tmp_path / 'out')
   (tmp_path / 'out/train-00001-of-00004.tfrecord').unlink()
   capsys.readouterr()
   prepare(root, tmp_path / 'out', DATA_SET, '--runner=DirectRunner')
-  assert ', 3 shards were finished before' in capsys.readouterr().out
-  assert content(tmp_path / 'out') == expected
+  assert ', 3 shards were finished already' in capsys.readouterr().out
+  assert records(tmp_path / 'out') == expected
 
 
 def slow_command(root, output, *more):
@@ -195,7 +199,7 @@ def test_an_interrupted_preparation(root, tmp_path, number, code):
   finished = len(list(output.glob('train-*.tfrecord')))
   again = subprocess.run(command, capture_output=True, text=True, cwd=support.ROOT, check=False)
   assert again.returncode == 0, again.stderr
-  kept = int(again.stdout.partition(' shards were finished before')[0].rpartition(' ')[2])
+  kept = int(again.stdout.partition(' shards were finished already')[0].rpartition(' ')[2])
   # The last one may not have been reported yet.
   assert finished - 1 <= kept <= finished and kept > 0
   assert len(list(output.glob('train-*.tfrecord'))) == 60 and not list(output.glob('.*'))
@@ -233,7 +237,7 @@ def workers_of(pid):
 
 
 @pytest.mark.parametrize('options, message', [
-    (['nonsense=1'], "'nonsense' is unknown to Apache Beam"),
+    (['qqqqqq=1'], "'qqqqqq' is unknown to Apache Beam"),
     (['direct_num_worker=2'], "'direct_num_worker' is unknown; did you mean direct_num_workers"),
     (['direct_num_workers=two'], "direct_num_workers: invalid int value: 'two'"),
     (['direct_running_mode=fast'], 'direct_running_mode: invalid choice'),

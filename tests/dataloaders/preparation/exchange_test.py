@@ -60,9 +60,12 @@ def test_workers_of_a_job_that_is_over_write_nothing(one, source, tmp_path, end)
 
 def test_a_worker_that_is_overtaken_does_not_name_its_shard(one, source, tmp_path, monkeypatch):
   real = type(source).convert_image
+  rows = []
 
   def convert_last(self, row):
-    one.end()
+    rows.append(row)
+    if len(rows) == 2:
+      one.end()
     return real(self, row)
 
   monkeypatch.setattr(type(source), 'convert_image', convert_last)

@@ -42,7 +42,7 @@ def test_a_known_layout(root, tmp_path, capsys):
   assert len(truth.example_ids) == 3
   capsys.readouterr()
   prepare_data.main(more)
-  assert capsys.readouterr().out.count(', 2 shards were finished before') == 2
+  assert capsys.readouterr().out.count(', 2 shards were finished already') == 2
 
 
 @pytest.mark.parametrize('form', ['data', 'json', 'masks'])
