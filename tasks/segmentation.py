@@ -246,7 +246,7 @@ class SegmentationTask(base_task.Task):
   def validation_step(self, inputs, model: tf_keras.Model, metrics=None) -> dict[str, tf.Tensor]:
     """Returns the last prediction's logits and what the host needs to score them."""
     del metrics
-    features, targets = self._of_known_size(inputs)
+    features, targets = inputs
     images, targets = self._prepare(features, targets)
     targets.update(self._own_size(features))
     outputs = model(images, training=False)
@@ -260,19 +260,6 @@ class SegmentationTask(base_task.Task):
         'example_id': targets['example_id'],
         'is_real': targets['is_real'],
     }
-
-  def _of_known_size(self, inputs):
-    """Returns a batch of validation whose number of images is static, as it is for one worker.
-
-    The iterators of several workers leave it open, and with it some kernels, whose last digits
-    differ.
-    """
-    if merging.place(self._strategy).count == 1:
-      return inputs
-    replicas = self._strategy.num_replicas_in_sync
-    images = (self.task_config.validation_data.global_batch_size or replicas) // replicas
-    return tf.nest.map_structure(
-        lambda values: tf.ensure_shape(values, [images, *values.shape[1:]]), inputs)
 
   # Scoring, on the host.
 

@@ -27,6 +27,7 @@ def experiment(records, labels=''):
   e = registry.get('maskformer_shapes_panoptic')
   for data, split in ((e.task.train_data, 'train'), (e.task.validation_data, 'val')):
     data.input_path = f'{records}/{split}*'
+  e.task.validation_data.global_batch_size = 0  # an image per replica, whatever their number
   e.task.model.pixel_decoder.width = e.task.model.pixel_decoder.mask_width = 32
   e.task.model.transformer_decoder.layers = 2
   e.task.evaluation.semantic = e.task.evaluation.instance = e.task.evaluation.boundary = True
