@@ -177,6 +177,7 @@ def _steps(job: export_worker.Job) -> dict:
              'comparing it with the checkpoint')
   found = child.call(
       f'running the {title} export', log, export_worker.verify, job, is_silent=True)
+  _look_closer(job, found.value['rows'], log)
   main_score = _MAIN_SCORES.get(job.plan.task, '')
   content = report.make(
       job.plan, own.value, made.value, found.value, places.size_of(job.folder),
@@ -188,6 +189,20 @@ def _steps(job: export_worker.Job) -> dict:
     print(report.table(content), flush=True)
     raise
   return content
+
+
+def _look_closer(job: export_worker.Job, rows: list[dict], log: str) -> None:
+  """Measures of images that are beyond the tolerance how steady the checkpoint itself is there."""
+  if job.plan.precision != 'float32':
+    return
+  beyond = [i for i, row in enumerate(rows) if report.problem_of(job.plan, row, is_scored=False)]
+  if not beyond:
+    return
+  errors.say('looking how far rounding alone changes the answers of the checkpoint')
+  own = child.call(
+      'the checkpoint', log, export_worker.unsteadiness, job, beyond, is_silent=True)
+  for number, difference in own.value.items():
+    rows[number]['own'] = difference
 
 
 if __name__ == '__main__':

@@ -26,6 +26,9 @@ from tf_maskformer.serving.export.plan import FORMATS
 from tf_maskformer.serving.export.plan import Plan
 
 _REPEATS = 3  # that are timed
+# Relative noise on the network's input, of the size of rounding: each with some seeds.
+_NOISE = (1e-7, 1e-6, 1e-5)
+_SEEDS = 4
 Answer = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -154,6 +157,36 @@ def verify(job: Job) -> dict[str, Any]:
   scores, _ = _score(job, job.plan.task, _answer(runtime.run, job.plan))
   return {'load_seconds': load_seconds, 'seconds': _seconds(runtime.run, found[0].image),
           'scores': scores, 'rows': rows}
+
+
+def unsteadiness(job: Job, numbers: list[int]) -> dict[int, compare.Difference]:
+  """Measures how far the checkpoint's answers are from each other when its input is rounded.
+
+  Args:
+    job: as for `verify`.
+    numbers: of the samples.
+
+  Returns:
+    By number the largest differences between the answers with noise and without.
+  """
+  from tf_maskformer.serving.export import road as roads
+  from tf_maskformer.serving.export.reference import Reference
+
+  loaded = job.load()
+  road = roads.Road(loaded, job.plan)
+  checkpoint = Reference(loaded, job.plan)
+  found = _samples(road.short_edge, road.long_edge_limit, job.plan)
+  differences = {}
+  for number in numbers:
+    image = found[number].image
+    expected = checkpoint.run(image)
+    jumps = [
+        compare.difference(expected, checkpoint.run(image, noise, seed), job.plan.task)
+        for noise in _NOISE for seed in range(_SEEDS)]
+    differences[number] = compare.Difference(
+        max(one.typical for one in jumps), max(one.largest for one in jumps),
+        min(one.equal for one in jumps))
+  return differences
 
 
 def _own_answer(answer: dict[str, Any], expected: Any, image: np.ndarray, content: dict[str, Any]

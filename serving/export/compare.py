@@ -34,6 +34,10 @@ TOLERANCES = {
 # What is asked of other precisions than float32 where their score on records is known: on made-up
 # images, of which a model is not sure, a small difference decides who owns a segment.
 SANE = Tolerance(1.0, 100.0, 0.0, 0.0)
+# A model that decides by a threshold, as Mask2Former's attention does, answers rounding with jumps.
+# Up to here an export may differ as much as its checkpoint does from itself, see `allowed`.
+JUMPS = Tolerance(0.01, 0.1, 0.99, 0.0)
+_NEAR = 2.0  # times as far as the checkpoint from itself
 # Of an image that is resized: a byte in some thousands is rounded to its neighbor.
 RESIZED = Tolerance(0.01, 0.2, 0.995, 0.0)
 
@@ -64,6 +68,22 @@ def tolerance_of(precision: str, is_resized: bool) -> Tolerance:
   return Tolerance(
       max(own.typical, RESIZED.typical), max(own.largest, RESIZED.largest),
       min(own.equal, RESIZED.equal), own.score)
+
+
+def allowed(tolerance: Tolerance, own: Difference | None) -> Tolerance:
+  """Returns what an image's answer must keep where the checkpoint itself jumps.
+
+  Args:
+    tolerance: of the image, see `tolerance_of`.
+    own: the largest differences between the checkpoint's answers to the image and to the image with
+      noise of the size of rounding; None: not measured.
+  """
+  if own is None:
+    return tolerance
+  return tolerance._replace(
+      typical=max(tolerance.typical, min(_NEAR * own.typical, JUMPS.typical)),
+      largest=max(tolerance.largest, min(_NEAR * own.largest, JUMPS.largest)),
+      equal=min(tolerance.equal, max(1 - _NEAR * (1 - own.equal), JUMPS.equal)))
 
 
 def difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray], task: str,

@@ -31,23 +31,32 @@ class Reference:
     self._data_set = loaded.data_set
     self._run = tf.function(
         self._logits, autograph=False,
-        input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])
+        input_signature=[
+            tf.TensorSpec([1, None, None, 3], tf.uint8), tf.TensorSpec([], tf.float32),
+            tf.TensorSpec([], tf.int32)])
 
-  def _logits(self, images):
+  def _logits(self, images, noise, seed):
     size = tf.shape(images)[None, 1:3]
     padded = image_ops.normalize(images, size)
+    padded *= 1 + noise * tf.random.stateless_normal(tf.shape(padded), [seed, 0])
     padded = image_ops.pad_to_multiple(padded, self._divisor)
     outputs = self._model(padded, last_layer_only=True)
     return {name: value[-1][0] for name, value in outputs.items()}, tf.shape(padded)[1:3]
 
-  def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the answer of uint8 [H, W, 3], its logits and sizes; see `road.Road.answer`."""
+  def run(self, image: np.ndarray, noise: float = 0.0, seed: int = 0) -> dict[str, np.ndarray]:
+    """Returns the answer of an image, its logits and sizes; see `road.Road.answer`.
+
+    Args:
+      image: uint8 [H, W, 3].
+      noise: relative, Gaussian, on the network's input.
+      seed: of the noise.
+    """
     resized = tf.constant(image)
     if self._short_edge:
       size = augment.shortest_edge_size(
           tf.constant(image.shape[:2]), tf.constant(self._short_edge), self._long_edge_limit)
       resized = augment.resize_image(resized, size)
-    outputs, padded = self._run(resized[None])
+    outputs, padded = self._run(resized[None], noise, seed)
     logits = {name: value.numpy() for name, value in outputs.items()}
     sizes = Sizes.of(padded.numpy(), resized.shape[:2], image.shape[:2])
     found = answers.answer(

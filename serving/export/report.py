@@ -19,7 +19,7 @@ def check(plan: Plan, rows: Sequence[Mapping[str, Any]], scores: Mapping[str, fl
 
   Args:
     plan: of the export.
-    rows: of the images, dicts of size, resized and difference.
+    rows: of the images, see `problem_of`.
     scores: of the export, by name; none where no records were given.
     own_scores: of the checkpoint.
     main: the score that the export is held to.
@@ -29,10 +29,7 @@ def check(plan: Plan, rows: Sequence[Mapping[str, Any]], scores: Mapping[str, fl
   """
   is_scored = main in scores
   for row in rows:
-    tolerance = compare.tolerance_of(plan.precision, row['resized'])
-    if is_scored and plan.precision != 'float32':
-      tolerance = compare.SANE  # the score on real images says more
-    problem = row['difference'].exceeds(tolerance)
+    problem = problem_of(plan, row, is_scored)
     if problem:
       height, width = row['size']
       raise UserError(
@@ -44,6 +41,21 @@ def check(plan: Plan, rows: Sequence[Mapping[str, Any]], scores: Mapping[str, fl
         f'the export scores otherwise than the checkpoint: {main} is {scores[main]:.2f}, of the '
         f'checkpoint {own_scores[main]:.2f}, and may differ by {allowed} in {plan.precision}; '
         f'nothing was written{_advice(plan, is_scored)}')
+
+
+def problem_of(plan: Plan, row: Mapping[str, Any], is_scored: bool) -> str:
+  """Returns in a phrase in what an image's answer is beyond the tolerance; '' where it is not.
+
+  Args:
+    plan: of the export.
+    row: of the image: size, resized, difference and, where it was measured, `own`: see
+      `compare.allowed`.
+    is_scored: whether the score of records is known.
+  """
+  tolerance = compare.tolerance_of(plan.precision, row['resized'])
+  if is_scored and plan.precision != 'float32':
+    tolerance = compare.SANE  # the score on real images says more
+  return row['difference'].exceeds(compare.allowed(tolerance, row.get('own')))
 
 
 def _advice(plan: Plan, is_scored: bool) -> str:
@@ -68,7 +80,8 @@ def make(plan: Plan, reference: Mapping[str, Any], converted: Mapping[str, Any],
     memory: the most that each step held, GB.
   """
   images = [{
-      'size': list(row['size']), 'resized': row['resized'], **row['difference']._asdict()}
+      'size': list(row['size']), 'resized': row['resized'], **row['difference']._asdict(),
+      'of_checkpoint_with_noise': row['own']._asdict() if row.get('own') else None}
       for row in verified['rows']]
   return {
       'tf_maskformer': tf_maskformer.__version__,
@@ -99,6 +112,12 @@ def table(content: Mapping[str, Any]) -> str:
         f'{name:<16}{row["typical"]:>10.1e}{row["largest"]:>10.1e}{_percent(row["equal"]):>14}')
   lines.append('differences of logits in units of their root mean square'
                + ('; *: resized' if any(r['resized'] for r in content['images']) else ''))
+  for row in content['images']:
+    if row['of_checkpoint_with_noise']:
+      height, width = row['size']
+      lines.append(
+          f'{height} x {width}: rounding changes the checkpoint itself by '
+          f'{row["of_checkpoint_with_noise"]["largest"]:.1e}')
   for name in _PRINTED:
     if name in content['scores']:
       value = content['scores'][name]

@@ -67,6 +67,7 @@ def test_what_is_beyond_the_tolerance_is_not_written(run, tmp_path, monkeypatch,
   assert names(tmp_path) == [] and 'equal pixels' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_full_disk(run, tmp_path):
   former = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE, former[1]))

@@ -76,6 +76,7 @@ def test_logits_are_answered_on_the_host(raw, tmp_path):
     model.predict(small.images(), batch_size=0)
 
 
+@pytest.mark.slow
 def test_images_are_fitted_into_one_size(tmp_path):
   export(tmp_path, 'panoptic', (64, 96))
   model = tf_maskformer.load(tmp_path)

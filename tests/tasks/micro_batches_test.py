@@ -98,6 +98,7 @@ def test_one_at_a_time_is_each_alone(model):
   assert_close(found, [np.mean(pair, axis=0) for pair in zip(*(a[1] for a in alone))], 2e-5)
 
 
+@pytest.mark.slow
 def test_all_at_once_the_model_sees_the_padding():
   _, together = update(make_task(), batch(SMALL, LARGE))
   _, single = update(make_task(micro=1), batch(SMALL, LARGE))

@@ -245,6 +245,7 @@ def rewrite(records, target, change):
   return target
 
 
+@pytest.mark.slow
 def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
   def no_image(example):
     example.features.feature['image/encoded'].bytes_list.value[0] = b'no image'
@@ -265,6 +266,7 @@ def test_a_record_that_spoils_the_run_is_one_sentence(records, tmp_path):
     run(experiment(spoiled, 6), 'train', tmp_path / 'run_corrupt')
 
 
+@pytest.mark.slow
 def test_checkpoints_are_at_multiples_of_their_interval(records, tmp_path, capsys):
   e = experiment(records, 5)
   e.trainer.steps_per_loop = 3
@@ -289,6 +291,7 @@ def test_the_seed_decides(records, tmp_path, capsys):
   assert len(first) == 3 and losses('b', 3) == first != losses('c', 2**31 - 1)
 
 
+@pytest.mark.slow
 def test_segments_without_a_slot_are_reported(records, tmp_path, capsys):
   e = experiment(records, 2)
   e.task.train_data.parser.max_segments = 1
@@ -296,6 +299,7 @@ def test_segments_without_a_slot_are_reported(records, tmp_path, capsys):
   assert 'segments per step found no slot' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_step_that_is_evaluated_again_is_there_once(records, trained):
   for _ in range(2):
     run(experiment(records, 2), 'eval', trained)

@@ -57,7 +57,7 @@ def _of_masks(chosen: list[Part], mask_logits: tf.Tensor, axes: Axes) -> Tensors
   is_alone = len(chosen) == 1
   if is_alone and chosen[0].queries is not None:
     mask_logits = tf.gather(mask_logits, chosen[0].queries)
-  wide = resize.widen(resize.rows_first(mask_logits), axes.across)
+  wide = bands.widen(resize.rows_first(mask_logits), axes.across)
   low = bands.LowRows(wide, axes.down)
   def of_band(top, bottom):
     logits = low.band(top, bottom)
@@ -89,7 +89,7 @@ def _of_pixels(logits: tf.Tensor, sizes: Sizes) -> tf.Tensor:
   """Returns the labels of a per-pixel model's logits [classes, h, w]."""
   low_size = tf.shape(logits)[1:]
   axes = resize.axes(low_size, semantic.enlarged(low_size, sizes))
-  wide = resize.widen(resize.rows_first(logits), axes.across)
+  wide = bands.widen(resize.rows_first(logits), axes.across)
   low = bands.LowRows(wide, axes.down)
   def of_band(top, bottom):
     return [tf.argmax(low.band(top, bottom), axis=1, output_type=tf.int32)], []
@@ -104,19 +104,25 @@ def _of_scores(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes) ->
   classes = semantic.class_probabilities(class_logits)
   padded = resize.axes(tf.shape(mask_logits)[1:], Sizes(*3 * [sizes.padded]))
   across = padded.across[:sizes.image[1]]
-  low = bands.LowRows(resize.widen(resize.rows_first(mask_logits), across), padded.down)
+  wide = bands.widen(resize.rows_first(mask_logits), across)
+  low = bands.LowRows(tf.transpose(wide, [0, 2, 1]), padded.down)
   rows = resize.taps(sizes.image[0], sizes.original[0])
   columns = resize.taps(sizes.image[1], sizes.original[1])
+  is_smaller = tf.reduce_prod(sizes.original) < tf.reduce_prod(sizes.image)
   keeps_size = tf.reduce_all(sizes.image == sizes.original)
   def of_band(top, bottom):
     first = rows.below[top]
     masks = tf.sigmoid(low.band(first, rows.above[bottom - 1] + 1))
-    scores = semantic.combine(classes, masks)
     own = Taps(rows.below[top:bottom] - first, rows.above[top:bottom] - first,
                rows.share[top:bottom])
+    def combined_first():
+      return semantic.interpolate(semantic.of_pixels(classes, masks), own, columns)
+    def resized_first():  # the same sums in another order, of fewer pixels
+      return semantic.of_pixels(classes, semantic.interpolate(masks, own, columns))
+    def not_resized():
+      return semantic.of_pixels(classes, masks[:bottom - top])
     resized = tf.cond(
-        keeps_size, lambda: scores[:bottom - top],
-        lambda: semantic.interpolate(scores, own, columns))
+        keeps_size, not_resized, lambda: tf.cond(is_smaller, resized_first, combined_first))
     return [semantic.largest(resized)], []
   width = tf.maximum(sizes.image[1], sizes.original[1])
   elements = width * tf.maximum(tf.shape(classes)[0], tf.shape(classes)[1])

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_maskformer.modeling.postprocessing.graph import resize
 from tf_maskformer.modeling.postprocessing.graph.resize import to_original
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
+from tf_maskformer.ops import counting
 
 
 class Panoptic(NamedTuple):
@@ -103,20 +104,16 @@ def own(masks: tf.Tensor, chosen: Chosen) -> Owned:
     masks: float32 [rows, n, width], probabilities of the chosen queries.
     chosen: these.
   """
-  shape = tf.shape(masks)
-  rows = shape[0]
-  count = shape[1]
-  width = shape[2]
-  owner = tf.argmax(chosen.scores[None, :, None] * masks, axis=1, output_type=tf.int32)
-  row = tf.range(rows)[:, None]
-  place = (row * count + owner) * width + tf.range(width)[None]
-  is_confident = tf.gather(tf.reshape(masks, [-1]), place) >= 0.5
-  flat_owner = tf.reshape(owner, [-1])
-  areas = tf.math.unsorted_segment_sum(tf.ones_like(flat_owner), flat_owner, count)
-  flat_confident = tf.cast(tf.reshape(is_confident, [-1]), tf.int32)
-  confident_areas = tf.math.unsorted_segment_sum(flat_confident, flat_owner, count)
+  values = chosen.scores[None, :, None] * masks
+  owner = tf.argmax(values, axis=1, output_type=tf.int32)
+  # A mask is at least 0.5 exactly where its product with the score, rounded as it is, is at least
+  # half the score.
+  is_confident = tf.reduce_max(values, axis=1) >= tf.gather(0.5 * chosen.scores, owner)
+  count = tf.shape(masks)[1]
+  owners = counting.occurrences(2 * owner + tf.cast(is_confident, tf.int32), 2 * count)
+  doubtful_areas, confident_areas = tf.unstack(tf.reshape(owners, [count, 2]), axis=1)
   totals = tf.cast(resize.sums_of_maps(tf.cast(masks >= 0.5, tf.float32)), tf.int32)
-  return Owned(owner, is_confident, areas, totals, confident_areas)
+  return Owned(owner, is_confident, doubtful_areas + confident_areas, totals, confident_areas)
 
 
 def finish(chosen: Chosen, owned: Owned, num_queries: tf.Tensor, is_thing: np.ndarray,

@@ -68,8 +68,15 @@ def combine(classes: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
   return tf.matmul(masks, copies, transpose_a=True)
 
 
+def of_pixels(classes: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
+  """Does `combine` with masks float32 [h, w, queries]: scores [h, w, classes]."""
+  shape = tf.shape(masks)
+  scores = tf.matmul(tf.reshape(masks, [-1, shape[2]]), classes)
+  return tf.reshape(scores, [shape[0], shape[1], tf.shape(classes)[1]])
+
+
 def interpolate(scores: tf.Tensor, rows: Taps, columns: Taps) -> tf.Tensor:
-  """Resizes scores [h, w, classes] to [H, W, classes].
+  """Resizes scores or masks [h, w, n] to [H, W, n].
 
   Args:
     scores: float32.

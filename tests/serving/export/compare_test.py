@@ -91,6 +91,22 @@ def test_each_tolerance_counts(field, value, message):
   assert message in good._replace(**{field: value}).exceeds(tolerance)
 
 
+def test_a_checkpoint_that_jumps_allows_as_much():
+  strict = compare.tolerance_of('float32', False)
+  assert compare.allowed(strict, None) == strict
+  steady = compare.Difference(1e-6, 1e-5, 1.0)
+  assert compare.allowed(strict, steady) == strict
+  jumping = compare.Difference(2e-4, 3e-3, 0.9995)
+  found = compare.allowed(strict, jumping)
+  assert jumping.exceeds(strict) and not jumping.exceeds(found)
+  assert compare.Difference(3e-4, 5e-3, 0.9995).exceeds(found) == ''
+  assert 'largest' in compare.Difference(3e-4, 7e-3, 0.9995).exceeds(found)
+  # A silent error of sizes is off by about 1: no checkpoint excuses that.
+  wild = compare.allowed(strict, compare.Difference(1.0, 9.0, 0.2))
+  assert compare.Difference(0.02, 0.5, 1.0).exceeds(wild)
+  assert compare.Difference(0.0, 0.0, 0.98).exceeds(wild)
+
+
 def test_a_score_at_a_threshold():
   """The export's logits are nearly the checkpoint's, and NumPy's answer to them is its own."""
   logits = np.array([[3.0, -3.0], [3.0, -3.0]])

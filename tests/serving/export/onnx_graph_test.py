@@ -67,6 +67,7 @@ def test_the_script_in_the_folder(mask2former, tmp_path):
   assert (tmp_path / 'out' / 'photo_overlay.png').is_file()
 
 
+@pytest.mark.slow
 def test_instances_that_are_resized(tmp_path):
   plan = Plan('onnx', 'instance')
   runtime, checkpoint = formats.write(tmp_path, plan, small.RESIZED, small.INSTANCE)
