@@ -103,7 +103,8 @@ def test_a_checkpoint_that_jumps_allows_as_much():
   assert 'largest' in compare.Difference(3e-4, 7e-3, 0.9995).exceeds(found)
   # A silent error of sizes is off by about 1: no checkpoint excuses that.
   wild = compare.allowed(strict, compare.Difference(1.0, 9.0, 0.2))
-  assert compare.Difference(0.02, 0.5, 1.0).exceeds(wild)
+  assert 'largest' in compare.Difference(0.0, 0.5, 1.0).exceeds(wild)
+  assert 'typical' in compare.Difference(0.02, 0.0, 1.0).exceeds(wild)
   assert compare.Difference(0.0, 0.0, 0.98).exceeds(wild)
 
 
