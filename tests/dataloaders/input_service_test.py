@@ -29,6 +29,15 @@ def convert(tmp_path_factory):
   return shapes_records(tmp_path_factory.mktemp, 10, 2)
 
 
+@pytest.fixture(autouse=True)
+def end_watches():
+  """A test's service ends with it, and what looks after its workers must not end this process."""
+  yield
+  for thread in threading.enumerate():
+    if isinstance(thread, service_watch.Watch):
+      thread.end()
+
+
 def free_ports(count):
   with contextlib.ExitStack() as stack:
     taken = [stack.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in range(count)]
