@@ -32,6 +32,7 @@ def files_of(folder):
   return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
 
 
+@pytest.mark.slow
 def test_two_workers_train_and_one_writes(records, tmp_path, monkeypatch):
   (tmp_path / 'temporary').mkdir()
   monkeypatch.setenv('TMPDIR', str(tmp_path / 'temporary'))

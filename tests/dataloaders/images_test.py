@@ -92,6 +92,7 @@ def test_what_is_not_a_file(tmp_path):
       images.load(str(tmp_path / name))
 
 
+@pytest.mark.slow
 def test_a_file_larger_than_an_image_can_be(tmp_path):
   with open(tmp_path / 'sparse.png', 'wb') as file:
     file.truncate(10**12)

@@ -83,6 +83,7 @@ def assert_equal(served, local):
       np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('workers', [
     pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_equal_batches_in_equal_order(records, workers):
@@ -113,6 +114,7 @@ def test_batches_of_any_size(records):
   assert_equal(flat(served, 5), flat(local, 5))
 
 
+@pytest.mark.slow
 def test_a_batch_out_of_turn_is_an_error():
   check = tf.function(input_service._checker(first=100))
   batch = {'image': tf.zeros([1])}
@@ -123,6 +125,7 @@ def test_a_batch_out_of_turn_is_an_error():
       f'{input_service.LOST}: batch 100 came where 103 was due; check that all run')
 
 
+@pytest.mark.slow
 def test_a_record_that_a_worker_cannot_use(records):
   service = Service(2)
   small = config(records, service.url, output_size=[32, 32])
@@ -132,6 +135,7 @@ def test_a_record_that_a_worker_cannot_use(records):
   assert text.startswith('an image is larger than parser.output_size; set parser.augmentation')
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_one_line(records, monkeypatch):
   monkeypatch.setattr(input_service, 'SECONDS', 1.0)
   nobody = f'grpc://127.0.0.1:{free_ports(1)[0]}'
@@ -145,6 +149,7 @@ def test_what_is_not_there_is_one_line(records, monkeypatch):
     reader.build(config(records, service.url), DATA_SET, seed=0)
 
 
+@pytest.mark.slow
 def test_what_is_no_dispatcher(records, monkeypatch):
   monkeypatch.setattr(input_service, 'SECONDS', 1.0)
   service = Service(1)
@@ -154,6 +159,7 @@ def test_what_is_no_dispatcher(records, monkeypatch):
     program.worker(free_ports(1)[0], 'elsewhere:1', service.address)
 
 
+@pytest.mark.slow
 def test_what_it_cannot_do(records):
   with pytest.raises(UserError, match='cannot rasterize polygons; set .*redraw_polygons=False'):
     reader.build(config(records, 'grpc://x:1', max_layers=4), DATA_SET, seed=0)
@@ -162,6 +168,7 @@ def test_what_it_cannot_do(records):
     reader.preflight(validation, DATA_SET, 7, 'task.validation_data.input_path')
 
 
+@pytest.mark.slow
 def test_workers_are_known_by_their_addresses():
   service = Service(2)
   assert service_checks.workers(service.address) == sorted(service.addresses)
@@ -169,6 +176,7 @@ def test_workers_are_known_by_their_addresses():
   assert not service_checks.answers(f'127.0.0.1:{free_ports(1)[0]}', 1.0)
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_said_once(records):
   service = Service(1)
   gone = f'127.0.0.1:{free_ports(1)[0]}'
@@ -184,6 +192,7 @@ def test_a_lost_worker_is_said_once(records):
   watch.end()
 
 
+@pytest.mark.slow
 def test_nothing_is_watched_once_the_batches_are_gone(records):
   def watches():
     return [t for t in threading.enumerate() if isinstance(t, service_watch.Watch)]

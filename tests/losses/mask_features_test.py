@@ -60,6 +60,7 @@ def losses_and_gradients(loss, outputs, targets):
   return tf.function(compute)(outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name, in_graph', CASES)
 def test_copies_of_shared_features_change_nothing(name, in_graph):
   outputs, targets = batch([])

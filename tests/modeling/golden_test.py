@@ -83,6 +83,7 @@ def test_dynamic_size_equals_static(model):
     np.testing.assert_allclose(dynamic(images)[name], value, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_jit_compiled_equals_graph(model):
   images, _ = tiny.batch()
   for name, value in model(images).items():

@@ -146,6 +146,7 @@ def test_a_mistake_in_the_truth_does_not_wait_for_the_first_evaluation(
   assert 'step ' not in capsys.readouterr().out and not list((tmp_path / 'run').glob('ckpt*'))
 
 
+@pytest.mark.slow
 def test_evaluating_half_a_checkpoint_is_refused(records, trained, tmp_path, capsys):
   e = experiment(records, 2)
   e.task.init_checkpoint = str(trained)

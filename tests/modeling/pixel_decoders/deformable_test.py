@@ -13,6 +13,7 @@ from tf_maskformer.modeling.pixel_decoders.deformable import DeformableDecoder
 CHANNELS = {'2': 8, '3': 8, '4': 16, '5': 16}
 
 
+@pytest.mark.slow
 def test_recomputed_layers():
   rng = np.random.default_rng(0)
   features = {level: tf.constant(
