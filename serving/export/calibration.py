@@ -80,11 +80,10 @@ def in_float(model: openvino.Model) -> list[str]:
       target.get_node() for output in op.outputs() for target in output.get_target_inputs()])
   before = _reached(convolutions, lambda op: [
       source.get_source_output().get_node() for source in op.inputs()])
-  quantized = {
-      name for name in {*(after & before), *(op.get_friendly_name() for op in operations
-                                             if op.get_friendly_name().startswith(_NETWORK))}
-      if not any(re.search(pattern, name) for pattern in FLOAT)}
-  return [op.get_friendly_name() for op in operations if op.get_friendly_name() not in quantized]
+  names = [op.get_friendly_name() for op in operations]
+  of_network = {name for name in names if name.startswith(_NETWORK)} | (after & before)
+  kept = {name for name in of_network if any(re.search(pattern, name) for pattern in FLOAT)}
+  return [name for name in names if name in kept or name not in of_network]
 
 
 def _reached(starts: list[openvino.Node], next_of: Callable[[openvino.Node], list[openvino.Node]]

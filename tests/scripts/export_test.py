@@ -69,6 +69,18 @@ def test_what_is_beyond_the_tolerance_is_not_written(run, tmp_path, monkeypatch,
 
 
 @pytest.mark.slow
+def test_rounding_that_moves_the_checkpoint_moves_its_export(run, tmp_path, monkeypatch, capsys):
+  monkeypatch.setitem(compare.TOLERANCES, 'float32', compare.Tolerance(1e-12, 1e-12, 1.0, 0.0))
+  export.main(flags(run, tmp_path / 'out', '--task=raw'))
+  rows = json.loads((tmp_path / 'out' / 'export_report.json').read_text())['images']
+  looked_at = [row for row in rows if row['of_checkpoint_with_noise']]
+  assert looked_at
+  for row in looked_at:
+    assert 0 < row['largest'] <= 2 * row['of_checkpoint_with_noise']['largest']
+  assert 'rounding changes the checkpoint itself by' in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_full_disk(run, tmp_path):
   former = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE, former[1]))
