@@ -31,7 +31,7 @@ and outputs), export_report.json (differences, times, sizes, operations). tf_mas
 import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -134,8 +134,14 @@ def main(argv: Sequence[str]) -> None:
     export(job, args.output)
 
 
-def export(job: export_worker.Job, output: str) -> dict:
+def export(job: export_worker.Job, output: str, call: Callable[..., child.Done] = child.call
+           ) -> dict:
   """Exports what a job says into a folder, verifies it and prints how; returns the report.
+
+  Args:
+    job: what is exported.
+    output: folder that is written.
+    call: calls the steps; takes the arguments of `child.call`.
 
   Raises:
     UserError: see `main`.
@@ -143,7 +149,7 @@ def export(job: export_worker.Job, output: str) -> dict:
   with places.opened(output, job.plan) as place, tempfile.TemporaryDirectory(
       prefix='tf_maskformer_export_') as scratch:
     job = dataclasses.replace(job, folder=str(place.folder), scratch=scratch)
-    content = _steps(job)
+    content = _steps(job, call)
     files.write_json(place.folder / report.NAME, content)
     if job.plan.layout == 'triton':
       _write_config(place)
@@ -162,22 +168,22 @@ def _write_config(place: places.Place) -> None:
   files.write_text(place.model / places.CONFIG, text)
 
 
-def _steps(job: export_worker.Job) -> dict:
-  """Runs the steps, each in a process of its own; returns the report."""
+def _steps(job: export_worker.Job, call: Callable[..., child.Done]) -> dict:
+  """Runs the steps; returns the report."""
   title = job.plan.capability.title
   log = os.path.join(job.scratch, 'log')
-  own = child.call('reading the checkpoint', log, export_worker.reference, job)
+  own = call('reading the checkpoint', log, export_worker.reference, job)
   for line in own.value['restored'].splitlines():
     errors.say(line)
   job = dataclasses.replace(job, plan=dataclasses.replace(job.plan, task=own.value['task']))
   errors.say(f'exporting: {job.plan.describe()}')
-  made = child.call(
+  made = call(
       f'the conversion to {title}', log, export_worker.convert, job, is_silent=True)
   errors.say(f'converted in {made.value["seconds"]:.0f} s, {made.peak_gb:.1f} GB of memory; '
              'comparing it with the checkpoint')
-  found = child.call(
+  found = call(
       f'running the {title} export', log, export_worker.verify, job, is_silent=True)
-  _look_closer(job, found.value['rows'], log)
+  _look_closer(job, found.value['rows'], log, call)
   main_score = _MAIN_SCORES.get(job.plan.task, '')
   content = report.make(
       job.plan, own.value, made.value, found.value, places.size_of(job.folder),
@@ -191,7 +197,8 @@ def _steps(job: export_worker.Job) -> dict:
   return content
 
 
-def _look_closer(job: export_worker.Job, rows: list[dict], log: str) -> None:
+def _look_closer(job: export_worker.Job, rows: list[dict], log: str,
+                 call: Callable[..., child.Done]) -> None:
   """Measures of images that are beyond the tolerance how steady the checkpoint itself is there."""
   if job.plan.precision != 'float32':
     return
@@ -199,7 +206,7 @@ def _look_closer(job: export_worker.Job, rows: list[dict], log: str) -> None:
   if not beyond:
     return
   errors.say('looking how far rounding alone changes the answers of the checkpoint')
-  own = child.call(
+  own = call(
       'the checkpoint', log, export_worker.unsteadiness, job, beyond, is_silent=True)
   for number, difference in own.value.items():
     rows[number]['own'] = difference

@@ -15,8 +15,6 @@ With dynamic sizes, images are resized so that their short edge is the size; wit
 network's input is a square of it.
 """
 
-import contextlib
-import io
 import itertools
 import os
 import pathlib
@@ -28,12 +26,11 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
 from tf_maskformer import errors
-from tf_maskformer import files
 from tf_maskformer import interrupts
 from tf_maskformer import output as output_folder
 from tf_maskformer.configs.experiments import table
-from tf_maskformer.scripts import export
-from tf_maskformer.scripts import export_worker
+from tf_maskformer.scripts import matrix_rows
+from tf_maskformer.scripts import matrix_worker
 from tf_maskformer.serving.export import child
 from tf_maskformer.serving.export import plan as plans
 
@@ -42,17 +39,12 @@ MODELS = (
     'mask2former_coco_panoptic_swin_tiny', 'per_pixel_ade20k_semantic',
     'maskformer_shapes_panoptic', 'mask2former_shapes_panoptic')
 _KINDS = ('dynamic', 'fixed')
-_ROWS = 'matrix.json'
-_TABLE = 'matrix.md'
-_HEAD = ('model', 'format', 'task', 'size', 'result', 'largest', 'equal', 's', 's checkpoint', 'MB')
-# Random weights are sure of nothing.
-_THRESHOLDS = 'task.evaluation.object_mask_threshold=0.02,task.evaluation.overlap_threshold=0.1'
 
 
 def flags() -> cli.Parser:
   """Returns the flags of this program."""
   parser = cli.Parser(__doc__)
-  parser.add_argument('--output', required=True, help=f'folder for {_ROWS} and {_TABLE}')
+  parser.add_argument('--output', required=True, help='folder for matrix.json and matrix.md')
   for name, known in (
       ('models', MODELS), ('formats', tuple(plans.FORMATS)), ('tasks', plans.TASKS),
       ('kinds', _KINDS)):
@@ -86,100 +78,46 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _matrix(args, folder: pathlib.Path) -> None:
-  rows: list[dict[str, Any]] = []
-  if (folder / _ROWS).exists():
-    rows = files.read_json(folder / _ROWS)
-  done = {_key(row) for row in rows}
-  print('  '.join(_HEAD), flush=True)
+  print('  '.join(matrix_rows.HEAD), flush=True)
   with tempfile.TemporaryDirectory(prefix='tf_maskformer_matrix_') as scratch:
     for model in args.models:
-      cells = itertools.product(args.sizes, args.kinds, args.formats, args.tasks)
-      for size, kind, name, task in cells:
-        row = {'model': model, 'format': name, 'task': task, 'kind': kind, 'size': size,
-               'precision': args.precision}
-        if _key(row) in done:
-          continue
-        rows.append({**row, **_cell(row, pathlib.Path(scratch))})
-        print('  '.join(_text(rows[-1])), flush=True)
-        files.write_json(folder / _ROWS, rows)
-        files.write_text(folder / _TABLE, _markdown(rows))
+      cells = [
+          {'model': model, 'format': name, 'task': task, 'kind': kind, 'size': size,
+           'precision': args.precision}
+          for size, kind, name, task in itertools.product(
+              args.sizes, args.kinds, args.formats, args.tasks)]
+      _fill(cells, str(folder), scratch)
 
 
-def _key(row: dict[str, Any]) -> tuple:
-  return tuple(row[k] for k in ('model', 'format', 'task', 'kind', 'size', 'precision'))
+def _fill(cells: list[dict[str, Any]], folder: str, scratch: str) -> None:
+  """Adds the rows of a model that are not there yet."""
+  for cell in _missing(cells, folder):
+    problem = _problem(cell)
+    if problem:
+      matrix_rows.add(folder, {**cell, 'problem': problem})
+  while missing := _missing(cells, folder):
+    try:
+      child.call('the export', os.path.join(scratch, 'log'), matrix_worker.run, missing, folder,
+                 scratch)
+    except errors.UserError as error:  # the process ended; the others still can be done
+      first, *_ = _missing(cells, folder)
+      matrix_rows.add(folder, {**first, 'problem': str(error)})
 
 
-def _cell(row: dict[str, Any], scratch: pathlib.Path) -> dict[str, Any]:
-  """Exports one combination; returns what was found, or why it does not work."""
-  size = row['size']
-  plan = plans.Plan(
-      row['format'], row['task'], (size, size) if row['kind'] == 'fixed' else None,
-      row['precision'])
+def _missing(cells: list[dict[str, Any]], folder: str) -> list[dict[str, Any]]:
+  done = {matrix_rows.key(row) for row in matrix_rows.read(folder)}
+  return [cell for cell in cells if matrix_rows.key(cell) not in done]
+
+
+def _problem(cell: dict[str, Any]) -> str:
+  """Returns why a combination cannot be, as far as that is known without TensorFlow."""
+  plan = matrix_worker.plan_of(cell)
   try:
     plan.check()
     plan.require_packages()
-    checkpoint = scratch / row['model']
-    if not checkpoint.exists():
-      child.call('making the model', scratch / 'log', make_checkpoint, row['model'],
-                 str(checkpoint))
-    edges = (f'task.validation_data.parser.augmentation.short_edges=[{size}],'
-             f'task.validation_data.parser.augmentation.long_edge_limit={size * 4 // 3}')
-    job = export_worker.Job(
-        str(checkpoint), row['model'], (_THRESHOLDS, edges), (), False, False, plan)
-    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory(
-        dir=scratch) as output:
-      content = export.export(job, output)
   except errors.UserError as error:
-    return {'problem': str(error)}
-  return {
-      'largest': max(one['largest'] for one in content['images'] if not one['resized']),
-      'equal': min(one['equal'] for one in content['images']),
-      'seconds': content['seconds_per_image'],
-      'own_seconds': content['seconds_per_image_of_checkpoint'], 'bytes': content['bytes'],
-      'peak_gb': content['peak_memory_gb']['conversion']}
-
-
-def make_checkpoint(name: str, folder: str) -> None:
-  """Writes a checkpoint of a registered experiment with lively random weights."""
-  import numpy as np
-  import tensorflow as tf
-
-  from tf_maskformer.configs.experiments import registry
-  from tf_maskformer.modeling.factory import build_model
-
-  experiment = registry.get(name)
-  experiment.task.resolve()
-  model = build_model(experiment.task.model, seed=0)
-  rng = np.random.default_rng(0)
-  for variable in model.weights:
-    value = variable.numpy()
-    if value.ndim >= 2 and value.std():
-      continue  # is random already
-    changed = value + rng.normal(0, 0.1, value.shape)
-    variable.assign(np.abs(changed) + 0.1 if 'variance' in variable.name else changed)
-  head = getattr(model.predictor, 'class_embed', None)
-  if head is not None:
-    bias = head.bias.numpy()
-    bias[-1] = -3  # few queries are no-object
-    head.bias.assign(bias)
-  tf.train.Checkpoint(model=model).save(os.path.join(folder, 'ckpt'))
-
-
-def _text(row: dict[str, Any]) -> list[str]:
-  """Returns the cells of a row."""
-  size = f'{row["size"]} {row["kind"]}'
-  first = [row['model'], row['format'], row['task'], size]
-  if 'problem' in row:
-    return [*first, errors.quoted(row['problem']), '', '', '', '', '']
-  equal = '100 %' if row['equal'] == 1 else f'{min(100 * row["equal"], 99.999):.3f} %'
-  return [*first, 'works', f'{row["largest"]:.0e}', equal, f'{row["seconds"]:.2f}',
-          f'{row["own_seconds"]:.2f}', f'{row["bytes"] / 1e6:.0f}']
-
-
-def _markdown(rows: list[dict[str, Any]]) -> str:
-  lines = [f'| {" | ".join(_HEAD)} |', '|---' * len(_HEAD) + '|']
-  lines += [f'| {" | ".join(_text(row))} |' for row in rows]
-  return '\n'.join(lines) + '\n'
+    return str(error)
+  return ''
 
 
 if __name__ == '__main__':

@@ -64,15 +64,21 @@ class Job:
   def configure(self):
     """Returns the checkpoint's configuration, see `serving.loading.configure`."""
     from tf_maskformer.serving import loading
-    return loading.configure(*self._source())
+    return loading.configure(*self.source())
 
   def load(self):
     """Returns the checkpoint's model, see `serving.loading.open_checkpoint`."""
     from tf_maskformer.serving import loading
     return loading.open_checkpoint(
-        *self._source(), allow_nonfinite_weights=self.allow_nonfinite_weights)
+        *self.source(), allow_nonfinite_weights=self.allow_nonfinite_weights)
 
-  def _source(self) -> tuple:
+  def reference(self, loaded, plan: Plan):
+    """Returns what the checkpoint answers by itself, a `serving.export.reference.Reference`."""
+    from tf_maskformer.serving.export.reference import Reference
+    return Reference(loaded, plan)
+
+  def source(self) -> tuple:
+    """Returns the arguments of `serving.loading.configure`."""
     environ = os.environ if self.uses_environment else None
     return self.checkpoint, self.experiment, self.overrides, self.config_files, environ
 
@@ -84,13 +90,12 @@ def reference(job: Job) -> dict[str, Any]:
     task (what is exported), restored (what was read), seconds per image, scores, images scored.
   """
   from tf_maskformer.serving.export import road as roads
-  from tf_maskformer.serving.export.reference import Reference
 
   loaded = job.load()
   kind = roads.kind_of(loaded.experiment.task)
   plan = dataclasses.replace(job.plan, task=job.plan.task or kind)
   road = roads.Road(loaded, plan)  # says if the model cannot answer so
-  checkpoint = Reference(loaded, plan)
+  checkpoint = job.reference(loaded, plan)
   images = [s.image for s in _samples(road.short_edge, road.long_edge_limit, plan)]
   for number, image in enumerate(images):
     with files.writing(f'{job.scratch}', 'make room for temporary files'):
@@ -170,11 +175,10 @@ def unsteadiness(job: Job, numbers: list[int]) -> dict[int, compare.Difference]:
     By number the largest differences between the answers with noise and without.
   """
   from tf_maskformer.serving.export import road as roads
-  from tf_maskformer.serving.export.reference import Reference
 
   loaded = job.load()
   road = roads.Road(loaded, job.plan)
-  checkpoint = Reference(loaded, job.plan)
+  checkpoint = job.reference(loaded, job.plan)
   found = _samples(road.short_edge, road.long_edge_limit, job.plan)
   differences = {}
   for number in numbers:

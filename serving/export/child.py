@@ -95,7 +95,7 @@ def _run(pipe: connection.Connection, log: str, is_silent: bool, function: Calla
   except UserError as error:
     pipe.send(('mistake', str(error)))
   except Exception as error:  # pylint: disable=broad-except
-    pipe.send(('failure', (_first_line(error), traceback.format_exc())))
+    pipe.send(('failure', (first_line(error), traceback.format_exc())))
 
 
 def _end_with_parent(parent: int) -> None:
@@ -106,7 +106,7 @@ def _end_with_parent(parent: int) -> None:
   os._exit(1)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
   """Returns what an error says, in one line."""
   if errors.is_of_file_system(error):
     return errors.reason(error)

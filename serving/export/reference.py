@@ -3,6 +3,8 @@
 Exports are compared with it, so it shares nothing with their graphs but the model's layers.
 """
 
+import copy
+
 import numpy as np
 import tensorflow as tf
 
@@ -34,6 +36,12 @@ class Reference:
         input_signature=[
             tf.TensorSpec([1, None, None, 3], tf.uint8), tf.TensorSpec([], tf.float32),
             tf.TensorSpec([], tf.int32)])
+
+  def of_task(self, task: str) -> 'Reference':
+    """Returns one of another task that shares the traced network."""
+    other = copy.copy(self)
+    other._task = task
+    return other
 
   def _logits(self, images, noise, seed):
     size = tf.shape(images)[None, 1:3]
