@@ -6,7 +6,8 @@
 
 Each worker has as many images and threads as the one process, so that what more workers cost is the
 exchange of gradients, as long as the machine has a core for each thread. Images are of the embedded
-data set. The step is the median of those after the first ones, which trace it.
+data set. A line of the training is of five steps; the step is the median of the lines after the
+first, whose steps are traced.
 """
 
 import argparse
@@ -26,8 +27,8 @@ from tf_maskformer.scripts import benchmark
 from tf_maskformer.scripts.free_hosts import free_hosts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-_TRACED = 3  # steps that are not timed
-_STEP = re.compile(r'step (\d+)/')
+_PER_LINE = 5  # steps; those of the first line are not timed
+_STEP = re.compile(r'step \d+/')
 # Flags of whole numbers: lowest and highest.
 _BOUNDS = {'size': (32, 4096), 'batch': (1, 1024), 'steps': (5, 10000), 'threads': (1, 256)}
 
@@ -36,13 +37,13 @@ def measure(args: argparse.Namespace, workers: int, records: str, folder: str) -
   """Returns the seconds of a step of that many workers; 0 workers: one process without any."""
   several = max(workers, 1)
   strategy = 'multi_worker_mirrored' if workers else 'one_device'
-  size = f'[{args.size},{args.size}]'
+  steps = args.steps // _PER_LINE * _PER_LINE + _PER_LINE
   changes = [
       f'runtime.distribution_strategy={strategy}', 'runtime.num_gpus=0',
       f'task.train_data.input_path={records}', 'task.data_set=shapes_panoptic',
       f'task.train_data.global_batch_size={args.batch * several}',
-      f'task.train_data.parser.output_size={size}', f'trainer.train_steps={args.steps + _TRACED}',
-      'trainer.steps_per_loop=1', f'trainer.checkpoint_interval={args.steps + _TRACED}',
+      f'trainer.train_steps={steps}', f'trainer.steps_per_loop={_PER_LINE}',
+      f'trainer.checkpoint_interval={steps}',
       *args.override]
   command = [
       sys.executable, str(ROOT / 'train.py'), '--experiment', args.experiment, '--mode', 'train',
@@ -52,7 +53,7 @@ def measure(args: argparse.Namespace, workers: int, records: str, folder: str) -
     hosts = ','.join(free_hosts(workers))
     flags = [['--worker_hosts', hosts, '--task_index', str(i)] for i in range(workers)]
   environment = {
-      **os.environ, 'TF_NUM_INTRAOP_THREADS': str(args.threads),
+      **os.environ, 'IMG_SIZE': str(args.size), 'TF_NUM_INTRAOP_THREADS': str(args.threads),
       'OMP_NUM_THREADS': str(args.threads)}
   processes = [
       subprocess.Popen([*command, *own], cwd=ROOT, env=environment, text=True,
@@ -68,15 +69,15 @@ def measure(args: argparse.Namespace, workers: int, records: str, folder: str) -
 
 
 def _median_step(chief: subprocess.Popen, command: list[str]) -> float:
-  """Returns the median time between the chief's lines."""
+  """Returns the median seconds of a step, by the times of the chief's lines."""
   times = []
   for line in chief.stdout:
-    match = _STEP.match(line)
-    if match and int(match[1]) >= _TRACED:
+    if _STEP.match(line):
       times.append(time.monotonic())
   if chief.wait() or len(times) < 2:
     raise errors.UserError(f'{" ".join(command)} failed with {chief.returncode}; see above')
-  return statistics.median(after - before for before, after in zip(times, times[1:]))
+  seconds = [after - before for before, after in zip(times, times[1:])]
+  return statistics.median(seconds) / _PER_LINE
 
 
 def flags() -> cli.Parser:
@@ -86,7 +87,7 @@ def flags() -> cli.Parser:
   parser.add_argument('--experiment', default='maskformer_coco_panoptic')
   parser.add_argument('--size', type=int, default=128, help='side of the square images')
   parser.add_argument('--batch', type=int, default=2, help='images per worker')
-  parser.add_argument('--steps', type=int, default=10, help='that are timed')
+  parser.add_argument('--steps', type=int, default=25, help='that are timed, rounded down to fives')
   parser.add_argument('--threads', type=int, default=1, help='of each worker')
   parser.add_argument(
       '--override', action='append', default=[], help='a.b=1, further settings; may be repeated')

@@ -77,7 +77,7 @@ _ASSUMED = 0.3  # utilization of a large accelerator; an assumption, to be repla
 MACHINES = {
     'cpu': Machine(
         130e9, 0.6, 1e9, 1e-3, 2, _RATE,
-        'two cores with AVX2, docs/benchmark.md; loopback assumed'),
+        'two cores with AVX2, docs/benchmark.md; loopback measured, docs/cluster.md'),
     'v100': Machine(
         125e12, _ASSUMED, 12.5e9 / 8, 2e-5, 6, _RATE,
         'data sheet (float16); 8 share 100 Gbit/s between hosts'),

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures a training step with 1, 2 and 3 local workers (scripts/train_cluster.sh) and compares
 # with what scripts/step_time.py predicts from the first. WORKERS="1 2 3", EXPERIMENT (default
-# maskformer_shapes_panoptic) and STEPS (default 40) change what is run; the other variables are
-# those of train_cpu.sh. Nothing else should run meanwhile.
+# maskformer_shapes_panoptic), IMG_SIZE (default 128) and STEPS (default 40) change what is run; the
+# other variables are those of train_cpu.sh. Nothing else should run meanwhile.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -11,6 +11,7 @@ steps="${STEPS:-40}"
 [[ "$steps" =~ ^[1-9][0-9]{0,5}$ ]] ||
   fail 2 "STEPS=$steps is not a positive whole number; correct or unset it"
 batch=2 # images per worker
+export IMG_SIZE="${IMG_SIZE:-128}"
 setup_python cpu
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
@@ -35,5 +36,5 @@ done
 work="$("$PYTHON" "$ROOT/scripts/step_flops.py" "$experiment")"
 flops="$(grep -o '[0-9.]* GFLOP' <<< "$work" | cut -d ' ' -f 1)"
 parameters="$(grep -o '[0-9.]* M param' <<< "$work" | cut -d ' ' -f 1)"
-"$PYTHON" "$ROOT/scripts/step_time.py" --machine cpu --model maskformer_r50 --batch "$batch" \
+"$PYTHON" "$ROOT/scripts/step_time.py" --machine cpu --model maskformer_r50 --batch "$batch" --side "$IMG_SIZE" \
   --measured "$measured" --flops "${flops}e9" --parameters "${parameters}e6"

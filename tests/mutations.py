@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+from tests import planted_in_beam
 from tests import planted_in_export
 from tests import planted_in_formats
 from tests import planted_in_http
@@ -173,6 +174,7 @@ MUTATIONS = (
     *planted_in_own_data.MUTATIONS,
     *planted_in_predictions.MUTATIONS,
     *planted_in_scores.MUTATIONS,
+    *planted_in_beam.MUTATIONS,
     *planted_in_workers.MUTATIONS,
     # The data pipeline.
     Mutation('fast_dct', 'dataloaders/decoder.py', "dct_method='INTEGER_ACCURATE'",

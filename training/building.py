@@ -104,13 +104,15 @@ def strategy(runtime: Runtime, tpu_address: str | None = None,
       tpu_address=tpu_address or runtime.tpu)
 
 
-def trainer(experiment: Experiment, task: Task, trains: bool, start_step: int) -> Trainer:
+def trainer(experiment: Experiment, task: Task, trains: bool, evaluates: bool, start_step: int
+            ) -> Trainer:
   """Returns the trainer of a task with a new model and optimizer; call it in the strategy's scope.
 
   Args:
     experiment: settled and valid.
     task: made of it.
-    trains: whether there is training; there is evaluation where validation records are named.
+    trains: whether there is training.
+    evaluates: whether there is evaluation.
     start_step: the training records continue as if this many steps had been run.
 
   Raises:
@@ -120,7 +122,6 @@ def trainer(experiment: Experiment, task: Task, trains: bool, start_step: int) -
   model = task.build_model()
   optimizer = _optimizer(experiment, task, model)
   data = experiment.task
-  evaluates = bool(data.validation_data.input_path)
   return Trainer(
       experiment, task, model, optimizer, train=trains, evaluate=evaluates,
       train_dataset=_distributed(task, data.train_data, start_step) if trains else None,

@@ -38,6 +38,7 @@ _SILENT = 'stopped sending heartbeats'
 _OF_COLLECTIVES = re.compile(
     r'Collective ops is aborted|CoordinationService|coordination service|'
     r'Collective(Gather|Reduce|Bcast)|[Hh]eartbeat')
+_PACK = 32 * 2**20  # bytes of gradients that are added up together
 _LONGEST = 1000  # characters of what the others are told
 _ENDED = 'ended'  # key under which the end of a worker is told
 
@@ -69,7 +70,7 @@ def connect(cluster: Cluster, num_gpus: int, communication: str | None
       tf.train.ClusterSpec({_JOB: list(cluster.hosts)}), task_type=_JOB, task_id=cluster.index,
       num_accelerators={'GPU': num_gpus} if num_gpus else {}, rpc_layer='grpc')
   options = tf.distribute.experimental.CommunicationOptions(
-      implementation=tf.distribute.experimental.CommunicationImplementation(
+      bytes_per_pack=_PACK, implementation=tf.distribute.experimental.CommunicationImplementation(
           (communication or 'auto').upper()))
   try:
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)

@@ -44,7 +44,7 @@ class Run:
   """
 
   def __init__(self, experiment: Experiment, folder: str, make_task: MakeTask, trains: bool,
-               start_step: int, workers: Workers, tpu_address: str | None = None):
+               evaluates: bool, start_step: int, workers: Workers, tpu_address: str | None = None):
     """Builds task, model, optimizer and input pipelines.
 
     Args:
@@ -52,6 +52,7 @@ class Run:
       folder: of the run.
       make_task: see `run`.
       trains: whether `train` will be called.
+      evaluates: whether validation records will be scored.
       start_step: of the folder's newest checkpoint; the training records continue from there.
       workers: of the run.
       tpu_address: see `run`.
@@ -63,7 +64,7 @@ class Run:
     with building.strategy(experiment.runtime, tpu_address, workers.strategy).scope():
       self._task = make_task(
           experiment.task, experiment.runtime, train_steps=experiment.trainer.train_steps)
-      self._trainer = building.trainer(experiment, self._task, trains, start_step)
+      self._trainer = building.trainer(experiment, self._task, trains, evaluates, start_step)
     config = experiment.trainer
     checkpoint = self._trainer.checkpoint
     self._saved = 'none'  # the last good checkpoint

@@ -62,10 +62,11 @@ def _run(experiment: Experiment, name: str, mode: str, folder: str, make_task: M
   if path and not tf.io.gfile.exists(f'{path}.index'):
     raise errors.UserError(
         f'{path} is not there for this worker; --model_dir must be a folder that all workers share')
-  this = Run(experiment, folder, make_task, trains, step, workers, tpu_address)
+  evaluates = mode != 'train'
+  this = Run(experiment, folder, make_task, trains, evaluates, step, workers, tpu_address)
   if mode == 'continuous_eval':
     return this.follow()
-  if mode != 'train':
+  if evaluates:
     this.check_ground_truth()
   this.restore(path, step, allow_random_weights)
   this.check_equal()
@@ -78,7 +79,7 @@ def _run(experiment: Experiment, name: str, mode: str, folder: str, make_task: M
   if mode == 'eval':
     this.evaluate()
     return 0
-  return this.train(step, evaluates=mode == 'train_and_eval')
+  return this.train(step, evaluates)
 
 
 def _looked_into(experiment: Experiment, name: str, mode: str, folder: str,

@@ -48,7 +48,7 @@ def result_of(e):
   tf_keras.utils.set_random_seed(e.runtime.seed)
   with strategy.scope():
     task = MaskClassificationTask(e.task, e.runtime)
-    trainer = building.trainer(e, task, trains=False, start_step=0)
+    trainer = building.trainer(e, task, trains=False, evaluates=True, start_step=0)
   return merging.place(strategy), trainer.evaluate(tf.constant(-1))
 
 

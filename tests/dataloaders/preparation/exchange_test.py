@@ -51,6 +51,15 @@ def test_a_worker_makes_what_the_pool_makes(one, source, tmp_path):
   assert not list((tmp_path / 'out').rglob(f'{files.PREFIX}*'))
 
 
+def test_the_limit_of_pixels_goes_to_the_worker(one, source):
+  try:
+    exchange.make(NAMES[0], one.folder, source, 100)
+  finally:
+    images.allow(images.MAX_PIXELS)
+  report, = one.reports(NAMES).values()
+  assert report.written == 0 and len(report.refused) == 2
+
+
 @pytest.mark.parametrize('end', ['end', 'remove'])
 def test_workers_of_a_job_that_is_over_write_nothing(one, source, tmp_path, end):
   getattr(one, end)()
