@@ -5,7 +5,7 @@
 
 from tests.planted import Mutation
 
-_TEST = 'tests/dataloaders/input_service_test.py'
+_TEST = 'tests/dataloaders/input_service_test.py -m slow'
 
 MUTATIONS = (
     Mutation('every_worker_all_batches', 'dataloaders/input_service.py',

@@ -26,7 +26,7 @@ MUTATIONS = (
              'tests/training/memory_test.py'),
     Mutation('every_worker_writes', 'training/run.py',
              '    if not self._workers.is_chief:\n      return tf.summary.create_noop_writer()\n',
-             '', 'tests/cluster/workers_test.py -k one_writes'),
+             '', 'tests/cluster/workers_test.py -m slow -k one_writes'),
     Mutation('only_the_chief_stops', 'training/trainer.py',
              'context.all_reduce(tf.distribute.ReduceOp.SUM, own)', 'own',
              'tests/cluster/workers_test.py -m slow -k sigterm'),
