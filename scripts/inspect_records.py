@@ -6,7 +6,6 @@
 
 import collections
 import os
-import pathlib
 import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from tf_maskformer import cli
 from tf_maskformer import errors
-from tf_maskformer import json_text
+from tf_maskformer import files
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets import descriptor_file
 from tf_maskformer.configs.datasets.descriptor import Class
@@ -144,17 +143,17 @@ def _data_set_of(path: str) -> str:
   Raises:
     UserError: it cannot be read.
   """
-  file = pathlib.Path(path)
-  description = file.with_name(descriptor_file.NAME)
-  if description.is_file():
-    return str(description)
-  manifest = file.with_name(f'{file.name.partition("-")[0]}.manifest.json')
-  if not manifest.is_file():
+  folder, name = os.path.split(path)
+  description = os.path.join(folder, descriptor_file.NAME)
+  if files.is_file(description):
+    return description
+  manifest = os.path.join(folder, f'{name.partition("-")[0]}.manifest.json')
+  if not files.is_file(manifest):
     return _DEFAULT
   try:
-    content = json_text.parse(manifest.read_bytes())
-  except (ValueError, OSError) as e:
-    raise errors.UserError(f'{manifest} {e}; name the data set with --data_set') from e
+    content = files.read_json(manifest)
+  except errors.UserError as e:
+    raise errors.UserError(f'{e} (--data_set names the data set without it)') from e
   parts = content if isinstance(content, dict) else {}
   for key in ('conversion', 'source'):  # earlier versions had no 'conversion'
     if isinstance(parts.get(key), dict):
@@ -166,17 +165,17 @@ def _data_set_of(path: str) -> str:
   return name
 
 
-def _draw(example: dict[str, Any], classes: Sequence[Class], path: pathlib.Path) -> None:
+def _draw(example: dict[str, Any], classes: Sequence[Class], path: str) -> None:
   """Writes a PNG of an image with its segments."""
-  from PIL import Image
-
+  from tf_maskformer.dataloaders import images
   from tf_maskformer.evaluation import drawing
 
   id_map = example['id_maps'].numpy().max(axis=2).astype('int32')
   segments = [{'id': i + 1, 'category_id': int(c)} for i, c in enumerate(example['class'])]
   drawn = drawing.draw_panoptic(example['image'].numpy(), id_map, segments, classes)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  Image.fromarray(drawn).save(path)
+  with files.writing(path, 'name another --output'):
+    files.make_folder(os.path.dirname(path))
+    files.write_bytes(path, images.encode(drawn, 'PNG'))
 
 
 def flags() -> cli.Parser:
@@ -197,7 +196,7 @@ def main(argv: Sequence[str]) -> None:
   args = flags().parse(argv)
   if args.data_set:
     catalog.get(args.data_set)
-  if args.output and pathlib.Path(args.output).is_file():
+  if args.output and files.is_file(args.output):
     raise errors.UserError(f'--output {args.output} is not a directory; name a folder')
 
   from tqdm import tqdm
@@ -214,8 +213,8 @@ def main(argv: Sequence[str]) -> None:
     for number, example in _examples(path, data_set, tally.problems):
       tally.add(example)
       if args.output and tally.images <= args.num_images:
-        name = f'{pathlib.Path(path).stem}_{number:05d}.png'
-        _draw(example, classes, pathlib.Path(args.output) / name)
+        name = f'{os.path.splitext(os.path.basename(path))[0]}_{number:05d}.png'
+        _draw(example, classes, os.path.join(args.output, name))
   print(tally.text(classes))
   error = tally.error()
   if error:

@@ -126,6 +126,25 @@ def remove_unfinished(folder: str | os.PathLike) -> None:
       path.unlink()
 
 
+def make_folder(folder: str | os.PathLike) -> None:
+  """Makes a folder, local or remote, and those above it, where they are missing."""
+  folder = os.fspath(folder)
+  if _is_remote(folder):
+    from tensorflow.io import gfile
+    gfile.makedirs(folder)
+  else:
+    os.makedirs(folder, exist_ok=True)
+
+
+def is_file(path: str | os.PathLike) -> bool:
+  """Whether there is a file of that name, local or remote."""
+  path = os.fspath(path)
+  if _is_remote(path):
+    from tensorflow.io import gfile
+    return gfile.exists(path) and not gfile.isdir(path)
+  return os.path.isfile(path)
+
+
 def write_bytes(path: str | os.PathLike, data: bytes, attempt: str = '') -> None:
   """Writes a file, complete or not at all; local or remote. `attempt`: see `write_atomically`.
 
@@ -158,14 +177,16 @@ def read_json(path: str | os.PathLike) -> object:
   """
   path = os.fspath(path)
   with reading(path):
-    data = _read(path)
+    data = read_bytes(path)
   try:
     return json_text.parse(data, finite=False)
   except ValueError as e:
     raise errors.UserError(f'{path} {e}; is it damaged?') from e
 
 
-def _read(path: str) -> bytes:
+def read_bytes(path: str | os.PathLike) -> bytes:
+  """Returns the bytes of a file, local or remote; see `reading` for what it raises."""
+  path = os.fspath(path)
   if _is_remote(path):
     from tensorflow.io import gfile
     with gfile.GFile(path, 'rb') as file:

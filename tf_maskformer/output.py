@@ -47,7 +47,7 @@ def opened(folder: str | os.PathLike, advice: str, parts: Sequence[str] = ('',))
   if not is_new and not os.path.isdir(folder):
     raise errors.UserError(f'{folder} is not a directory; name another')
   with files.writing(folder, advice):
-    _make(folder)
+    files.make_folder(folder)
   try:
     with lock.held(folder):
       with files.writing(folder, advice):
@@ -61,14 +61,6 @@ def opened(folder: str | os.PathLike, advice: str, parts: Sequence[str] = ('',))
     if is_new and '://' not in folder:
       with contextlib.suppress(OSError):
         os.rmdir(folder)
-
-
-def _make(folder: str) -> None:
-  if '://' in folder:
-    from tensorflow.io import gfile
-    gfile.makedirs(folder)
-  else:
-    os.makedirs(folder, exist_ok=True)
 
 
 def _remove_unfinished(folder: str, parts: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -55,7 +54,7 @@ def _colors_of_ids(id_map: np.ndarray) -> np.ndarray:
   return np.stack(channels, axis=-1).astype(np.uint8)
 
 
-def _write_image(root: pathlib.Path, split: str, image_id: int, options: Options
+def _write_image(root: str, split: str, image_id: int, options: Options
                  ) -> tuple[dict[str, Any], dict[str, Any]]:
   """Writes an image and its PNG of ids; returns its rows of 'images' and 'annotations'."""
   classes = catalog.get('shapes_panoptic').classes
@@ -70,19 +69,20 @@ def _write_image(root: pathlib.Path, split: str, image_id: int, options: Options
     segments.append(_segment_info(region, segment_id, classes[region.class_id].id))
   name = f'{image_id:012d}'
   files.write_bytes(
-      root / split / f'{name}.jpg', images.encode(image, 'JPEG', quality=_JPEG_QUALITY))
+      os.path.join(root, split, f'{name}.jpg'),
+      images.encode(image, 'JPEG', quality=_JPEG_QUALITY))
   files.write_bytes(
-      root / 'annotations' / f'panoptic_{split}' / f'{name}.png',
+      os.path.join(_annotations(root, split), f'{name}.png'),
       images.encode(_colors_of_ids(id_map), 'PNG'))
   return (
       {'id': image_id, 'file_name': f'{name}.jpg', 'height': height, 'width': width},
       {'image_id': image_id, 'file_name': f'{name}.png', 'segments_info': segments})
 
 
-def _write_split(root: pathlib.Path, split: str, image_ids: range, options: Options) -> None:
+def _write_split(root: str, split: str, image_ids: range, options: Options) -> None:
   """Writes the images, the PNGs and, last, the JSON of one split."""
-  for folder in (root / split, root / 'annotations' / f'panoptic_{split}'):
-    folder.mkdir(parents=True, exist_ok=True)
+  for folder in (os.path.join(root, split), _annotations(root, split)):
+    files.make_folder(folder)
   rows = []
   annotations = []
   for image_id in image_ids:
@@ -104,7 +104,7 @@ def _write_split(root: pathlib.Path, split: str, image_ids: range, options: Opti
       'annotations': annotations,
       'categories': categories,
   }
-  files.write_json(root / 'annotations' / f'panoptic_{split}.json', content, indent=None)
+  files.write_json(f'{_annotations(root, split)}.json', content, indent=None)
 
 
 def folders() -> list[str]:
@@ -133,7 +133,7 @@ def write(root: str, options: Options = Options()) -> bool:
   """Writes the data set below `root` in COCO's layout (train2017, val2017, annotations).
 
   Args:
-    root: the folder, local.
+    root: the folder, local or remote.
     options: what to draw.
 
   Returns:
@@ -143,32 +143,32 @@ def write(root: str, options: Options = Options()) -> bool:
     UserError: an option is out of its range, or the file system refuses.
   """
   check(options)
-  folder = pathlib.Path(root)
   image_ids = {
       'train2017': range(1, options.train + 1),
       'val2017': range(_FIRST_VALIDATION_ID, _FIRST_VALIDATION_ID + options.validation),
   }
   was_drawn = False
   for split in _SPLITS:
-    if not _is_complete(folder, split, options):
+    if not _is_complete(root, split, options):
       with files.writing(f'{split} in {root}', ADVICE):
-        _write_split(folder, split, image_ids[split], options)
+        _write_split(root, split, image_ids[split], options)
       was_drawn = True
   return was_drawn
 
 
-def _is_complete(root: pathlib.Path, split: str, options: Options) -> bool:
+def _is_complete(root: str, split: str, options: Options) -> bool:
   """Whether a split with these options is there, every file up to its end."""
-  path = root / 'annotations' / f'panoptic_{split}.json'
-  if not path.is_file():
+  annotations = _annotations(root, split)
+  path = f'{annotations}.json'
+  if not files.is_file(path):
     return False
   try:
     content: Any = files.read_json(path)
     if content['info'].get('options') != dataclasses.asdict(options):
       return False
     paths = [
-        *(root / split / row['file_name'] for row in content['images']),
-        *(path.with_suffix('') / row['file_name'] for row in content['annotations'])]
+        *(os.path.join(root, split, row['file_name']) for row in content['images']),
+        *(os.path.join(annotations, row['file_name']) for row in content['annotations'])]
   except (errors.UserError, AttributeError, KeyError, TypeError) as e:
     reason = e if isinstance(e, errors.UserError) else f'{path}: {e!r}'
     errors.warn(f'{reason}; {split} is drawn again')
@@ -179,11 +179,12 @@ def _is_complete(root: pathlib.Path, split: str, options: Options) -> bool:
   return not cut
 
 
-def _has_its_end(path: pathlib.Path) -> bool:
+def _has_its_end(path: str) -> bool:
   """Whether a file exists and ends as its format does."""
-  end = _ENDS[path.suffix]
-  if not path.is_file() or path.stat().st_size < len(end):
-    return False
-  with open(path, 'rb') as file:
-    file.seek(-len(end), os.SEEK_END)
-    return file.read() == end
+  end = _ENDS[os.path.splitext(path)[1]]
+  return files.is_file(path) and files.read_bytes(path).endswith(end)
+
+
+def _annotations(root: str, split: str) -> str:
+  """Returns the folder of a split's PNGs; the JSON is next to it."""
+  return os.path.join(root, 'annotations', f'panoptic_{split}')

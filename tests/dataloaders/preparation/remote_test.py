@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import tensorflow as tf
 
 from tests.dataloaders.preparation import remote
 from tests.dataloaders.preparation.custom import drawn
@@ -10,6 +11,8 @@ from tf_maskformer.configs.datasets import facts
 from tf_maskformer.dataloaders.ground_truth import GroundTruth
 from tf_maskformer.dataloaders.preparation import shapes
 from tf_maskformer.errors import UserError
+from tf_maskformer.scripts import inspect_records
+from tf_maskformer.scripts import make_shapes
 from tf_maskformer.scripts import prepare_custom
 from tf_maskformer.scripts import prepare_data
 
@@ -43,6 +46,27 @@ def test_a_known_layout(root, tmp_path, capsys):
   capsys.readouterr()
   prepare_data.main(more)
   assert capsys.readouterr().out.count(', 2 shards were finished already') == 2
+
+
+def test_drawn_and_inspected(root, tmp_path, capsys):
+  place = f'ram://{tmp_path.name}'
+  flags = [f'--output={place}', '--train=5', '--validation=3', '--size=48']
+  make_shapes.main(flags)
+  for folder in ('train2017', 'val2017', 'annotations'):
+    assert remote.content(f'{place}/{folder}') == local(root / folder)
+  make_shapes.main(flags)
+  with tf.io.gfile.GFile(f'{place}/train2017/000000000001.jpg', 'wb') as file:
+    file.write(b'cut')
+  make_shapes.main(flags)
+  said = capsys.readouterr().out
+  assert said.count('images drawn') == 2 and said.count('exist already') == 1
+  assert '000000000001.jpg is missing or damaged; train2017 is drawn again' in said
+  prepare_data.main([
+      'coco_panoptic', '--data_set=shapes_panoptic', '--workers=1', f'--coco_root={place}',
+      f'--output={place}/records'])
+  inspect_records.main([f'--input={place}/records/val*', f'--output={place}/looked_at'])
+  assert 'classes of shapes_panoptic' in capsys.readouterr().out
+  assert len(remote.content(f'{place}/looked_at')) == 3
 
 
 @pytest.mark.parametrize('form', ['data', 'json', 'masks'])
