@@ -69,16 +69,23 @@ overrides_for() {
   [ "${#list[@]}" -eq 0 ] || printf '%s' "${list[*]}"
 }
 
-# program DEVICE FILE FLAG...: runs a program with the experiment, its folder and the overrides;
-# OVERRIDES come last, so they take precedence.
-program() {
+# line_of DEVICE FILE FLAG...: sets `line`, the command of a program with the experiment, its folder
+# and the overrides; OVERRIDES come last, so they take precedence.
+line_of() {
   local device="$1" file="$2" own
   shift 2
   own="$(overrides_for "$device")"
   local flags=(--experiment "$EXPERIMENT" "$@" --model_dir "$MODEL_DIR")
   [ -z "$own" ] || flags+=("--params_override=$own")
   [ -z "${OVERRIDES:-}" ] || flags+=("--params_override=$OVERRIDES")
-  "$PYTHON" "$ROOT/$file" "${flags[@]}"
+  line=("$PYTHON" "$ROOT/$file" "${flags[@]}")
+}
+
+# program DEVICE FILE FLAG...: runs it.
+program() {
+  local line
+  line_of "$@"
+  "${line[@]}"
 }
 
 prepare() {

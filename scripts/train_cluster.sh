@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A drill of several machines on one: WORKERS (default 2) processes train together on the CPU, each
 # at a port of 127.0.0.1, as the machines of a cluster do. With no variable set: the embedded data
-# set, from scratch. The variables are those of train_cpu.sh; OVERRIDES must give a batch that the
-# workers can share. Ctrl-C stops all after the same step; the same command resumes.
+# set, from scratch. The variables are those of train_cpu.sh; TRAIN_BATCH_SIZE and EVAL_BATCH_SIZE
+# (16 each) must be multiples of WORKERS. Ctrl-C stops all after the same step; the same command
+# resumes.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/run.sh"
 
@@ -24,8 +25,9 @@ stop() {
 trap stop INT TERM
 set -m # each worker is a process group of its own, which `stop` can reach
 for index in $(seq 0 $((workers - 1))); do
-  program cpu train.py --mode "${MODE:-train_and_eval}" --worker_hosts "$hosts" \
-    --task_index "$index" &
+  line_of cpu train.py --mode "${MODE:-train_and_eval}" --worker_hosts "$hosts" \
+    --task_index "$index"
+  "${line[@]}" & # a shell in between would end before its worker
   pids+=("$!")
 done
 set +m

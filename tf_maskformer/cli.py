@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from tf_maskformer import errors
+from tf_maskformer import extras
 
 EXIT_USER = 2
 EXIT_INTERRUPTED = 130
@@ -86,6 +87,10 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
     code = main(argv) or 0
   except errors.UserError as error:
     code = _refused(str(error), argv)
+  except ModuleNotFoundError as error:
+    if not extras.missing(error):
+      raise
+    code = _refused(extras.missing(error), argv)
   except BrokenPipeError:  # of what reads our output, e.g. `| head`
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     code = EXIT_BROKEN_PIPE

@@ -1,6 +1,7 @@
 """Packages of the extras, which the base installation does not bring along."""
 
 import importlib
+import sys
 import types
 
 from tf_maskformer import errors
@@ -28,6 +29,15 @@ def require(module: str, extra: str, package: str = '') -> types.ModuleType:
   except ImportError as e:
     raise errors.UserError(
         f'{module} cannot be imported ({errors.quoted(e)}); run: {command(extra)}') from e
+
+
+def missing(error: Exception) -> str:
+  """Returns what to say of a package that every installation has; '' if this is not the error."""
+  package, _, _ = (getattr(error, 'name', None) or '').partition('.')
+  if not isinstance(error, ModuleNotFoundError) or package in ('', 'tf_maskformer', 'tests'):
+    return ''
+  return (f'{package} is not installed for {sys.executable}; in a checkout, run bash '
+          'scripts/setup_env.sh and use .venv/bin/python')
 
 
 def command(extra: str) -> str:

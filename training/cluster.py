@@ -109,7 +109,7 @@ def check_shares(batch: int, num_replicas: int, num_workers: int, name: str) -> 
     kind = f'replicas ({num_workers} workers with {per_worker} each)'
   raise errors.UserError(
       f'task.{name}.global_batch_size={batch} cannot be shared by {num_replicas} {kind}; choose a '
-      'multiple')
+      f'multiple, e.g. {-(-batch // num_replicas) * num_replicas}')
 
 
 def _of_flags(worker_hosts: str | None, task_index: str | None) -> Cluster | None:

@@ -33,7 +33,7 @@ class Stop:
     self.signal = number
     for one in HANDLED:
       signal.signal(one, signal.SIG_DFL)
-    print('stopping after this step; a second signal ends at once', flush=True)
+    print('stopping after this step or evaluation; a second signal ends at once', flush=True)
 
 
 def exit_code(number: int) -> int:

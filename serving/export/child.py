@@ -15,6 +15,7 @@ from multiprocessing import connection
 from typing import Any, NamedTuple, TypeVar
 
 from tf_maskformer import errors
+from tf_maskformer import extras
 from tf_maskformer.errors import UserError
 
 Value = TypeVar('Value')
@@ -95,7 +96,10 @@ def _run(pipe: connection.Connection, log: str, is_silent: bool, function: Calla
   except UserError as error:
     pipe.send(('mistake', str(error)))
   except Exception as error:  # pylint: disable=broad-except
-    pipe.send(('failure', (first_line(error), traceback.format_exc())))
+    if extras.missing(error):
+      pipe.send(('mistake', extras.missing(error)))
+    else:
+      pipe.send(('failure', (first_line(error), traceback.format_exc())))
 
 
 def _end_with_parent(parent: int) -> None:

@@ -301,7 +301,7 @@ def _run(arguments: argparse.Namespace) -> None:
         f'{row["category_name"]} {row["score"]:.2f}' if 'score' in row else row['category_name']
         for row in found)
     print(f'{path}: {listed or "nothing found"}', flush=True)
-  print(f'{len(arguments.images)} images are in {output}')
+  print(f'answers of {len(arguments.images)} image(s): {output}')
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -109,6 +110,24 @@ def test_local_workers(fake):
   pathlib.Path(fake['PYTHON']).write_text(
       '#!/bin/sh\n[ "$1" = -c ] && exit 0\ncase "$*" in *index\\ 1*) exit 143;; esac\n')
   assert _run('scripts/train_cluster.sh', TFRECORDS_DIR='/r', **fake).returncode == 143
+
+
+def test_sigterm_waits_until_the_local_workers_have_saved(fake):
+  folder = fake['tmp_path']
+  pathlib.Path(fake['PYTHON']).write_text(
+      '#!/bin/sh\n[ "$1" = -c ] && exit 0\ncase "$*" in *task_index*) ;; *) exit 0;; esac\n'
+      f"trap 'sleep 1; touch {folder}/saved$$; exit 143' TERM\ntouch {folder}/began$$\n"
+      'while :; do sleep 0.1; done\n')
+  script = subprocess.Popen(
+      ['bash', str(support.ROOT / 'scripts/train_cluster.sh')], stdin=subprocess.DEVNULL,
+      env={'PATH': os.environ['PATH'], 'HOME': str(folder), 'TFRECORDS_DIR': '/r',
+           'PYTHON': fake['PYTHON']})
+  deadline = time.monotonic() + 60
+  while len(list(folder.glob('began*'))) < 2 and time.monotonic() < deadline:
+    time.sleep(0.1)
+  script.terminate()
+  assert script.wait(60) == 143
+  assert len(list(folder.glob('saved*'))) == 2
 
 
 def test_named_tpu(fake):

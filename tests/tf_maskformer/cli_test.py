@@ -104,3 +104,11 @@ def test_only_flags_that_variables_fill_are_said_to_be_so():
   with pytest.raises(UserError) as error:
     _parser().parse(['--count'])
   assert 'environment' not in str(error.value)
+
+
+def test_a_base_package_that_is_missing_is_one_line(capsys):
+  assert _exit_code(lambda argv: __import__('not_there.part')) == 2
+  error, = capsys.readouterr().err.splitlines()
+  assert error.startswith('error: not_there is not installed for ') and 'setup_env.sh' in error
+  with pytest.raises(ModuleNotFoundError):  # a fault of the program
+    cli.run(lambda argv: __import__('tf_maskformer.not_there'), [])

@@ -63,3 +63,13 @@ def test_a_fault_is_one_line_with_its_trace_behind_it(tmp_path):
 def test_a_process_that_is_killed(tmp_path):
   with pytest.raises(UserError, match='the trial failed: .* ended by SIGKILL; was the memory full'):
     child.call('the trial', tmp_path / 'log', killed)
+
+
+def in_need():
+  """Needs a package that is not there."""
+  __import__('not_there')
+
+
+def test_a_base_package_that_is_missing_is_a_mistake(tmp_path):
+  with pytest.raises(UserError, match='^not_there is not installed for '):
+    child.call('the trial', tmp_path / 'log', in_need)
