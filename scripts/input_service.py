@@ -19,8 +19,10 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -41,17 +43,17 @@ def flags() -> cli.Parser:
   parser.add_argument('--role', required=True, help='dispatcher or worker')
   parser.add_argument(
       '--port', type=int,
-      help=f'that it listens to; default: {_DISPATCHER_PORT} for the dispatcher, for a worker that '
-      'of --address')
+      help=f'port that it listens on; default: {_DISPATCHER_PORT} for the dispatcher, for a '
+      'worker that of --address')
   parser.add_argument(
-      '--workers', help='of the dispatcher: all workers, HOST:PORT separated by commas, as the '
+      '--workers', help='for the dispatcher: all workers, HOST:PORT separated by commas, as the '
       'training reaches them')
-  parser.add_argument('--dispatcher', help='of a worker: HOST:PORT of the dispatcher')
+  parser.add_argument('--dispatcher', help='for a worker: HOST:PORT of the dispatcher')
   parser.add_argument(
-      '--address', help='of a worker: its HOST:PORT as --workers of the dispatcher has it')
+      '--address', help='for a worker: its own HOST:PORT, as in --workers of the dispatcher')
   parser.add_argument(
       '--timeout', type=float, default=60.0,
-      help='seconds that a worker waits for the dispatcher')
+      help='seconds that a worker waits for the dispatcher; default: 60')
   return parser
 
 
@@ -152,8 +154,8 @@ def worker(port: int, address: str, dispatcher_address: str):
         '--workers of the dispatcher, or runs already') from e
 
 
-def main(argv: Sequence[str]) -> int:
-  """Runs a dispatcher or a worker until a signal; returns the exit code.
+def main(argv: Sequence[str]) -> None:
+  """Runs a dispatcher or a worker until a signal, which ends the process.
 
   Raises:
     UserError: a flag is wrong, the port is taken, or the dispatcher does not answer.
@@ -163,18 +165,23 @@ def main(argv: Sequence[str]) -> int:
   check_port(args.port)
   with _ended_by_signals() as ended:
     if args.role == 'dispatcher':
-      server = dispatcher(args.port, args.workers)
-      errors.say(f'dispatcher of {len(args.workers)} workers on port {args.port}')
+      _running = dispatcher(args.port, args.workers)
+      errors.say(f'dispatcher of {", ".join(args.workers)} on port {args.port}')
     else:
       from tf_maskformer.dataloaders import service_checks
       service_checks.wait_for_dispatcher(args.dispatcher, args.timeout)
-      server = worker(args.port, args.address, args.dispatcher)
+      _running = worker(args.port, args.address, args.dispatcher)
       errors.say(f'worker {args.address} of {args.dispatcher} on port {args.port}')
     errors.warn('whoever reaches this port can run TensorFlow graphs here; there is no password')
     ended.wait()
-    del server  # which stops it
-  errors.say(f'{args.role} ended')
-  return 0
+    _end(args.role)
+
+
+def _end(role: str) -> NoReturn:
+  """Ends the process; a server that is stopped waits up to a minute for others that are gone."""
+  errors.say(f'{role} ended')
+  sys.stdout.flush()
+  os._exit(0)
 
 
 if __name__ == '__main__':

@@ -82,7 +82,7 @@ def test_a_worker_that_starts_again_is_not_another_order(tmp_path_factory):
     assert decoder.explain(error.value).startswith(f'{client.LOST}: batch 0 came where ')
     for process, role in zip(running, input_service.ROLES):
       process.send_signal(signal.SIGTERM)
-      output, _ = process.communicate(timeout=60)
+      output, _ = process.communicate(timeout=10)
       assert process.returncode == 0 and output.endswith(f'{role} ended\n')
       assert 'warning: whoever reaches this port' in output
   finally:
