@@ -40,6 +40,9 @@ class Trainer(base_trainer.Trainer):
     self._run = tf.function(self._step, autograph=False)
     self._batches: Iterator | None = None  # of the training data, from the first step on
     self._has_peers = isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    self._has_own_statistics = self._has_peers or (
+        isinstance(self.strategy, tf.distribute.MirroredStrategy)
+        and self.strategy.num_replicas_in_sync > 1)
     self._agreed_stop: int | None = None  # number of a signal that a worker received
     self._is_synchronized = True  # what workers keep on their own is equal
 
@@ -82,13 +85,13 @@ class Trainer(base_trainer.Trainer):
     return found
 
   def synchronize(self) -> None:
-    """Gives all workers the mean of what each keeps on its own: batch norms' moving statistics.
+    """Gives all replicas the mean of what each keeps on its own: batch norms' moving statistics.
 
     A checkpoint holds the mean, so that a training which resumes begins with it; one that was not
     disturbed does the same after it has saved, and before it is scored. Sums of the losses are
-    shared likewise. Does nothing in one process.
+    shared likewise.
     """
-    if not self._has_peers or self._is_synchronized:
+    if not self._has_own_statistics or self._is_synchronized:
       return
     means = [self.train_loss, *self.train_metrics]
     own = [*self.model.variables, *(one for mean in means for one in mean.variables)]

@@ -1,7 +1,9 @@
 """Two workers on this machine, each a process: one chief, the same update, ends that end both."""
 
+import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -48,7 +50,7 @@ def test_two_workers_train_and_one_writes(records, tmp_path, monkeypatch):
   assert not os.listdir(tmp_path / 'temporary')
 
 
-def one_process(records, run, replicas, overrides):
+def one_process(records, run, replicas, overrides, mode='train'):
   """Trains in one process with replicas that share the batch as workers do; returns its output."""
   overrides = [*overrides, 'runtime.distribution_strategy=mirrored']
   script = f"""
@@ -61,7 +63,7 @@ from tf_maskformer.training import building
 def make(**unused):
   return tf.distribute.MirroredStrategy([f'CPU:{{i}}' for i in range({replicas})])
 building.distribute_utils.get_distribution_strategy = make
-sys.exit(train.main(['--experiment', {jobs.EXPERIMENT!r}, '--mode', 'train', '--model_dir',
+sys.exit(train.main(['--experiment', {jobs.EXPERIMENT!r}, '--mode', {mode!r}, '--model_dir',
                      {str(run)!r}, '--params_override', {','.join(jobs.SMALL)!r},
                      '--params_override', {','.join(overrides)!r}]))
 """
@@ -95,6 +97,38 @@ def test_the_update_is_that_of_one_process(records, tmp_path, workers):
   wanted = updates.arrays(str(tmp_path / 'replicas/ckpt-4'))
   before = initial(tmp_path)
   updates.assert_equal(found, wanted, before, 1e-3, kinked=0.2)
+
+
+@pytest.mark.slow
+def test_the_folder_of_three_workers_is_that_of_one_process(records, tmp_path):
+  overrides = [
+      *GRADIENT[:2], 'trainer.optimizer_config.learning_rate.base=0.03', 'trainer.train_steps=4',
+      'trainer.validation_interval=2',
+      'trainer.best_checkpoint_eval_metric=validation_loss',
+      'trainer.best_checkpoint_metric_comp=lower']
+  mode = 'train_and_eval'
+  with jobs.Job(
+      tmp_path / 'logs', records, tmp_path / 'workers', 3, overrides, mode=mode) as job:
+    assert job.wait() == [0, 0, 0], job.err(0)
+  one_process(records, tmp_path / 'replicas', 3, overrides, mode)
+  workers, replicas = tmp_path / 'workers', tmp_path / 'replicas'
+  assert names_of(workers) == names_of(replicas)
+  assert {'evaluations/step_00000002.json', 'evaluations/step_00000004.json', 'best.json'} <= set(
+      names_of(workers))
+  one, other = (json.loads((run / 'best.json').read_text()) for run in (workers, replicas))
+  assert one['step'] == other['step'] == 4
+  for step in (2, 4):
+    name = f'evaluations/step_{step:08d}.json'
+    found, wanted = (json.loads((run / name).read_text()) for run in (workers, replicas))
+    assert found['images'] == wanted['images'] == 3
+    assert found['metrics'].keys() == wanted['metrics'].keys()
+    for metric, value in wanted['metrics'].items():
+      np.testing.assert_allclose(found['metrics'][metric], value, rtol=1e-4, err_msg=metric)
+
+
+def names_of(folder):
+  """Returns the names of the files, those of TensorBoard without time, host and process."""
+  return [re.sub(r'(events.out.tfevents).*', r'\1', name) for name in files_of(folder)]
 
 
 def initial(folder):
