@@ -1,7 +1,7 @@
 """The exports of one model for `scripts/export_matrix.py`, in one process.
 
 They are made by the steps of `tf-maskformer export`; only, the model is read and the checkpoint's
-network is traced once for all exports of a size, and TensorFlow is imported once.
+network is traced once for all float32 exports of a size, and TensorFlow is imported once.
 """
 
 import contextlib
@@ -52,12 +52,14 @@ def _found(cell: Mapping[str, Any], checkpoint: str, scratch: str) -> dict[str, 
   size = cell['size']
   edges = (f'task.validation_data.parser.augmentation.short_edges=[{size}],'
            f'task.validation_data.parser.augmentation.long_edge_limit={size * 4 // 3}')
-  job = _Job(
-      checkpoint, cell['model'], (_THRESHOLDS, edges), (), False, False, plan_of(cell))
+  # A model's precision is settled when it is built: those of other precisions share nothing.
+  kind, call = (
+      (_Job, _call) if cell['precision'] == 'float32' else (export_worker.Job, child.call))
+  job = kind(checkpoint, cell['model'], (_THRESHOLDS, edges), (), False, False, plan_of(cell))
   try:
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory(
         dir=scratch) as output:
-      content = export.export(job, output, _call)
+      content = export.export(job, output, call)
   except UserError as error:
     return {'problem': str(error)}
   return {

@@ -44,7 +44,7 @@ class Trainer(base_trainer.Trainer):
         isinstance(self.strategy, tf.distribute.MirroredStrategy)
         and self.strategy.num_replicas_in_sync > 1)
     self._agreed_stop: int | None = None  # number of a signal that a worker received
-    self._is_synchronized = True  # what workers keep on their own is equal
+    self._is_synchronized = True  # what replicas keep on their own is equal
 
   def _step(self, iterator: Iterator, received: tf.Tensor) -> dict[str, Any]:
     def step_fn(inputs: Any) -> dict[str, tf.Tensor]:
