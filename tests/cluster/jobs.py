@@ -22,6 +22,7 @@ SMALL = (
     'trainer.optimizer_config.learning_rate.boundaries=[]',
     'trainer.optimizer_config.learning_rate.warmup_steps=0',
     'runtime.distribution_strategy=multi_worker_mirrored')
+CHIEF, OTHER = 0o022, 0o077  # umasks, by which a file tells who wrote it
 _PAUSE = 0.1
 
 
@@ -64,7 +65,7 @@ class Job:
         self._logs / f'{index}.err', 'w', encoding='utf-8') as err:
       self.processes.append(subprocess.Popen(
           [*self._command, '--task_index', str(index)], cwd=support.ROOT, env=self._environment,
-          stdout=out, stderr=err))
+          stdout=out, stderr=err, umask=CHIEF if index == 0 else OTHER))
 
   def out(self, index: int) -> str:
     """Returns what a worker printed so far."""

@@ -113,6 +113,8 @@ def test_the_folder_of_three_workers_is_that_of_one_process(records, tmp_path):
   one_process(records, tmp_path / 'replicas', 3, overrides, mode)
   workers, replicas = tmp_path / 'workers', tmp_path / 'replicas'
   assert names_of(workers) == names_of(replicas)
+  modes = {(workers / name).stat().st_mode & 0o777 for name in files_of(workers)}
+  assert modes == {0o666 & ~jobs.CHIEF}  # the others write another mode
   assert {'evaluations/step_00000002.json', 'evaluations/step_00000004.json', 'best.json'} <= set(
       names_of(workers))
   one, other = (json.loads((run / 'best.json').read_text()) for run in (workers, replicas))
