@@ -77,6 +77,10 @@ class Job:
     from tf_maskformer.serving.export.reference import Reference
     return Reference(loaded, plan)
 
+  def seconds(self, checkpoint, image: np.ndarray) -> float:
+    """Returns the median seconds that the checkpoint takes, the bytes to the answer."""
+    return _seconds(checkpoint.run, image)
+
   def source(self) -> tuple:
     """Returns the arguments of `serving.loading.configure`."""
     environ = os.environ if self.uses_environment else None
@@ -102,7 +106,7 @@ def reference(job: Job) -> dict[str, Any]:
       np.savez(_answer_file(job, number), **checkpoint.run(image))
   scores, count = _score(job, plan.task, _answer(checkpoint.run, plan))
   return {'task': plan.task, 'restored': str(loaded.report), 'scores': scores, 'scored': count,
-          'seconds': _seconds(checkpoint.run, images[0])}
+          'seconds': job.seconds(checkpoint, images[0])}
 
 
 def convert(job: Job) -> dict[str, Any]:

@@ -59,6 +59,11 @@ class Reference:
       noise: relative, Gaussian, on the network's input.
       seed: of the noise.
     """
+    return self.answer(*self.network(image, noise, seed))
+
+  def network(self, image: np.ndarray, noise: float, seed: int
+              ) -> tuple[dict[str, np.ndarray], Sizes]:
+    """Returns the logits of an image and its sizes; arguments as `run`."""
     resized = tf.constant(image)
     if self._short_edge:
       size = augment.shortest_edge_size(
@@ -66,7 +71,10 @@ class Reference:
       resized = augment.resize_image(resized, size)
     outputs, padded = self._run(resized[None], noise, seed)
     logits = {name: value.numpy() for name, value in outputs.items()}
-    sizes = Sizes.of(padded.numpy(), resized.shape[:2], image.shape[:2])
+    return logits, Sizes.of(padded.numpy(), resized.shape[:2], image.shape[:2])
+
+  def answer(self, logits: dict[str, np.ndarray], sizes: Sizes) -> dict[str, np.ndarray]:
+    """Returns the answer to logits, with them and the sizes."""
     found = answers.answer(
         logits, sizes, self._task, self._evaluation, self._data_set.thing_classes)
     return {
