@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+from tf_maskformer import checkpoint_path
 from tf_maskformer import cli
 from tf_maskformer import errors
 from tf_maskformer import files
@@ -57,7 +58,7 @@ def check(args) -> None:
   """Checks what can be checked without TensorFlow.
 
   Raises:
-    UserError: a name is unknown, or the output exists.
+    UserError: a name is unknown, the output exists, or the checkpoint does not.
   """
   output_folder.check(args.output)
   if os.path.lexists(args.output):
@@ -66,6 +67,7 @@ def check(args) -> None:
     raise errors.unknown('experiment', args.experiment, table.ROWS)
   for text in args.params_override:
     override_syntax.check(text)
+  checkpoint_path.require(args.checkpoint)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -35,6 +35,7 @@ from collections.abc import Callable, Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+from tf_maskformer import checkpoint_path
 from tf_maskformer import cli
 from tf_maskformer import errors
 from tf_maskformer import files
@@ -114,6 +115,7 @@ def check(args) -> plans.Plan:
   plan.check()
   plan.require_packages()
   places.check(args.output, args.layout)
+  checkpoint_path.require(args.checkpoint)
   return plan
 
 

@@ -66,6 +66,7 @@ from typing import Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+from tf_maskformer import checkpoint_path
 from tf_maskformer import cli
 from tf_maskformer import errors
 from tf_maskformer import interrupts
@@ -167,6 +168,7 @@ def _check(args) -> list[image_files.ImageFile]:
   endings = formats.endings(args.format) or image_files.RESULTS
   inputs = image_files.find(args.input, folder, args.recursive, endings)
   image_files.check_output(inputs, folder, endings)
+  checkpoint_path.require(args.checkpoint)
   return inputs
 
 

@@ -30,6 +30,7 @@ from collections.abc import Iterator, Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+from tf_maskformer import checkpoint_path
 from tf_maskformer import cli
 from tf_maskformer import errors
 from tf_maskformer import extras
@@ -82,7 +83,7 @@ def check(args: argparse.Namespace) -> None:
   """Checks what can be checked without TensorFlow.
 
   Raises:
-    UserError: a flag is wrong, or a package is missing.
+    UserError: a flag is wrong, a package is missing, or the checkpoint does not exist.
   """
   for name in ('queue', 'max_bytes', 'max_pixels'):
     value = getattr(args, name)
@@ -95,6 +96,8 @@ def check(args: argparse.Namespace) -> None:
   extras.require('starlette', EXTRA)
   extras.require('uvicorn', EXTRA)
   extras.require('python_multipart', EXTRA, package='python-multipart')
+  if args.checkpoint is not None:  # demo: the newest run
+    checkpoint_path.require(args.checkpoint)
 
 
 def limits_of(args: argparse.Namespace):

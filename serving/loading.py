@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tf_keras
 
+from tf_maskformer import checkpoint_path
 from tf_maskformer import files
 from tf_maskformer.configs.datasets import catalog
 from tf_maskformer.configs.datasets.descriptor import DataSet
@@ -162,8 +163,7 @@ def _of_source(source: str) -> tuple[str, Experiment]:
   if config:
     return hugging_face.configure(config)
   if not tf.io.gfile.exists(source) and not tf.io.gfile.exists(source + '.index'):
-    raise UserError(
-        f'checkpoint {source} does not exist; name a checkpoint file, its prefix or a folder')
+    raise checkpoint_path.missing(source)
   fitting = candidates.candidates(source)
   shapes = f'; its shapes are those of {" or ".join(fitting)}' if fitting else ''
   raise UserError(

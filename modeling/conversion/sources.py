@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_maskformer import checkpoint_files
+from tf_maskformer import checkpoint_path
 from tf_maskformer import errors
 from tf_maskformer import files
 from tf_maskformer import tensor_index
@@ -73,8 +74,7 @@ def _find(path: str, allow_nonfinite: bool) -> str:
   if path.endswith('.index'):
     return path[:-len('.index')]
   if not tf.io.gfile.exists(path):
-    raise UserError(
-        f'checkpoint {path} does not exist; name a checkpoint file, its prefix or a folder')
+    raise checkpoint_path.missing(path)
   return path
 
 

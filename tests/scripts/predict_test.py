@@ -252,7 +252,7 @@ def test_what_cannot_be_opened_is_said_before_the_model_is_loaded(folders):
   for given, message in ((images / 'a.mp4', 'a.mp4 cannot be opened'),
                          ('webcam:987', 'webcam /dev/video987 is not there')):
     with pytest.raises(UserError, match=message):
-      predict.main(flags('/nowhere', given, output))
+      predict.main(flags(images, given, output))
   assert not output.exists()
 
 

@@ -28,18 +28,18 @@ def restore_limit():
     (['--checkpoint=x', '--max_bytes=-5'], '--max_bytes -5 is below 1'),
     (['--checkpoint=x', '--timeout=nan'], '--timeout nan is not between'),
     (['--checkpoint=x', '--host='], '--host is empty'),
-    (['--checkpoint=x', '--host=no-such-host.invalid'], 'is not known'),
+    (['--checkpoint=.', '--host=no-such-host.invalid'], 'is not known'),
     (['--checkpoint=/nowhere', '--port=0'], 'checkpoint /nowhere does not exist')])
 def test_mistakes(flags, message):
   with pytest.raises(UserError, match=message):
     serve.main(flags)
 
 
-def test_a_port_in_use_is_said_before_the_model_is_read():
+def test_a_port_in_use_is_said_before_the_model_is_read(tmp_path):
   with socket.create_server(('127.0.0.1', 0)) as taken:
     port = taken.getsockname()[1]
     with pytest.raises(UserError, match=f'port {port} of 127.0.0.1 is in use'):
-      serve.main(['--checkpoint=/nowhere', f'--port={port}'])
+      serve.main([f'--checkpoint={tmp_path}', f'--port={port}'])
 
 
 def test_a_missing_extra(monkeypatch):
