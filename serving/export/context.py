@@ -29,6 +29,11 @@ class Frozen(NamedTuple):
     """The name of the input."""
     return self.input.partition(':')[0]
 
+  @property
+  def ends(self) -> set[str]:
+    """The names of the input's and outputs' operations."""
+    return {name.partition(':')[0] for name in (self.input, *self.outputs.values())}
+
 
 def grid_sample(maps: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
   """ONNX's GridSample (bilinear, zeros outside, align_corners 0) as one operation of the graph.

@@ -15,6 +15,7 @@ from tf_maskformer import files
 from tf_maskformer.errors import UserError
 from tf_maskformer.serving.export import context
 from tf_maskformer.serving.export import reader
+from tf_maskformer.serving.export import small_graph
 from tf_maskformer.serving.export.plan import Plan
 from tf_maskformer.serving.export.road import INPUT
 from tf_maskformer.serving.export.road import Road
@@ -62,7 +63,8 @@ def convert_frozen(frozen: context.Frozen, outputs: tuple[str, ...]) -> onnx.Mod
   log.addHandler(complaints)
   try:
     model, _ = convert.from_graph_def(
-        frozen.function.graph.as_graph_def(add_shapes=True), name='tf_maskformer',
+        small_graph.merged(frozen.function.graph, frozen.ends, add_shapes=True),
+        name='tf_maskformer',
         input_names=[frozen.input], output_names=[frozen.outputs[name] for name in outputs],
         opset=OPSET, tensors_to_rename={
             frozen.input: frozen.name, **{tensor: name for name, tensor in frozen.outputs.items()}},

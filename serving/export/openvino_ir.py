@@ -11,6 +11,7 @@ from tf_maskformer.errors import UserError
 from tf_maskformer.serving.export import calibration
 from tf_maskformer.serving.export import context
 from tf_maskformer.serving.export import reader
+from tf_maskformer.serving.export import small_graph
 from tf_maskformer.serving.export.plan import Plan
 from tf_maskformer.serving.export.road import INPUT
 from tf_maskformer.serving.export.road import Road
@@ -55,10 +56,15 @@ def convert_frozen(frozen: context.Frozen, outputs: tuple[str, ...]) -> openvino
   Raises:
     UserError: operations are unknown to OpenVINO.
   """
+  small, names = small_graph.with_short_names(
+      small_graph.merged(frozen.function.graph, frozen.ends), frozen.ends)
   try:
-    model = openvino.convert_model(frozen.function.graph)
+    model = openvino.convert_model(small_graph.imported(small))
   except Exception as e:  # pylint: disable=broad-except
     raise UserError(f'OpenVINO could not convert the model: {_reason(e)}') from e
+  for op in model.get_ops():
+    short, *rest = op.get_friendly_name().split('/', 1)
+    op.set_friendly_name('/'.join([names.get(short, short), *rest]))
   found = {}
   for output in model.outputs:
     for name in output.get_names():
