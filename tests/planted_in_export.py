@@ -17,6 +17,8 @@ MUTATIONS = (
     Mutation('constants_of_one_type_are_one', 'serving/export/small_graph.py',
              "node.attr['value'].tensor.Ser", "node.attr['dtype'].Ser",
              'tests/serving/export/small_graph_test.py'),
+    Mutation('pixels_one_by_one', 'ops/group_norm.py', 'tf.reduce_sum(tf.reduce_sum(x, 2), 1)',
+             'tf.reduce_sum(x, [1, 2])', 'tests/ops/group_norm_test.py -k exports'),
     Mutation('first_of_the_batch', 'serving/predictor.py', '{name: value[place] for',
              '{name: value[0] for', 'tests/serving/predictor_test.py'),
     Mutation('segments_are_matched_twice', 'serving/export/compare.py',
