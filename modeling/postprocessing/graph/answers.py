@@ -8,6 +8,7 @@ from tf_maskformer.modeling.postprocessing.graph import bands
 from tf_maskformer.modeling.postprocessing.graph import parts
 from tf_maskformer.modeling.postprocessing.graph import resize
 from tf_maskformer.modeling.postprocessing.graph import semantic
+from tf_maskformer.modeling.postprocessing.graph.likely import LikelyClasses
 from tf_maskformer.modeling.postprocessing.graph.parts import Part
 from tf_maskformer.modeling.postprocessing.graph.parts import Tensors
 from tf_maskformer.modeling.postprocessing.graph.resize import Axes
@@ -110,20 +111,23 @@ def _of_scores(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes) ->
   columns = resize.taps(sizes.image[1], sizes.original[1])
   is_smaller = tf.reduce_prod(sizes.original) < tf.reduce_prod(sizes.image)
   keeps_size = tf.reduce_all(sizes.image == sizes.original)
+  likely = LikelyClasses(classes)
   def of_band(top, bottom):
     first = rows.below[top]
     masks = tf.sigmoid(low.band(first, rows.above[bottom - 1] + 1))
     own = Taps(rows.below[top:bottom] - first, rows.above[top:bottom] - first,
                rows.share[top:bottom])
-    def combined_first():
-      return semantic.interpolate(semantic.of_pixels(classes, masks), own, columns)
-    def resized_first():  # the same sums in another order, of fewer pixels
-      return semantic.of_pixels(classes, semantic.interpolate(masks, own, columns))
-    def not_resized():
-      return semantic.of_pixels(classes, masks[:bottom - top])
-    resized = tf.cond(
-        keeps_size, not_resized, lambda: tf.cond(is_smaller, resized_first, combined_first))
-    return [semantic.largest(resized)], []
+    def scores(classes):
+      def combined_first():
+        return semantic.interpolate(semantic.of_pixels(classes, masks), own, columns)
+      def resized_first():  # the same sums in another order, of fewer pixels
+        return semantic.of_pixels(classes, semantic.interpolate(masks, own, columns))
+      def not_resized():
+        return semantic.of_pixels(classes, masks[:bottom - top])
+      return tf.cond(
+          keeps_size, not_resized, lambda: tf.cond(is_smaller, resized_first, combined_first))
+    return [likely.labels(
+        scores, lambda places: semantic.interpolate_at(masks, own, columns, places))], []
   width = tf.maximum(sizes.image[1], sizes.original[1])
   elements = width * tf.maximum(tf.shape(classes)[0], tf.shape(classes)[1])
   # Where an image was enlarged, a band of the result is made of more rows.

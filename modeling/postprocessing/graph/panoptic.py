@@ -9,6 +9,7 @@ from tf_maskformer.modeling.postprocessing.graph import resize
 from tf_maskformer.modeling.postprocessing.graph.resize import to_original
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
 from tf_maskformer.ops import counting
+from tf_maskformer.ops.largest import largest_of_maps
 
 
 class Panoptic(NamedTuple):
@@ -105,10 +106,10 @@ def own(masks: tf.Tensor, chosen: Chosen) -> Owned:
     chosen: these.
   """
   values = chosen.scores[None, :, None] * masks
-  owner = tf.argmax(values, axis=1, output_type=tf.int32)
+  owner, best = largest_of_maps(values)
   # A mask is at least 0.5 exactly where its product with the score, rounded as it is, is at least
   # half the score.
-  is_confident = tf.reduce_max(values, axis=1) >= tf.gather(0.5 * chosen.scores, owner)
+  is_confident = best >= tf.gather(0.5 * chosen.scores, owner)
   count = tf.shape(masks)[1]
   owners = counting.occurrences(2 * owner + tf.cast(is_confident, tf.int32), 2 * count)
   doubtful_areas, confident_areas = tf.unstack(tf.reshape(owners, [count, 2]), axis=1)

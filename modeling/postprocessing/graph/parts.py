@@ -7,6 +7,7 @@ from tf_maskformer.configs.evaluation import Evaluation
 from tf_maskformer.modeling.postprocessing.graph import instance
 from tf_maskformer.modeling.postprocessing.graph import panoptic
 from tf_maskformer.modeling.postprocessing.graph import semantic
+from tf_maskformer.modeling.postprocessing.graph.likely import LikelyClasses
 
 Tensors = dict[str, tf.Tensor]
 
@@ -69,7 +70,7 @@ class SemanticPart(Part):
   """See `semantic`, of masks that are resized first."""
 
   def __init__(self, class_logits: tf.Tensor):
-    self._classes = semantic.class_probabilities(class_logits)
+    self._likely = LikelyClasses(semantic.class_probabilities(class_logits))
     self.queries = None
     self.maps = [tf.TensorSpec([None, None], tf.int32)]
     self.sums = []
@@ -77,7 +78,9 @@ class SemanticPart(Part):
   def of_band(self, logits, probabilities):
     """See `Part`."""
     del logits
-    return [semantic.largest(semantic.combine(self._classes, probabilities))], []
+    return [self._likely.labels(
+        lambda classes: semantic.combine(classes, probabilities),
+        lambda places: semantic.masks_at(probabilities, places))], []
 
   def finish(self, maps, sums):
     """See `Part`."""

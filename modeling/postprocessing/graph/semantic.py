@@ -68,6 +68,13 @@ def combine(classes: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
   return tf.matmul(masks, copies, transpose_a=True)
 
 
+def masks_at(masks: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+  """Returns masks [rows, queries, width] at places int64 [m, 2]: [m, queries]."""
+  shape = tf.shape(masks, tf.int64)
+  first = places[:, 0] * shape[1] * shape[2] + places[:, 1]
+  return tf.gather(tf.reshape(masks, [-1]), first[:, None] + tf.range(shape[1]) * shape[2])
+
+
 def of_pixels(classes: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
   """Does `combine` with masks float32 [h, w, queries]: scores [h, w, classes]."""
   shape = tf.shape(masks)
@@ -91,6 +98,23 @@ def interpolate(scores: tf.Tensor, rows: Taps, columns: Taps) -> tf.Tensor:
   left = tf.gather(high, columns.below, axis=1)
   right = tf.gather(high, columns.above, axis=1)
   return left * below_columns + right * above_columns
+
+
+def interpolate_at(masks: tf.Tensor, rows: Taps, columns: Taps, places: tf.Tensor) -> tf.Tensor:
+  """Returns `interpolate(masks, rows, columns)` at places int64 [m, 2] alone: [m, n]."""
+  down = [tf.gather(one, places[:, 0]) for one in rows]
+  across = [tf.gather(one, places[:, 1]) for one in columns]
+  def between(row):
+    left, right = (tf.gather_nd(masks, tf.stack([row, column], axis=1)) for column in across[:2])
+    return _between(left, right, across[2])
+  return _between(between(down[0]), between(down[1]), down[2])
+
+
+def _between(below: tf.Tensor, above: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+  """Interpolates between rows of [m, n] by shares float64 [m] of the ones above."""
+  weight_below = tf.cast(1 - share, tf.float32)[:, None]
+  weight_above = tf.cast(share, tf.float32)[:, None]
+  return below * weight_below + above * weight_above
 
 
 def largest(scores: tf.Tensor) -> tf.Tensor:
