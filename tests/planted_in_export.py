@@ -7,6 +7,8 @@ _FITTING = 'tests/serving/export/fitting_test.py'
 _PLACE = 'tests/serving/export/place_test.py'
 
 MUTATIONS = (
+    Mutation('sigmoid_of_the_runtime', 'ops/sigmoid.py', 'return 1 / (1 + tf.exp(-logits))',
+             'return tf.sigmoid(logits)', 'tests/serving/export/onnx_graph_test.py -k digits'),
     Mutation('any_jump_is_excused', 'serving/export/compare.py',
              'min(_NEAR * own.largest, JUMPS.largest)', '_NEAR * own.largest',
              'tests/serving/export/compare_test.py'),

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_maskformer.modeling.postprocessing.graph import resize
 from tf_maskformer.modeling.postprocessing.graph.resize import to_original
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
+from tf_maskformer.ops.sigmoid import sigmoid
 
 NO_DIVISION_BY_ZERO = 1e-6  # added to the area, as officially
 
@@ -73,7 +74,7 @@ def instances(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes, cou
   """
   pairs = choose(class_logits, count, only_classes)
   logits = to_original(tf.gather(mask_logits, pairs.distinct), sizes)
-  inside = look_inside(logits, tf.sigmoid(logits))
+  inside = look_inside(logits, sigmoid(logits))
   masks = tf.transpose(inside.masks, [1, 0, 2])
   return Instances(pairs.queries, pairs.classes, score(pairs, inside), masks, pairs.rows)
 

@@ -10,6 +10,7 @@ from tf_maskformer.modeling.postprocessing.graph.resize import to_original
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
 from tf_maskformer.ops import counting
 from tf_maskformer.ops.largest import largest_of_maps
+from tf_maskformer.ops.sigmoid import sigmoid
 
 
 class Panoptic(NamedTuple):
@@ -79,7 +80,7 @@ def panoptic(class_logits: tf.Tensor, mask_logits: tf.Tensor, sizes: Sizes, is_t
   """
   chosen = choose(class_logits, object_mask_threshold)
   logits = to_original(tf.gather(mask_logits, chosen.queries), sizes)
-  owned = own(tf.sigmoid(logits), chosen)
+  owned = own(sigmoid(logits), chosen)
   return finish(
       chosen, owned, tf.shape(class_logits)[0], is_thing, overlap_threshold, confident_only)
 

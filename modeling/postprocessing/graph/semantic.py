@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_maskformer.modeling.postprocessing.graph import resize
 from tf_maskformer.modeling.postprocessing.graph.resize import Taps
 from tf_maskformer.modeling.postprocessing.graph.sizes import Sizes
+from tf_maskformer.ops.sigmoid import sigmoid
 from tf_maskformer.ops.strides import MASK_STRIDE
 
 
@@ -28,10 +29,10 @@ def labels(class_logits: tf.Tensor | None, mask_logits: tf.Tensor, sizes: Sizes,
     return largest(tf.transpose(logits, [0, 2, 1]))
   classes = class_probabilities(class_logits)
   if resize_first:
-    masks = tf.sigmoid(resize.to_original(mask_logits, sizes))
+    masks = sigmoid(resize.to_original(mask_logits, sizes))
     return largest(combine(classes, masks))
   padded = Sizes(sizes.padded, sizes.padded, sizes.padded)
-  scores = combine(classes, tf.sigmoid(resize.to_original(mask_logits, padded)))
+  scores = combine(classes, sigmoid(resize.to_original(mask_logits, padded)))
   rows = resize.taps(sizes.image[0], sizes.original[0])
   columns = resize.taps(sizes.image[1], sizes.original[1])
   return largest(interpolate(scores, rows, columns))

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from tests.serving.export import formats
 from tests.serving.export import small
 from tf_maskformer.errors import UserError
+from tf_maskformer.ops.sigmoid import sigmoid
 from tf_maskformer.serving.export import context
 from tf_maskformer.serving.export import onnx_graph
 from tf_maskformer.serving.export.plan import Plan
@@ -73,6 +75,16 @@ def test_instances_that_are_resized(tmp_path):
   runtime, checkpoint = formats.write(tmp_path, plan, small.RESIZED, small.INSTANCE)
   for image in small.images():
     formats.assert_near(checkpoint.run(image), runtime.run(image), plan, is_resized=True)
+
+
+def test_small_probabilities_keep_their_digits():
+  logits = np.linspace(-80, 80, 1001, dtype=np.float32)
+  frozen = context.freeze(
+      lambda x: {'y': sigmoid(x)}, tf.TensorSpec([None], tf.float32, 'x'), context.PORTABLE)
+  model = onnx_graph.convert_frozen(frozen, ('y',))
+  session = onnxruntime.InferenceSession(model.SerializeToString())
+  found, = session.run(None, {'x': logits})
+  np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits.astype(np.float64))), rtol=2e-6)
 
 
 def test_what_onnx_does_not_have_is_an_error():
