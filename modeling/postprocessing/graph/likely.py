@@ -17,7 +17,7 @@ _MARGIN = 1.0001  # of the bound: sums of float32 are rounded
 
 
 class LikelyClasses:
-  """Finds the classes of pixels."""
+  """Finds the class with the largest score of each pixel, for all bands of an image."""
 
   def __init__(self, classes: tf.Tensor):
     """Chooses the likely ones.

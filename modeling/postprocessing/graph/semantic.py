@@ -91,14 +91,11 @@ def interpolate(scores: tf.Tensor, rows: Taps, columns: Taps) -> tf.Tensor:
     rows: where the H rows are among those of the scores.
     columns: where the W columns are.
   """
-  below_rows = tf.cast(1 - rows.share, tf.float32)[:, None, None]
-  above_rows = tf.cast(rows.share, tf.float32)[:, None, None]
-  high = tf.gather(scores, rows.below) * below_rows + tf.gather(scores, rows.above) * above_rows
-  below_columns = tf.cast(1 - columns.share, tf.float32)[None, :, None]
-  above_columns = tf.cast(columns.share, tf.float32)[None, :, None]
+  high = _between(tf.gather(scores, rows.below), tf.gather(scores, rows.above),
+                  rows.share[:, None, None])
   left = tf.gather(high, columns.below, axis=1)
   right = tf.gather(high, columns.above, axis=1)
-  return left * below_columns + right * above_columns
+  return _between(left, right, columns.share[None, :, None])
 
 
 def interpolate_at(masks: tf.Tensor, rows: Taps, columns: Taps, places: tf.Tensor) -> tf.Tensor:
@@ -107,17 +104,15 @@ def interpolate_at(masks: tf.Tensor, rows: Taps, columns: Taps, places: tf.Tenso
   across = [tf.gather(one, places[:, 1]) for one in columns]
   def between(row):
     left, right = (tf.gather_nd(masks, tf.stack([row, column], axis=1)) for column in across[:2])
-    return _between(left, right, across[2])
-  return _between(between(down[0]), between(down[1]), down[2])
+    return _between(left, right, across[2][:, None])
+  return _between(between(down[0]), between(down[1]), down[2][:, None])
 
 
 def _between(below: tf.Tensor, above: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-  """Interpolates between rows of [m, n] by shares float64 [m] of the ones above."""
-  weight_below = tf.cast(1 - share, tf.float32)[:, None]
-  weight_above = tf.cast(share, tf.float32)[:, None]
-  return below * weight_below + above * weight_above
+  """Interpolates between float32 values by the shares of those above, float64 that broadcast."""
+  return below * tf.cast(1 - share, tf.float32) + above * tf.cast(share, tf.float32)
 
 
 def largest(scores: tf.Tensor) -> tf.Tensor:
-  """Returns the class of the largest score, int32 [h, w], of scores [h, w, classes]."""
+  """Returns the class of the largest score, int32 [...], of scores [..., classes]."""
   return tf.argmax(scores, axis=-1, output_type=tf.int32)
